@@ -1,0 +1,459 @@
+/* The engine: SCTP (RFC 9260) without I/O, without a clock, without threads.
+ *
+ * An engine is one SCTP host. It is fed packets and the time, and is asked what to send and when to
+ * wake it. Everything it needs from outside (time, randomness, routes) is passed in, so a run can be
+ * repeated exactly, and two engines in one process never meet.
+ *
+ *     braid_engine_receive(engine, packets, count, now);          packets came
+ *     braid_engine_timeout(engine, now);                          the named time has come
+ *     while (braid_engine_transmit(engine, &batch, now)) ...      send what is due
+ *     while (braid_engine_next_event(engine, &event)) ...         tell the user
+ *     sleep until braid_engine_next_timeout(engine) or a packet
+ *
+ * An endpoint is a local port with its addresses (RFC 9260, 1.3); associations belong to endpoints.
+ * Both are named by identifiers, which are never 0 and are not soon used again.
+ *
+ * Functions that can fail return a negative errno value. Ports and all numbers are in host byte
+ * order; addresses are bytes in network order. No function blocks. An engine may be used by one
+ * thread at a time.
+ */
+#ifndef BRAID_ENGINE_H
+#define BRAID_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "braid/address.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BRAID_PUBLIC __attribute__((visibility("default")))
+
+/* A point in time: microseconds on any clock that never goes back. */
+typedef uint64_t braid_time;
+#define BRAID_TIME_NEVER UINT64_MAX
+
+struct braid_engine;
+
+/* ---- The protocol's parameters --------------------------------------------------------------- */
+
+/* RFC 9260, section 16, by their names there, then those of Braid. Times are in milliseconds. An
+ * endpoint has a set that its future associations start from; each association has its own. */
+struct braid_parameters {
+    uint32_t rto_initial;                  /* RTO.Initial: 1000 */
+    uint32_t rto_min;                      /* RTO.Min: 1000 */
+    uint32_t rto_max;                      /* RTO.Max: 60000 */
+    uint32_t rto_alpha_shift;              /* RTO.Alpha as 1/2^n: 3, that is 1/8 */
+    uint32_t rto_beta_shift;               /* RTO.Beta as 1/2^n: 2, that is 1/4 */
+    uint32_t max_burst;                    /* Max.Burst: 4 packets; 0: no limit */
+    uint32_t valid_cookie_life;            /* Valid.Cookie.Life: 60000 */
+    uint32_t association_max_retrans;      /* Association.Max.Retrans: 10 */
+    uint32_t path_max_retrans;             /* Path.Max.Retrans: 5 */
+    uint32_t max_init_retransmits;         /* Max.Init.Retransmits: 8 */
+    uint32_t hb_interval;                  /* HB.interval: 30000; 0: no heartbeats */
+    uint32_t hb_max_burst;                 /* HB.Max.Burst: 1 */
+    uint32_t sack_delay;                   /* SACK.Delay: 200, at most 500; 0: no delay */
+    uint32_t sack_frequency;               /* packets between two SACKs: 2 */
+    uint32_t max_init_timeout;             /* the RTO's limit while setting up; 0: RTO.Max */
+    uint32_t shutdown_guard;               /* T5-shutdown-guard; 0: five times RTO.Max */
+    uint32_t autoclose;                    /* idle time after which to shut down; 0: never */
+    uint32_t receive_buffer;               /* bytes; the a_rwnd that is promised at first */
+    uint32_t send_buffer;                  /* bytes of user data taken but not yet acknowledged */
+    uint32_t partial_delivery_point;       /* bytes of a message that start its delivery; 0: only
+                                              when the receive buffer cannot hold it whole */
+    uint32_t maximum_segment;              /* user bytes in one DATA chunk; 0: as the path MTU says */
+    uint32_t path_mtu;                     /* MTU of new paths; 0: as the route says, else 1500 */
+    uint32_t adaptation_indication;        /* sent if adaptation_given (RFC 5061, 4.2.6) */
+    uint16_t outbound_streams;             /* asked for: 10 */
+    uint16_t inbound_streams;              /* accepted at most: 65535 */
+    bool no_delay;                         /* do not hold back small chunks (RFC 9260, 6.1) */
+    bool cookie_preservative;              /* ask for a longer cookie life when it was stale */
+    bool adaptation_given;
+    bool disable_fragments;                /* EMSGSIZE in place of fragmentation */
+    bool path_mtu_discovery;               /* set DF and believe ICMP: on */
+    uint8_t traffic_class;                 /* DSCP and ECN byte of packets */
+};
+
+/* The values of RFC 9260, section 16. */
+BRAID_PUBLIC void braid_parameters_default(struct braid_parameters *parameters);
+
+/* ---- The engine ------------------------------------------------------------------------------- */
+
+struct braid_engine_config {
+    /* Fills `bytes` with random bytes. Cookies, tags and nonces rest on it: give the kernel's
+     * getrandom(), or a seeded generator in a simulation. Must not fail. */
+    void (*random)(void *context, void *bytes, size_t length);
+
+    /* Chooses the source address of packets to `destination` and tells the MTU of the route, as a
+     * host's routing table does. May be NULL: then the endpoint's own addresses decide. Returns
+     * false if there is no route. */
+    bool (*route)(void *context, const struct braid_address *destination,
+                  struct braid_address *source, uint32_t *mtu);
+
+    void *context; /* passed to both */
+
+    uint32_t maximum_associations;    /* 0: 1,048,576. Further ones are refused */
+    uint32_t secret_lifetime;         /* ms until the cookie's key is changed; 0: one hour */
+    uint16_t encapsulation_port;      /* our own UDP port (RFC 6951), 0 if packets go over IP */
+};
+
+/* Makes an engine; `now` is its first time. NULL if there is no memory. Free with
+ * braid_engine_free(), which ends everything without sending. */
+BRAID_PUBLIC struct braid_engine *braid_engine_new(const struct braid_engine_config *config,
+                                                   braid_time now);
+BRAID_PUBLIC void braid_engine_free(struct braid_engine *engine);
+
+/* The host's addresses: what an endpoint bound to "any" lists in its INIT, subject to scope
+ * (RFC 9260, 5.1.2). Copied. */
+BRAID_PUBLIC int braid_engine_set_addresses(struct braid_engine *engine,
+                                            const struct braid_address *addresses, size_t count,
+                                            braid_time now);
+
+/* ---- Packets ---------------------------------------------------------------------------------- */
+
+/* A received packet: the SCTP common header and what follows it. Not kept after the call. */
+struct braid_packet {
+    const void *bytes;
+    size_t length;
+    struct braid_address source, destination;
+    uint16_t encapsulation_port;   /* the UDP port it came from; 0 if it came over IP */
+    bool congestion_experienced;   /* the IP header's ECN field said CE */
+    bool checksum_good;            /* the link vouches for it; CRC32c is not computed */
+};
+
+/* Takes packets that arrived together; SACKs are decided once, after the last of them. */
+BRAID_PUBLIC void braid_engine_receive(struct braid_engine *engine,
+                                       const struct braid_packet *packets, size_t count,
+                                       braid_time now);
+
+/* Packets to send, all from one address to one other. They stand back to back in `bytes`; each has
+ * `segment_size` bytes but the last, which may be shorter: one UDP_SEGMENT call. */
+struct braid_batch {
+    /* set by the caller */
+    uint8_t *bytes;
+    size_t capacity;               /* at least 65,535 */
+    size_t maximum_packets;        /* at least 1 */
+    bool checksum_zero;            /* the link protects packets itself: leave CRC32c out */
+    /* set by the engine */
+    size_t count;
+    size_t length;
+    size_t segment_size;
+    struct braid_address source;   /* unspecified (family 0): let the host choose */
+    struct braid_address destination;
+    uint16_t encapsulation_port;   /* the UDP port to send to; 0: over IP */
+    uint8_t traffic_class;
+    bool dont_fragment;
+};
+
+/* Builds what is due now. False when nothing is left to send. */
+BRAID_PUBLIC bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batch,
+                                        braid_time now);
+
+/* When braid_engine_timeout() is next to be called, BRAID_TIME_NEVER if no timer runs. Calling it
+ * too early or too late does no harm. */
+BRAID_PUBLIC braid_time braid_engine_next_timeout(const struct braid_engine *engine);
+BRAID_PUBLIC void braid_engine_timeout(struct braid_engine *engine, braid_time now);
+
+/* An ICMP message about a packet of ours (RFC 9260, section 10). `quoted` is the SCTP packet that
+ * it quotes, as far as it does. Ignored unless ports and Verification Tag fit an association. */
+enum braid_icmp { BRAID_ICMP_UNREACHABLE, BRAID_ICMP_PROTOCOL_UNREACHABLE, BRAID_ICMP_TOO_BIG };
+BRAID_PUBLIC void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind,
+                                    uint32_t mtu, const struct braid_address *destination,
+                                    const void *quoted, size_t length, braid_time now);
+
+/* ---- Endpoints -------------------------------------------------------------------------------- */
+
+struct braid_endpoint_config {
+    uint16_t port;                           /* 0: an unused one is chosen */
+    const struct braid_address *addresses;   /* none: all of the host */
+    size_t address_count;
+    bool ipv4, ipv6;                         /* families for "all of the host" */
+    bool share_port;                         /* EADDRINUSE is not raised against another that shares */
+    const struct braid_parameters *parameters; /* NULL: the defaults */
+    void *user;                              /* the caller's own */
+};
+
+/* EADDRINUSE, EADDRNOTAVAIL (an address that the host does not have), ENOMEM. */
+BRAID_PUBLIC int braid_endpoint_open(struct braid_engine *engine,
+                                     const struct braid_endpoint_config *config,
+                                     uint32_t *endpoint);
+/* Aborts the associations that are left. */
+BRAID_PUBLIC void braid_endpoint_close(struct braid_engine *engine, uint32_t endpoint,
+                                       braid_time now);
+/* Takes new associations from peers: at most `backlog` at a time that were not yet claimed by
+ * braid_association_claim() or braid_association_move(). 0: none, INIT is answered by ABORT. */
+BRAID_PUBLIC int braid_endpoint_listen(struct braid_engine *engine, uint32_t endpoint,
+                                       uint32_t backlog);
+BRAID_PUBLIC uint16_t braid_endpoint_port(const struct braid_engine *engine, uint32_t endpoint);
+BRAID_PUBLIC void *braid_endpoint_user(const struct braid_engine *engine, uint32_t endpoint);
+/* Parameters of future associations; may be changed in place. */
+BRAID_PUBLIC struct braid_parameters *braid_endpoint_parameters(struct braid_engine *engine,
+                                                                uint32_t endpoint);
+/* Copies up to `capacity` addresses, returns how many there are. */
+BRAID_PUBLIC size_t braid_endpoint_addresses(const struct braid_engine *engine, uint32_t endpoint,
+                                             struct braid_address *addresses, size_t capacity);
+
+/* ---- Associations ----------------------------------------------------------------------------- */
+
+/* Starts an association (RFC 9260, 5.1). The first address that answers becomes the primary path.
+ * `encapsulation_port`: the peer's UDP port, 0 for IP. BRAID_EVENT_UP or BRAID_EVENT_DOWN tells the
+ * outcome; messages may be sent at once, and leave with the COOKIE ECHO.
+ * EINVAL, EADDRNOTAVAIL, ENETUNREACH, EISCONN (there is one to that peer), ENOBUFS, ENOMEM. */
+BRAID_PUBLIC int braid_connect(struct braid_engine *engine, uint32_t endpoint,
+                               const struct braid_address *addresses, size_t count, uint16_t port,
+                               uint16_t encapsulation_port, braid_time now, uint32_t *association);
+
+/* Ends gracefully: what was sent is delivered first (RFC 9260, 9.2). */
+BRAID_PUBLIC int braid_shutdown(struct braid_engine *engine, uint32_t association, braid_time now);
+
+/* Ends at once (RFC 9260, 9.1). `reason` is given to the peer as a User-Initiated Abort cause. */
+BRAID_PUBLIC int braid_abort(struct braid_engine *engine, uint32_t association, const void *reason,
+                             size_t length, braid_time now);
+
+/* Gives back an identifier after BRAID_EVENT_DOWN; before it, braid_abort() first. What was received
+ * and not read is gone. */
+BRAID_PUBLIC void braid_association_release(struct braid_engine *engine, uint32_t association,
+                                            braid_time now);
+
+/* The user has taken an incoming association: it no longer counts against the backlog. */
+BRAID_PUBLIC int braid_association_claim(struct braid_engine *engine, uint32_t association);
+/* Makes another endpoint its owner: accept and peel-off. The ports must be equal. Claims it too. */
+BRAID_PUBLIC int braid_association_move(struct braid_engine *engine, uint32_t association,
+                                        uint32_t endpoint);
+
+BRAID_PUBLIC void *braid_association_user(const struct braid_engine *engine, uint32_t association);
+BRAID_PUBLIC int braid_association_set_user(struct braid_engine *engine, uint32_t association,
+                                            void *user);
+/* Its own parameters; may be changed in place. What was agreed at setup stays. NULL: no such one. */
+BRAID_PUBLIC struct braid_parameters *braid_association_parameters(struct braid_engine *engine,
+                                                                   uint32_t association);
+
+/* Finds the association of an endpoint with a peer's address and port; 0 if there is none. */
+BRAID_PUBLIC uint32_t braid_association_find(const struct braid_engine *engine, uint32_t endpoint,
+                                             const struct braid_address *peer, uint16_t port);
+/* The first identifier greater than `after`, of any endpoint if `endpoint` is 0; 0 at the end. */
+BRAID_PUBLIC uint32_t braid_association_next(const struct braid_engine *engine, uint32_t endpoint,
+                                             uint32_t after);
+
+enum braid_state {
+    BRAID_CLOSED,
+    BRAID_COOKIE_WAIT,
+    BRAID_COOKIE_ECHOED,
+    BRAID_ESTABLISHED,
+    BRAID_SHUTDOWN_PENDING,
+    BRAID_SHUTDOWN_SENT,
+    BRAID_SHUTDOWN_RECEIVED,
+    BRAID_SHUTDOWN_ACK_SENT,
+};
+/* "ESTABLISHED" and so on, as RFC 9260 spells them. */
+BRAID_PUBLIC const char *braid_state_name(enum braid_state state);
+
+struct braid_association_info {
+    uint32_t endpoint;
+    enum braid_state state;
+    uint16_t local_port, peer_port;
+    uint16_t inbound_streams, outbound_streams;
+    uint32_t local_tag, peer_tag;
+    uint32_t peer_rwnd;            /* what we think the peer can still take, bytes */
+    uint32_t local_rwnd;           /* what we would advertise now, bytes */
+    uint32_t outstanding_chunks;   /* DATA chunks sent and not acknowledged */
+    uint32_t outstanding_bytes;    /* the same in bytes of user data */
+    uint32_t queued_bytes;         /* user data taken and not acknowledged: against send_buffer */
+    uint32_t unread_messages;      /* whole messages ready to be read */
+    uint32_t unread_bytes;
+    uint32_t receive_chunks_waiting; /* received DATA chunks not yet given to the user */
+    uint32_t fragmentation_point;  /* user bytes that fit one DATA chunk */
+    uint32_t path_count;
+    uint32_t primary_path;         /* index */
+    uint32_t error_count;          /* RFC 9260, 8.1 */
+    bool incoming;                 /* the peer began */
+    bool writable;                 /* queued_bytes is below send_buffer */
+    bool peer_adaptation_given;
+    uint32_t peer_adaptation;
+    /* counters since it came up */
+    uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
+    uint64_t messages_sent, messages_received, chunks_retransmitted, chunks_duplicate,
+        sacks_sent, sacks_received, fast_retransmits, t3_expirations, heartbeats_sent,
+        heartbeats_acknowledged;
+};
+BRAID_PUBLIC int braid_association_info(const struct braid_engine *engine, uint32_t association,
+                                        struct braid_association_info *info);
+
+enum braid_path_state { BRAID_PATH_UNCONFIRMED, BRAID_PATH_ACTIVE, BRAID_PATH_INACTIVE };
+
+struct braid_path_info {
+    struct braid_address address;      /* the peer's */
+    struct braid_address source;       /* ours; family 0 if the host chooses */
+    uint16_t encapsulation_port;
+    enum braid_path_state state;
+    bool primary;
+    uint32_t srtt, rttvar, rto;        /* microseconds */
+    uint32_t cwnd, ssthresh, flight;   /* bytes */
+    uint32_t partial_bytes_acked;
+    uint32_t mtu;                      /* of the IP packet */
+    uint32_t error_count;
+    uint32_t hb_interval;              /* ms */
+    uint32_t path_max_retrans;
+    uint64_t packets_sent, bytes_sent;
+};
+BRAID_PUBLIC int braid_path_info(const struct braid_engine *engine, uint32_t association,
+                                 uint32_t path, struct braid_path_info *info);
+/* The index of a peer's address; negative errno if it is not one of the association's. */
+BRAID_PUBLIC int braid_path_find(const struct braid_engine *engine, uint32_t association,
+                                 const struct braid_address *peer);
+BRAID_PUBLIC int braid_path_set_primary(struct braid_engine *engine, uint32_t association,
+                                        uint32_t path, braid_time now);
+/* RFC 9260, 11.1: REQUESTHEARTBEAT. */
+BRAID_PUBLIC int braid_path_request_heartbeat(struct braid_engine *engine, uint32_t association,
+                                              uint32_t path, braid_time now);
+/* RFC 9260, 11.1: CHANGEHEARTBEAT, SETFAILURETHRESHOLD and the like, for one path. Negative: leave. */
+struct braid_path_settings {
+    int64_t hb_interval;      /* ms; 0: no heartbeats */
+    int64_t path_max_retrans;
+    int64_t mtu;              /* fixed; 0: discover */
+};
+BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
+                                      uint32_t path, const struct braid_path_settings *settings,
+                                      braid_time now);
+
+/* ---- Sending ---------------------------------------------------------------------------------- */
+
+enum braid_send_flags {
+    BRAID_SEND_UNORDERED = 1,        /* RFC 9260, 6.6 */
+    BRAID_SEND_SACK_IMMEDIATELY = 2, /* RFC 7053 */
+    BRAID_SEND_OVER_PATH = 4,        /* prefer `path` to the primary */
+};
+
+struct braid_send {
+    uint16_t stream;
+    uint16_t flags;        /* enum braid_send_flags */
+    uint32_t ppid;         /* as the number whose network order stands in the packet */
+    uint32_t context;      /* comes back in BRAID_EVENT_SEND_FAILED */
+    uint32_t lifetime;     /* ms after which it is not begun to be sent; 0: unlimited */
+    uint32_t path;         /* with BRAID_SEND_OVER_PATH */
+};
+
+/* Sends one user message. The bytes are copied, once. A message is taken whole as long as
+ * queued_bytes is below send_buffer, even if it passes it.
+ * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags), EMSGSIZE
+ * (disable_fragments), EPIPE (shut down), ENOTCONN, ENOMEM. */
+BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
+                            const struct braid_send *send, const void *bytes, size_t length,
+                            braid_time now);
+
+/* ---- Receiving -------------------------------------------------------------------------------- */
+
+enum braid_receive_flags {
+    BRAID_RECEIVE_UNORDERED = 1,
+    BRAID_RECEIVE_END = 2,   /* the message's last piece (always, but in partial delivery) */
+    BRAID_RECEIVE_BEGIN = 4, /* its first piece */
+};
+
+/* A user message, or a piece of one in partial delivery (RFC 9260, 6.9; RFC 6458, 6.1.7). */
+struct braid_received {
+    const uint8_t *bytes;
+    uint32_t length;
+    uint16_t stream;
+    uint16_t ssn;          /* 0 if unordered */
+    uint32_t ppid;
+    uint32_t tsn;          /* of its first chunk */
+    uint32_t cumulative_tsn;
+    uint16_t flags;
+    void *message;         /* the engine's own */
+};
+
+/* The next message of the association, in the order of arrival. 1: got one. 0: none.
+ * The bytes are the caller's until braid_received_release(). Their room is not given back to the
+ * peer's window before then. */
+BRAID_PUBLIC int braid_receive(struct braid_engine *engine, uint32_t association,
+                               struct braid_received *received, braid_time now);
+/* Gives the buffer back. The association may be gone. */
+BRAID_PUBLIC void braid_received_release(struct braid_engine *engine,
+                                         struct braid_received *received, braid_time now);
+/* Bytes that were released but still stand unread in a queue of the caller's: subtracted from
+ * a_rwnd until told otherwise. */
+BRAID_PUBLIC int braid_association_hold(struct braid_engine *engine, uint32_t association,
+                                        uint32_t bytes, braid_time now);
+
+/* ---- Events ----------------------------------------------------------------------------------- */
+
+enum braid_event_type {
+    BRAID_EVENT_UP = 1,         /* COMMUNICATION UP: established; `incoming` if the peer began */
+    BRAID_EVENT_DOWN,           /* it ended, or could not start: see `reason`. Nothing follows */
+    BRAID_EVENT_RESTART,        /* RESTART: the peer began anew */
+    BRAID_EVENT_READABLE,       /* DATA ARRIVE: braid_receive() has something, and had nothing */
+    BRAID_EVENT_WRITABLE,       /* room again, after an EAGAIN */
+    BRAID_EVENT_PATH,           /* NETWORK STATUS CHANGE: see `path`, `path_change` */
+    BRAID_EVENT_SEND_FAILED,    /* SEND FAILURE: a message that the peer did not acknowledge whole */
+    BRAID_EVENT_REMOTE_ERROR,   /* COMMUNICATION ERROR: an ERROR chunk; `bytes` is one cause */
+    BRAID_EVENT_PEER_SHUTDOWN,  /* the peer sent SHUTDOWN: no more can be sent */
+    BRAID_EVENT_DRY,            /* everything sent was acknowledged */
+    BRAID_EVENT_PARTIAL_DELIVERY_ABORTED, /* the rest of a begun message will not come */
+    BRAID_EVENT_ADAPTATION,     /* the peer's Adaptation Layer Indication, in `value` */
+};
+
+enum braid_down_reason {
+    BRAID_DOWN_SHUTDOWN = 1,    /* graceful, from either side */
+    BRAID_DOWN_ABORTED_BY_USER, /* braid_abort(), braid_endpoint_close() */
+    BRAID_DOWN_ABORTED_BY_PEER, /* an ABORT came; its causes are in `bytes` */
+    BRAID_DOWN_LOST,            /* Association.Max.Retrans was passed */
+    BRAID_DOWN_CANNOT_START,    /* Max.Init.Retransmits was passed */
+    BRAID_DOWN_PROTOCOL,        /* we aborted it: the peer broke the protocol; cause in `bytes` */
+};
+
+enum braid_path_change {
+    BRAID_PATH_AVAILABLE = 1, BRAID_PATH_UNREACHABLE, BRAID_PATH_REMOVED, BRAID_PATH_ADDED,
+    BRAID_PATH_MADE_PRIMARY, BRAID_PATH_CONFIRMED,
+};
+
+struct braid_event {
+    enum braid_event_type type;
+    uint32_t association;
+    uint32_t endpoint;
+    bool incoming;                       /* UP */
+    enum braid_down_reason reason;       /* DOWN */
+    struct braid_address address;        /* PATH: the peer's */
+    enum braid_path_change path_change;  /* PATH */
+    uint16_t cause;                      /* DOWN, REMOTE_ERROR: the first cause code, 0 if none */
+    uint32_t value;                      /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
+    uint16_t ssn;                        /* PARTIAL_DELIVERY_ABORTED */
+    bool unsent;                         /* SEND_FAILED: no part of it was ever sent */
+    struct braid_send send;              /* SEND_FAILED: as it was sent */
+    const uint8_t *bytes;                /* DOWN, REMOTE_ERROR: whole causes as on the wire;
+                                            SEND_FAILED: the message. Valid until the next call */
+    size_t length;
+};
+
+/* The next thing that happened. False if there is none. */
+BRAID_PUBLIC bool braid_engine_next_event(struct braid_engine *engine, struct braid_event *event);
+
+/* ---- Counters --------------------------------------------------------------------------------- */
+
+/* RFC 3873 calls most of these sctpStats. */
+struct braid_statistics {
+    uint64_t packets_received, packets_sent;
+    uint64_t bytes_received, bytes_sent;
+    uint64_t bad_checksum;          /* packets with a CRC32c that does not fit */
+    uint64_t bad_packet;            /* packets with a malformed chunk or header */
+    uint64_t bad_tag;               /* packets whose Verification Tag does not fit (8.5) */
+    uint64_t out_of_the_blue;       /* packets of no association (8.4) */
+    uint64_t bad_cookie;            /* COOKIE ECHOs that we did not make */
+    uint64_t stale_cookie;
+    uint64_t unknown_chunks, unknown_parameters;
+    uint64_t associations_opened;   /* by us */
+    uint64_t associations_accepted; /* by the peer */
+    uint64_t associations_aborted, associations_shut_down;
+    uint64_t associations_refused;  /* for a limit */
+    uint64_t data_dropped;          /* DATA beyond the window or a limit */
+    uint64_t associations_now;
+};
+BRAID_PUBLIC void braid_engine_statistics(const struct braid_engine *engine,
+                                          struct braid_statistics *statistics);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,222 @@
+/* What a program (src/preload/) and the stack process (src/stack/) say to each other.
+ *
+ * A program's SCTP socket is a real descriptor: the "program end" of an AF_UNIX SOCK_SEQPACKET
+ * connection whose "stack end" and whole state are in the stack process. Three ways lead across:
+ *
+ *   data      On the connection itself, one message a datagram, each with a `channel_header` in
+ *             front. Upwards CHANNEL_SEND; downwards CHANNEL_MESSAGE and CHANNEL_ACCEPT. Nothing on
+ *             this way is answered. Readable means that one of them waits, or the end; writable
+ *             means that the stack still reads.
+ *   control   Everything that wants an answer. The program opens a fresh connection to the stack's
+ *             rendezvous, sends one `channel_request`, with the descriptor it is about in
+ *             SCM_RIGHTS as the proof that it holds it, reads one `channel_reply`, closes. No
+ *             descriptor of Braid stays open in the program but the sockets that it asked for.
+ *   page      A memory file that each program maps read-only, in which the stack publishes what a
+ *             sender must know at once: a `channel_slot` for each socket.
+ *
+ * Names. The rendezvous is the abstract address "\0braid/NAME", which belongs to the network
+ * namespace as SCTP's ports do. The stack binds each program end to "\0braid/NAME/SLOT.GENERATION"
+ * (both in hexadecimal) before it hands it out: so getsockname() on a descriptor tells that it is
+ * ours and which slot is its own, in a child that was exec'ed as well as in a stranger to whom it
+ * was passed. Both ends are made by the stack, and the program end is given by SCM_RIGHTS.
+ *
+ * Ends. The stack ends its direction (shutdown(SHUT_WR)) when no more is to be read, after it
+ * published why. A program that reads end of file asks CHANNEL_TAKE_ERROR; if nobody answers there,
+ * the stack has died, and the error is ECONNRESET. A stack end that reads end of file was closed by
+ * all its holders; ECONNRESET there means closed with messages unread.
+ *
+ * Both ends are on one machine: fields are in host byte order unless they are sockaddrs.
+ */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#define CHANNEL_VERSION 1u
+#define CHANNEL_NAME_PREFIX "braid/"
+#define CHANNEL_NAME_MAXIMUM 64       /* bytes of NAME */
+#define CHANNEL_ENVIRONMENT "BRAID_STACK" /* the variable that tells programs NAME */
+
+/* The largest datagram on the data way. A longer user message is sent in pieces, each but the last
+ * with CHANNEL_MORE. It fits the least SO_SNDBUF that the stack gives a socket. */
+#define CHANNEL_PIECE_MAXIMUM (128u * 1024)
+
+union channel_address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
+/* ---- Data ---- */
+
+enum channel_type {
+    CHANNEL_SEND = 1, /* program to stack: a user message, or a piece */
+    CHANNEL_PLUG,     /* either: nothing; fills the queue so that the end is not writable */
+    CHANNEL_MESSAGE,  /* stack to program: a user message, a piece of one, or a notification */
+    CHANNEL_ACCEPT,   /* stack to program: a new association; its socket is in SCM_RIGHTS */
+};
+
+enum channel_flags {
+    CHANNEL_MORE = 1,          /* SEND: the message goes on in the sender's next datagram */
+    CHANNEL_HAS_INFO = 2,      /* SEND: stream, ppid and so on were given; else the defaults hold */
+    CHANNEL_HAS_ADDRESS = 4,   /* SEND: `addresses[0]` is where to (msg_name) */
+    CHANNEL_HAS_INIT = 8,      /* SEND: `init` was given (SCTP_INIT, RFC 6458, 5.3.1) */
+    CHANNEL_NOTIFICATION = 16, /* MESSAGE: MSG_NOTIFICATION */
+    CHANNEL_END_OF_RECORD = 32,/* MESSAGE: MSG_EOR */
+    CHANNEL_HAS_NEXT = 64,     /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
+    CHANNEL_HAS_PR = 128,      /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, 5.3.7) */
+    CHANNEL_HAS_AUTH = 256,    /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
+    CHANNEL_NO_BLOCK = 512,    /* SEND: the program will not wait (for the stack's statistics) */
+};
+
+/* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */
+struct channel_info {
+    uint16_t stream;
+    uint16_t ssn;
+    uint16_t flags;       /* SCTP_UNORDERED, SCTP_EOF, SCTP_ABORT, ... of <netinet/sctp.h> */
+    uint16_t reserved;
+    uint32_t ppid;        /* as the program gave it: network order by custom, never converted */
+    uint32_t context;
+    uint32_t tsn;
+    uint32_t cumulative_tsn;
+    int32_t association;  /* sctp_assoc_t */
+    uint32_t length;      /* NEXT: bytes of the next message */
+};
+
+struct channel_init {     /* struct sctp_initmsg */
+    uint16_t outbound_streams, inbound_streams, attempts, timeout;
+};
+
+/* In front of each datagram on the data way; the payload follows it. */
+struct channel_header {
+    uint16_t type;
+    uint16_t address_count;    /* SEND: more destinations follow the header as sockaddrs (sendv) */
+    uint32_t flags;
+    struct channel_info info;
+    struct channel_info next;
+    struct channel_init init;
+    uint16_t pr_policy;
+    uint16_t auth_key;
+    uint32_t pr_value;
+    uint32_t time_to_live;     /* SEND: ms, of struct sctp_sndrcvinfo */
+    uint32_t generation;       /* of the slot: a datagram of an earlier life is dropped */
+    uint64_t sender;           /* SEND: names the thread, so that pieces of two do not mix */
+    union channel_address address; /* SEND: where to; MESSAGE, ACCEPT: from whom */
+    uint32_t reserved;
+};
+
+/* ---- Control ---- */
+
+enum channel_operation {
+    CHANNEL_OPEN = 1,     /* argument: domain, type (style), flags. Reply: the program end */
+    CHANNEL_HELLO,        /* no descriptor. Reply: the page's memory file */
+    CHANNEL_BIND,         /* payload: sockaddr */
+    CHANNEL_LISTEN,       /* argument[0]: backlog */
+    CHANNEL_CONNECT,      /* payload: sockaddr; argument[0]: 1 to wait for the outcome */
+    CHANNEL_SHUTDOWN,     /* argument[0]: how */
+    CHANNEL_GETSOCKNAME,  /* reply payload: sockaddr */
+    CHANNEL_GETPEERNAME,
+    CHANNEL_GETSOCKOPT,   /* argument: level, name, length; payload: what the caller's buffer held */
+    CHANNEL_SETSOCKOPT,   /* argument: level, name, length; payload: the value; argument[3]: 1 to
+                             wait (SCTP_SOCKOPT_CONNECTX on a blocking socket) */
+    CHANNEL_TAKE_ERROR,   /* reply: result is the pending error as a negative errno, or 0 */
+    CHANNEL_QUEUE_SIZE,   /* argument[0]: SIOCOUTQ or SIOCINQ. Reply: result */
+    CHANNEL_CLOSE_LINGER, /* SO_LINGER: replies when everything is acknowledged or the time is over */
+    CHANNEL_STATUS,       /* no descriptor. Reply payload: JSON of sockets and associations */
+    CHANNEL_STOP,         /* no descriptor. The stack ends (its own user or root only) */
+};
+
+struct channel_request {
+    uint32_t version;
+    uint32_t operation;
+    int32_t argument[4];
+    uint32_t length;      /* of the payload that follows in the same datagram */
+    uint32_t reserved;
+};
+
+struct channel_reply {
+    int32_t result;       /* 0 or more: done; negative: errno */
+    uint32_t length;      /* of the payload that follows */
+    uint32_t argument[2];
+};
+
+#define CHANNEL_CONTROL_MAXIMUM (128u * 1024) /* a request or reply with its payload */
+
+/* ---- Page ---- */
+
+enum channel_state {
+    CHANNEL_STATE_CONNECTING = 1,
+    CHANNEL_STATE_CONNECTED = 2,    /* one-to-one, or peeled off */
+    CHANNEL_STATE_LISTENING = 4,
+    CHANNEL_STATE_SHUT_WRITE = 8,   /* sending answers EPIPE */
+    CHANNEL_STATE_SHUT_READ = 16,
+    CHANNEL_STATE_ENDED = 32,       /* the association is over */
+    CHANNEL_STATE_ONE_TO_MANY = 64,
+    CHANNEL_STATE_IPV6 = 128,
+    CHANNEL_STATE_ERROR = 256,      /* an error waits for CHANNEL_TAKE_ERROR */
+    CHANNEL_STATE_BOUND = 512,
+    CHANNEL_STATE_EXPLICIT_EOR = 1024,
+};
+
+enum channel_receive_options {     /* which ancillary data recvmsg() adds */
+    CHANNEL_RECEIVE_SNDRCV = 1,    /* SCTP_SNDRCV (sctp_data_io_event) */
+    CHANNEL_RECEIVE_RCVINFO = 2,
+    CHANNEL_RECEIVE_NXTINFO = 4,
+};
+
+/* One socket, one cache line. Written by the stack alone. */
+struct channel_slot {
+    _Atomic uint32_t generation;       /* odd while the slot is in use */
+    _Atomic uint32_t state;            /* enum channel_state */
+    _Atomic uint32_t receive_options;  /* enum channel_receive_options */
+    _Atomic uint32_t outbound_streams; /* one-to-one: of its association; 0: not known */
+    _Atomic uint32_t largest;          /* the largest datagram ever sent down, header included */
+    _Atomic uint32_t message_maximum;  /* EMSGSIZE above this many bytes */
+    _Atomic uint32_t association;      /* one-to-one: its sctp_assoc_t */
+    uint32_t reserved[9];
+};
+
+#define CHANNEL_SLOTS 65536u
+/* Associations of one-to-many sockets, by identifier modulo CHANNEL_SLOTS. */
+struct channel_association {
+    _Atomic uint32_t identifier;       /* 0: none */
+    _Atomic uint32_t slot;             /* of its socket */
+    _Atomic uint32_t outbound_streams;
+    _Atomic uint32_t state;            /* enum channel_state */
+};
+
+struct channel_page {
+    uint32_t version;
+    uint32_t slots;
+    int32_t stack_pid;
+    uint32_t reserved[13];
+    struct channel_slot slot[CHANNEL_SLOTS];
+    struct channel_association association[CHANNEL_SLOTS];
+};
+
+/* ---- What both ends do alike (channel.c) ---- */
+
+/* Fills `address` with the rendezvous of NAME; returns its length, or -ENAMETOOLONG. */
+int channel_rendezvous(const char *name, struct sockaddr_un *address, socklen_t *length);
+
+/* Sends one datagram of two parts, and a descriptor if `descriptor` >= 0. Retries EINTR.
+ * 0 or a negative errno. */
+int channel_send(int connection, const void *head, size_t head_length, const void *body,
+                 size_t body_length, int descriptor);
+
+/* Receives one datagram of two parts, and a descriptor (or -1) if `descriptor` is not NULL; it is
+ * close-on-exec. Returns the length, 0 at the end, or a negative errno. */
+ssize_t channel_receive(int connection, void *head, size_t head_length, void *body,
+                        size_t body_length, int *descriptor);
+
+/* Reads slot and generation out of the name of a program end; false if it is not one of NAME's. */
+bool channel_name_parse(const struct sockaddr_un *address, socklen_t length, const char *name,
+                        uint32_t *slot, uint32_t *generation);
+
+#endif
