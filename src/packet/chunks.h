@@ -2,7 +2,7 @@
  * The chunks, one after the other: a struct, a reader, a writer.
  *
  * RFC 9260 section 3.3 (chunk definitions), appendix A of RFC 4960 (ECNE and CWR), RFC 3758
- * section 3.2 (FORWARD TSN), RFC 4895 section 4.1 (AUTH), RFC 5061 section 4.1 (ASCONF and
+ * section 3.2 (FORWARD TSN), RFC 4895 section 5.1 (AUTH), RFC 5061 section 4.1 (ASCONF and
  * ASCONF ACK).
  *
  * A reader X_read() takes a chunk of its own type, and returns false if it is too short, or its
@@ -246,7 +246,7 @@ forward_tsn_skipped_stream(const struct sctp_forward_tsn *forward, size_t index)
 void forward_tsn_write(struct packet_writer *writer, uint32_t new_cumulative_tsn,
                        const struct sctp_skipped_stream *skipped_streams, size_t count);
 
-/* AUTH (RFC 4895 section 4.1). */
+/* AUTH (RFC 4895 section 5.1). */
 struct sctp_auth {
     uint16_t shared_key_identifier;
     uint16_t hmac_identifier;
