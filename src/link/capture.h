@@ -1,0 +1,64 @@
+/*
+ * A capture: packets of links, written to a file for Wireshark.
+ *
+ * PCAP Next Generation (draft-ietf-opsawg-pcapng); link type RAW, that is IPv4 and IPv6 packets.
+ *
+ * A link sees SCTP packets without their IP and UDP headers, so these are made here from what is
+ * known: addresses, ports, traffic class and checksums are those on the wire; TTL is 64, and the
+ * IPv4 identification counts. The SCTP packet is written as it is, with the CRC32c that it has.
+ *
+ * The capture writes through a buffer. If the file cannot be written (the disk is full), it ends
+ * after the last whole packet, says so once, and swallows what follows: packets go on.
+ */
+#ifndef LINK_CAPTURE_H
+#define LINK_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "braid/engine.h"
+
+struct capture;
+
+enum capture_direction { CAPTURE_UNKNOWN, CAPTURE_INBOUND, CAPTURE_OUTBOUND };
+
+/* What the headers of a packet are made of. */
+struct capture_packet {
+    uint32_t interface; /* from capture_add_interface() */
+    enum capture_direction direction;
+    uint64_t time; /* nanoseconds, since 1970 on a real link */
+    struct braid_address source, destination;
+    uint16_t source_port, destination_port; /* of UDP; both 0: SCTP over IP */
+    uint8_t traffic_class;
+    bool dont_fragment;
+    const void *bytes; /* the SCTP packet */
+    size_t length;     /* at most 65,535 less the headers */
+};
+
+/*
+ * Creates the file, or makes it empty. It is readable by its owner only: packets are people's data.
+ * ENOENT, EACCES, ENOSPC and so on, ENOMEM.
+ */
+int capture_open(struct capture **capture, const char *path);
+
+/* Writes what is buffered and closes. NULL is allowed. Returns like capture_flush(). */
+int capture_close(struct capture *capture);
+
+/* Names a new interface ("udp", "raw"), whose packets carry its number. Negative errno, or it. */
+int capture_add_interface(struct capture *capture, const char *name);
+
+/* Writes a packet. Addresses of two families, or none, or a packet that is too long: not written.
+ */
+void capture_write(struct capture *capture, const struct capture_packet *packet);
+
+/*
+ * Writes what is buffered to the file: to be called when there is nothing else to do.
+ * Returns the error that stopped the capture, the first time that it is asked; else 0.
+ */
+int capture_flush(struct capture *capture);
+
+/* Packets written since it was opened. */
+uint64_t capture_count(const struct capture *capture);
+
+#endif
