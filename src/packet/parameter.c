@@ -280,12 +280,18 @@ void stale_cookie_write(struct packet_writer *writer, uint32_t staleness)
     write_u32(writer, SCTP_CAUSE_STALE_COOKIE, staleness);
 }
 
-bool unresolvable_address_read(const struct sctp_parameter *cause, struct sctp_parameter *address)
+/* The parameter that an error cause quotes. */
+static bool read_quoted(const struct sctp_parameter *cause, struct sctp_parameter *quoted)
 {
     struct parameter_iterator iterator;
 
     parameter_iterator_init(&iterator, cause->value, cause->value_length);
-    return parameter_next(&iterator, address);
+    return parameter_next(&iterator, quoted);
+}
+
+bool unresolvable_address_read(const struct sctp_parameter *cause, struct sctp_parameter *address)
+{
+    return read_quoted(cause, address);
 }
 
 void unresolvable_address_write(struct packet_writer *writer, const struct sctp_parameter *address)
@@ -324,6 +330,17 @@ void restart_with_new_addresses_write(struct packet_writer *writer,
     for (size_t i = 0; i < count; i++)
         address_parameter_write(writer, &addresses[i]);
     parameter_end(writer, start);
+}
+
+bool refused_request_read(const struct sctp_parameter *cause, struct sctp_parameter *request)
+{
+    return read_quoted(cause, request);
+}
+
+void refused_request_write(struct packet_writer *writer, uint16_t code,
+                           const struct sctp_parameter *request)
+{
+    parameter_write(writer, code, request->bytes, request->length);
 }
 
 bool unsupported_hmac_read(const struct sctp_parameter *cause, uint16_t *identifier)

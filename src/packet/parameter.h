@@ -213,6 +213,14 @@ void no_user_data_write(struct packet_writer *writer, uint32_t tsn);
 void restart_with_new_addresses_write(struct packet_writer *writer,
                                       const struct braid_address *addresses, size_t count);
 
+/*
+ * Why an address request was refused (RFC 5061 section 4.3.1, 4.3.2, 4.3.3 and 4.3.5): `code` is
+ * SCTP_CAUSE_DELETE_LAST_ADDRESS or the like, `request` the parameter of the ASCONF, as it came.
+ */
+bool refused_request_read(const struct sctp_parameter *cause, struct sctp_parameter *request);
+void refused_request_write(struct packet_writer *writer, uint16_t code,
+                           const struct sctp_parameter *request);
+
 /* Unsupported HMAC Identifier (RFC 4895 section 4.1). */
 bool unsupported_hmac_read(const struct sctp_parameter *cause, uint16_t *identifier);
 void unsupported_hmac_write(struct packet_writer *writer, uint16_t identifier);
