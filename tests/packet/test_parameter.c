@@ -150,7 +150,7 @@ static void hmac_algorithm(void **state)
     static const uint16_t identifiers[] = {3, 1, 0x8001};
     struct packet_writer writer = fresh_writer();
     struct sctp_parameter parameter;
-    size_t count;
+    size_t count = 0;
 
     (void)state;
     hmac_algorithm_write(&writer, identifiers, 3);
@@ -247,7 +247,7 @@ static void missing_mandatory_parameter(void **state)
     static const uint16_t types[] = {SCTP_PARAMETER_STATE_COOKIE};
     struct packet_writer writer = fresh_writer();
     struct sctp_parameter cause;
-    size_t count;
+    size_t count = 0;
 
     (void)state;
     missing_mandatory_parameter_write(&writer, types, 1);
