@@ -1,5 +1,7 @@
 /* What a program (src/preload/) and the stack process (src/stack/) say to each other.
  *
+ * It carries the calls of RFC 6458; which of them exist is decided by both ends, not here.
+ *
  * A program's SCTP socket is a real descriptor: the "program end" of an AF_UNIX SOCK_SEQPACKET
  * connection whose "stack end" and whole state are in the stack process. Three ways lead across:
  *
@@ -11,6 +13,10 @@
  *             rendezvous, sends one `channel_request`, with the descriptor it is about in
  *             SCM_RIGHTS as the proof that it holds it, reads one `channel_reply`, closes. No
  *             descriptor of Braid stays open in the program but the sockets that it asked for.
+ *             More requests may follow on the same connection, one after the other. The stack first
+ *             takes what stands on the data way of that socket: a request never overtakes a send.
+ *             A reply that needs waiting (connect, linger) comes later; who no longer wants it
+ *             closes the connection, which takes nothing back.
  *   page      A memory file that each program maps read-only, in which the stack publishes what a
  *             sender must know at once: a `channel_slot` for each socket.
  *
@@ -24,6 +30,16 @@
  * published why. A program that reads end of file asks CHANNEL_TAKE_ERROR; if nobody answers there,
  * the stack has died, and the error is ECONNRESET. A stack end that reads end of file was closed by
  * all its holders; ECONNRESET there means closed with messages unread.
+ *
+ * One-to-one sockets are born "plugged": CHANNEL_PLUG stands in front of the data way, sent by the
+ * stack on the program end, which makes it not writable, as an unconnected socket of Linux is not.
+ * The stack takes the plug away when the socket is connected, or when a connect that was not waited
+ * for has failed. After a failed connect the socket is alive, and may connect again.
+ *
+ * Reading: CHANNEL_STATE_SHUT_READ is published before the end of file of a graceful end: recv()
+ * answers 0. With CHANNEL_STATE_ENDED alone recv() answers the error that CHANNEL_TAKE_ERROR tells,
+ * and once that is taken ENOTCONN. A blocking recv() on a socket that is neither CONNECTED nor
+ * LISTENING nor CONNECTING, with nothing to read, answers ENOTCONN at once.
  *
  * Both ends are on one machine: fields are in host byte order unless they are sockaddrs.
  */
@@ -106,7 +122,8 @@ struct channel_header {
     uint32_t pr_value;
     uint32_t time_to_live;     /* SEND: ms, of struct sctp_sndrcvinfo */
     uint32_t generation;       /* of the slot: a datagram of an earlier life is dropped */
-    uint64_t sender;           /* SEND: names the thread, so that pieces of two do not mix */
+    uint64_t sender;           /* SEND: names the thread (of one namespace: its pid and tid), so that
+                                  pieces of two do not mix */
     union channel_address address; /* SEND: where to; MESSAGE, ACCEPT: from whom */
     uint32_t reserved;
 };
@@ -114,23 +131,43 @@ struct channel_header {
 /* ---- Control ---- */
 
 enum channel_operation {
-    CHANNEL_OPEN = 1,     /* argument: domain, type (style), flags. Reply: the program end */
+    CHANNEL_OPEN = 1,     /* argument: domain (AF_INET, AF_INET6), type (SOCK_STREAM,
+                             SOCK_SEQPACKET, without flags), protocol. Reply: the program end,
+                             blocking and close-on-exec: the program sets what it asked for */
     CHANNEL_HELLO,        /* no descriptor. Reply: the page's memory file */
-    CHANNEL_BIND,         /* payload: sockaddr */
+    CHANNEL_BIND,         /* payload: sockaddr, as long as the program said */
     CHANNEL_LISTEN,       /* argument[0]: backlog */
-    CHANNEL_CONNECT,      /* payload: sockaddr; argument[0]: 1 to wait for the outcome */
+    CHANNEL_CONNECT,      /* payload: sockaddr; argument[0]: 1 to wait for the outcome, else the
+                             reply is -EINPROGRESS. reply.argument[0]: the sctp_assoc_t */
     CHANNEL_SHUTDOWN,     /* argument[0]: how */
     CHANNEL_GETSOCKNAME,  /* reply payload: sockaddr */
     CHANNEL_GETPEERNAME,
-    CHANNEL_GETSOCKOPT,   /* argument: level, name, length; payload: what the caller's buffer held */
+    CHANNEL_GETSOCKOPT,   /* argument: level, name, length of the caller's buffer; payload: what the
+                             buffer held. Reply payload: the value; with a new socket in SCM_RIGHTS
+                             for SCTP_SOCKOPT_PEELOFF and _FLAGS (the value's sd is the program's to
+                             fill in). Not for SCTP_SOCKOPT_CONNECTX3, see SETSOCKOPT */
     CHANNEL_SETSOCKOPT,   /* argument: level, name, length; payload: the value; argument[3]: 1 to
-                             wait (SCTP_SOCKOPT_CONNECTX on a blocking socket) */
+                             wait (on a blocking socket). All of CONNECTX, CONNECTX_OLD, CONNECTX3:
+                             as SCTP_SOCKOPT_CONNECTX, whose value is packed sockaddrs;
+                             reply.argument[0] is the sctp_assoc_t, also with -EINPROGRESS */
     CHANNEL_TAKE_ERROR,   /* reply: result is the pending error as a negative errno, or 0 */
     CHANNEL_QUEUE_SIZE,   /* argument[0]: SIOCOUTQ or SIOCINQ. Reply: result */
-    CHANNEL_CLOSE_LINGER, /* SO_LINGER: replies when everything is acknowledged or the time is over */
-    CHANNEL_STATUS,       /* no descriptor. Reply payload: JSON of sockets and associations */
+    CHANNEL_CLOSE_LINGER, /* SO_LINGER. First request, with the descriptor: reply.result is 1 if
+                             there is something to wait for. Then the program closes its descriptor
+                             and sends the request again without one: the reply comes when all is
+                             done, or the time is over, or at once if others still hold the socket */
+    CHANNEL_STATUS,       /* no descriptor. Reply: a memory file with JSON in SCM_RIGHTS */
     CHANNEL_STOP,         /* no descriptor. The stack ends (its own user or root only) */
+    CHANNEL_SEND_NOW,     /* payload: a channel_header and at most CHANNEL_PIECE_MAXIMUM bytes, a whole
+                             message: as CHANNEL_SEND, for who cannot decide by the page alone whether
+                             it may be sent: implicit setup, SCTP_EOF, SCTP_ABORT, SCTP_SENDALL.
+                             Reply: 0 or errno; argument[0]: the sctp_assoc_t. argument[0] of the
+                             request: 1 to wait until the association is up or down */
 };
+
+/* Of SOL_SOCKET the stack answers SO_SNDBUF, SO_RCVBUF (and FORCE), SO_LINGER, SO_REUSEADDR,
+ * SO_REUSEPORT, SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN; all others are the real
+ * descriptor's. Of SOL_IP and SOL_IPV6 it answers all that SCTP has. */
 
 struct channel_request {
     uint32_t version;
@@ -152,16 +189,18 @@ struct channel_reply {
 
 enum channel_state {
     CHANNEL_STATE_CONNECTING = 1,
-    CHANNEL_STATE_CONNECTED = 2,    /* one-to-one, or peeled off */
+    CHANNEL_STATE_CONNECTED = 2,    /* one-to-one: established; one-to-many: has associations */
     CHANNEL_STATE_LISTENING = 4,
     CHANNEL_STATE_SHUT_WRITE = 8,   /* sending answers EPIPE */
-    CHANNEL_STATE_SHUT_READ = 16,
+    CHANNEL_STATE_SHUT_READ = 16,   /* reading answers 0 once the queue is empty */
     CHANNEL_STATE_ENDED = 32,       /* the association is over */
     CHANNEL_STATE_ONE_TO_MANY = 64,
     CHANNEL_STATE_IPV6 = 128,
     CHANNEL_STATE_ERROR = 256,      /* an error waits for CHANNEL_TAKE_ERROR */
     CHANNEL_STATE_BOUND = 512,
     CHANNEL_STATE_EXPLICIT_EOR = 1024,
+    CHANNEL_STATE_PEELED_OFF = 2048, /* a socket of one association that was peeled off */
+    CHANNEL_STATE_DEFAULT_FLAGS = 4096, /* the default flags hold EOF or ABORT: use SEND_NOW */
 };
 
 enum channel_receive_options {     /* which ancillary data recvmsg() adds */
@@ -205,15 +244,23 @@ struct channel_page {
 /* Fills `address` with the rendezvous of NAME; returns its length, or -ENAMETOOLONG. */
 int channel_rendezvous(const char *name, struct sockaddr_un *address, socklen_t *length);
 
+/* Fills `address` with the name of a program end. Returns like channel_rendezvous(). */
+int channel_socket_name(const char *name, uint32_t slot, uint32_t generation,
+                        struct sockaddr_un *address, socklen_t *length);
+
 /* Sends one datagram of two parts, and a descriptor if `descriptor` >= 0. Retries EINTR.
  * 0 or a negative errno. */
 int channel_send(int connection, const void *head, size_t head_length, const void *body,
                  size_t body_length, int descriptor);
 
 /* Receives one datagram of two parts, and a descriptor (or -1) if `descriptor` is not NULL; it is
- * close-on-exec. Returns the length, 0 at the end, or a negative errno. */
+ * close-on-exec. Returns the length, 0 at the end, or a negative errno: -EMSGSIZE if the datagram
+ * was longer (it is gone then). */
 ssize_t channel_receive(int connection, void *head, size_t head_length, void *body,
                         size_t body_length, int *descriptor);
+
+/* The first descriptor that came with a message, -1 if none; any others are closed. */
+int channel_take_descriptor(struct msghdr *message);
 
 /* Reads slot and generation out of the name of a program end; false if it is not one of NAME's. */
 bool channel_name_parse(const struct sockaddr_un *address, socklen_t length, const char *name,
