@@ -146,7 +146,7 @@ bool link_receive_error(struct link *link, struct link_error *error);
 
 /*
  * Writes all packets of the link to a capture from now on, in the order seen; NULL: no more. The
- * capture must stay open as long. EBADF if it is broken.
+ * capture must stay open as long. The error that ended the capture, if it has ended.
  */
 int link_set_capture(struct link *link, struct capture *capture);
 

@@ -54,7 +54,7 @@ struct memory_wire_statistics {
     uint64_t packets, bytes; /* sent into it; bytes are those of IP packets */
     uint64_t delivered;      /* put on the way to a host, duplicates included */
     uint64_t lost;           /* by loss, bursts, or while the wire was cut */
-    uint64_t queue_full;
+    uint64_t queue_full;     /* no room to wait, or no memory */
     uint64_t too_big;
     uint64_t unreachable; /* for an address or UDP port that no host has */
     uint64_t reordered, duplicated, corrupted;
