@@ -52,8 +52,7 @@ struct capture {
     uint8_t bytes[BUFFER_BYTES];
 };
 
-/* ---- The file ---------------------------------------------------------------------------------
- */
+/* ---- The file ------------------------------------------------------------------------------- */
 
 /* The disk is full, or the reader of a pipe has gone. `done` bytes of the buffer were written: cuts
  * the file after the last whole block of them. */
@@ -107,8 +106,7 @@ int capture_flush(struct capture *capture)
     return capture->error;
 }
 
-/* ---- Blocks -----------------------------------------------------------------------------------
- */
+/* ---- Blocks --------------------------------------------------------------------------------- */
 
 /* Numbers of the format are in the byte order of the host that writes; the packets are not. */
 static void put_bytes(struct capture *capture, const void *bytes, size_t length)
@@ -165,8 +163,7 @@ static void block_end(struct capture *capture)
     put_u32(capture, size);
 }
 
-/* ---- IP and UDP headers -----------------------------------------------------------------------
- */
+/* ---- IP and UDP headers --------------------------------------------------------------------- */
 
 /* The ones' complement sum of RFC 1071 over 16 bit words, not yet folded. */
 static uint64_t sum_bytes(uint64_t sum, const uint8_t *bytes, size_t length)
@@ -266,8 +263,7 @@ void capture_write(struct capture *capture, const struct capture_packet *packet)
     capture->count++;
 }
 
-/* ---- Opening and closing ----------------------------------------------------------------------
- */
+/* ---- Opening and closing -------------------------------------------------------------------- */
 
 int capture_open(struct capture **capture, const char *path)
 {

@@ -47,8 +47,7 @@ size_t link_batch_packets(const struct braid_batch *batch, uint16_t port,
     return count;
 }
 
-/* ---- Captures ---------------------------------------------------------------------------------
- */
+/* ---- Captures ------------------------------------------------------------------------------- */
 
 int link_set_capture(struct link *link, struct capture *capture)
 {
@@ -116,8 +115,7 @@ static void capture_sent(struct link *link, const struct braid_batch *batch, siz
     }
 }
 
-/* ---- The calls --------------------------------------------------------------------------------
- */
+/* ---- The calls ------------------------------------------------------------------------------ */
 
 int link_receive(struct link *link, struct braid_packet *packets, size_t capacity)
 {

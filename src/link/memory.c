@@ -120,8 +120,7 @@ static struct memory_host *memory_host_of(struct link *link)
     return (struct memory_host *)link;
 }
 
-/* ---- A table of address pairs -----------------------------------------------------------------
- */
+/* ---- A table of address pairs --------------------------------------------------------------- */
 
 static uint64_t pair_hash(const struct braid_address *source,
                           const struct braid_address *destination)
@@ -218,8 +217,7 @@ static void pair_remove(struct pair_table *table, struct pair_entry *entry)
     table->count--;
 }
 
-/* ---- Parcels ----------------------------------------------------------------------------------
- */
+/* ---- Parcels -------------------------------------------------------------------------------- */
 
 static int parcel_add_slab(struct memory_network *network, uint8_t size)
 {
@@ -251,14 +249,15 @@ static void parcel_free(struct memory_network *network, struct parcel *parcel)
     network->free_parcels[parcel->size] = parcel;
 }
 
-/* A parcel with a copy of the bytes; NULL if there is no memory for it. */
+/* A parcel with a copy of the bytes, at most LINK_PACKET_MAXIMUM; NULL if there is no memory for
+ * it. */
 static struct parcel *parcel_new(struct memory_network *network, struct memory_host *host,
                                  const struct braid_packet *packet, size_t segment)
 {
     uint8_t size = 0;
     struct parcel *parcel;
 
-    while (packet->length > parcel_sizes[size])
+    while (size < PARCEL_SIZES - 1 && packet->length > parcel_sizes[size])
         size++;
     if (!network->free_parcels[size] && parcel_add_slab(network, size) < 0)
         return NULL;
@@ -308,8 +307,7 @@ static void parcel_free_list(struct memory_network *network, struct parcel *list
     }
 }
 
-/* ---- Arrivals ---------------------------------------------------------------------------------
- */
+/* ---- Arrivals ------------------------------------------------------------------------------- */
 
 static void host_take(struct memory_host *host, struct parcel *parcel)
 {
@@ -423,8 +421,7 @@ braid_time memory_network_next_arrival(const struct memory_network *network)
     return network->heap_count > 0 ? network->heap[0].time : BRAID_TIME_NEVER;
 }
 
-/* ---- Wires ------------------------------------------------------------------------------------
- */
+/* ---- Wires ---------------------------------------------------------------------------------- */
 
 static const struct braid_address any_address;
 
@@ -498,7 +495,7 @@ static bool wire_depart(struct memory_wire *wire, braid_time now, size_t bytes, 
     *time = now;
     if (conditions->bandwidth == 0)
         return true;
-    waiting = (unsigned __int128)(start - now_ns) * conditions->bandwidth / (8 * nanoseconds);
+    waiting = (unsigned __int128)(start - now_ns) * conditions->bandwidth / 8 / nanoseconds;
     if (conditions->queue != 0 && waiting > 0 && waiting + bytes > conditions->queue)
         return false;
     wire->free_at = start + bytes * 8 * nanoseconds / conditions->bandwidth;
@@ -607,8 +604,7 @@ static void wire_answer(struct memory_host *host, const struct memory_wire *wire
     network_carry(network, parcel, network->now + (braid_time)wire->conditions.delay * 2);
 }
 
-/* ---- The link of a host -----------------------------------------------------------------------
- */
+/* ---- The link of a host --------------------------------------------------------------------- */
 
 /* Finds the wire and the host (NULL: nobody) that a batch goes to; both are remembered. */
 static void host_resolve(struct memory_host *host, const struct braid_address *source,
@@ -795,8 +791,7 @@ static uint64_t memory_time(struct link *link)
     return memory_host_of(link)->network->now * 1000;
 }
 
-/* ---- Hosts and networks -----------------------------------------------------------------------
- */
+/* ---- Hosts and networks --------------------------------------------------------------------- */
 
 static void network_forget_ready(struct memory_network *network, const struct memory_host *host)
 {

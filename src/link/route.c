@@ -24,8 +24,7 @@ enum {
     NETLINK_BUFFER = 32 << 10, /* the largest message that the kernel makes of a dump */
 };
 
-/* ---- Routes -----------------------------------------------------------------------------------
- */
+/* ---- Routes --------------------------------------------------------------------------------- */
 
 int routes_open(struct routes *routes)
 {
@@ -85,8 +84,7 @@ int route_lookup(struct routes *routes, const struct braid_address *destination,
     return 0;
 }
 
-/* ---- Addresses --------------------------------------------------------------------------------
- */
+/* ---- Addresses ------------------------------------------------------------------------------ */
 
 /* What is collected while the kernel lists interfaces, then addresses. */
 struct address_collection {

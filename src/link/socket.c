@@ -11,12 +11,12 @@
 #include "link/socket.h"
 
 #include <errno.h>
+#include <time.h>
 #include <linux/errqueue.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "link/sockaddr.h"
@@ -52,8 +52,7 @@ static struct socket_link *socket_link_of(struct link *link)
     return (struct socket_link *)link;
 }
 
-/* ---- Receiving --------------------------------------------------------------------------------
- */
+/* ---- Receiving ------------------------------------------------------------------------------ */
 
 static struct socket_received *received_new(void)
 {
@@ -224,8 +223,7 @@ static int socket_link_receive(struct link *link, struct braid_packet *packets, 
     return (int)count;
 }
 
-/* ---- Sending ----------------------------------------------------------------------------------
- */
+/* ---- Sending -------------------------------------------------------------------------------- */
 
 /* Adds one control message to a header that has room for it. */
 static void control_add(struct msghdr *header, int level, int type, const void *data, size_t size)
@@ -396,8 +394,7 @@ static int socket_link_send(struct link *link, const struct braid_batch *batch)
     return sent;
 }
 
-/* ---- ICMP -------------------------------------------------------------------------------------
- */
+/* ---- ICMP ----------------------------------------------------------------------------------- */
 
 /* What an ICMP message means to SCTP (RFC 9260 section 10, RFC 6951 section 5.5). False: nothing.
  */
@@ -488,8 +485,7 @@ static bool socket_link_receive_error(struct link *link, struct link_error *erro
     return false;
 }
 
-/* ---- Opening and closing ----------------------------------------------------------------------
- */
+/* ---- Opening and closing -------------------------------------------------------------------- */
 
 static bool socket_link_source(struct link *link, const struct braid_address *destination,
                                struct braid_address *source)

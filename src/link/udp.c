@@ -13,7 +13,7 @@ enum { PORT_TRIES = 16 }; /* until one is found that is free for both families *
 
 static int udp_port(int descriptor, uint16_t *port)
 {
-    union socket_address local;
+    union socket_address local = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t length = sizeof(local);
 
     if (getsockname(descriptor, &local.any, &length) < 0)
