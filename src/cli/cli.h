@@ -1,0 +1,40 @@
+/*
+ * The command `braid`: what its subcommands share.
+ *
+ * Each subcommand has a file of its own, which defines a `struct command`; main.c lists them.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* The exit statuses of every subcommand, save those that run another program. */
+enum cli_status {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+};
+
+struct command {
+    const char *name;
+    const char *summary; /* one line, for the list of commands */
+    const char *help;    /* what --help prints */
+
+    /* Runs it. argv[0] is "braid NAME", for getopt's messages. Returns the exit status. */
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct command dump_command;
+
+/* Says "braid NAME: what went wrong" on standard error. Returns CLI_FAILED. */
+int cli_failure(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Says how to learn the command's usage, after what was wrong was said. Returns CLI_USAGE. */
+int cli_usage_error(const struct command *command);
+
+/* Is colour wanted there: on a terminal, unless NO_COLOR is set (https://no-color.org). */
+bool cli_wants_colour(FILE *stream);
+
+#endif

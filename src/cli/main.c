@@ -1,0 +1,104 @@
+/*
+ * The command `braid`: finds the subcommand and runs it.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const struct command *const commands[] = {
+    &dump_command,
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *stream)
+{
+    fputs("usage: braid COMMAND [ARGUMENT]...\n"
+          "\n"
+          "SCTP in userspace. Commands:\n"
+          "\n",
+          stream);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(stream, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n"
+          "  braid COMMAND --help   how to use a command\n"
+          "  braid --version        the version\n",
+          stream);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    }
+    return NULL;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    char name[32];
+
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(command->help, stdout);
+        return CLI_OK;
+    }
+    snprintf(name, sizeof(name), "braid %s", command->name);
+    argv[0] = name;
+    return command->run(argc, argv);
+}
+
+int cli_failure(const struct command *command, const char *format, ...)
+{
+    va_list arguments;
+
+    fprintf(stderr, "braid %s: ", command->name);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return CLI_FAILED;
+}
+
+int cli_usage_error(const struct command *command)
+{
+    fprintf(stderr, "Try 'braid %s --help'.\n", command->name);
+    return CLI_USAGE;
+}
+
+bool cli_wants_colour(FILE *stream)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    if (no_color && *no_color)
+        return false;
+    return isatty(fileno(stream)) && !(term && strcmp(term, "dumb") == 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc < 2) {
+        print_help(stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return CLI_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("braid " BRAID_VERSION);
+        return CLI_OK;
+    }
+    command = find_command(argv[1]);
+    if (!command) {
+        fprintf(stderr, "braid: there is no command '%s'\nTry 'braid --help'.\n", argv[1]);
+        return CLI_USAGE;
+    }
+    return run(command, argc - 1, argv + 1);
+}
