@@ -12,8 +12,6 @@
 
 #include "packet/wire.h"
 
-#define CHECKSUM_OFFSET 8
-
 /* One step of a CRC32c that runs over several pieces; it begins with UINT32_MAX. */
 static uint32_t crc32c_continue(uint32_t state, const uint8_t *bytes, size_t length)
 {
@@ -30,15 +28,15 @@ uint32_t packet_compute_checksum(const uint8_t *packet, size_t length)
     uint8_t header[SCTP_COMMON_HEADER_LENGTH];
     uint32_t state;
 
-    memcpy(header, packet, CHECKSUM_OFFSET);
-    memset(header + CHECKSUM_OFFSET, 0, sizeof(header) - CHECKSUM_OFFSET);
+    memcpy(header, packet, SCTP_CHECKSUM_OFFSET);
+    memset(header + SCTP_CHECKSUM_OFFSET, 0, sizeof(header) - SCTP_CHECKSUM_OFFSET);
     state = crc32c_continue(UINT32_MAX, header, sizeof(header));
     return ~crc32c_continue(state, packet + sizeof(header), length - sizeof(header));
 }
 
 uint32_t packet_read_checksum(const uint8_t *packet)
 {
-    return wire_get_u32_little_endian(packet + CHECKSUM_OFFSET);
+    return wire_get_u32_little_endian(packet + SCTP_CHECKSUM_OFFSET);
 }
 
 bool packet_verify_checksum(const uint8_t *packet, size_t length)

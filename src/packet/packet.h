@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define SCTP_COMMON_HEADER_LENGTH 12
+#define SCTP_CHECKSUM_OFFSET 8
 #define SCTP_CHUNK_HEADER_LENGTH 4
 
 /* RFC 9260 section 3.1, without the checksum. */

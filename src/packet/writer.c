@@ -6,8 +6,6 @@
  */
 #include "packet/writer.h"
 
-#define CHECKSUM_OFFSET 8
-
 /* Where a chunk and a parameter alike have their length. */
 #define LENGTH_OFFSET 2
 
@@ -21,7 +19,7 @@ void packet_write_common_header(struct packet_writer *writer,
     wire_put_u16(place, header->source_port);
     wire_put_u16(place + 2, header->destination_port);
     wire_put_u32(place + 4, header->verification_tag);
-    wire_put_u32(place + CHECKSUM_OFFSET, 0);
+    wire_put_u32(place + SCTP_CHECKSUM_OFFSET, 0);
 }
 
 /* Fills in the length of the chunk or parameter that reaches from `start` to here. */
@@ -88,7 +86,7 @@ bool packet_finish(struct packet_writer *writer)
 {
     if (!packet_finish_without_checksum(writer))
         return false;
-    wire_put_u32_little_endian(writer->bytes + CHECKSUM_OFFSET,
+    wire_put_u32_little_endian(writer->bytes + SCTP_CHECKSUM_OFFSET,
                                crc32c(writer->bytes, writer->length));
     return true;
 }
@@ -97,6 +95,6 @@ bool packet_finish_without_checksum(struct packet_writer *writer)
 {
     if (writer->overflowed || writer->length < SCTP_COMMON_HEADER_LENGTH)
         return false;
-    wire_put_u32(writer->bytes + CHECKSUM_OFFSET, 0);
+    wire_put_u32(writer->bytes + SCTP_CHECKSUM_OFFSET, 0);
     return true;
 }
