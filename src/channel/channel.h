@@ -191,7 +191,7 @@ enum channel_state {
     CHANNEL_STATE_CONNECTING = 1,
     CHANNEL_STATE_CONNECTED = 2,    /* one-to-one: established; one-to-many: has associations */
     CHANNEL_STATE_LISTENING = 4,
-    CHANNEL_STATE_SHUT_WRITE = 8,   /* sending answers EPIPE */
+    CHANNEL_STATE_SHUT_WRITE = 8,   /* sending answers ESHUTDOWN, or EPIPE if not CONNECTED */
     CHANNEL_STATE_SHUT_READ = 16,   /* reading answers 0 once the queue is empty */
     CHANNEL_STATE_ENDED = 32,       /* the association is over */
     CHANNEL_STATE_ONE_TO_MANY = 64,
@@ -200,7 +200,6 @@ enum channel_state {
     CHANNEL_STATE_BOUND = 512,
     CHANNEL_STATE_EXPLICIT_EOR = 1024,
     CHANNEL_STATE_PEELED_OFF = 2048, /* a socket of one association that was peeled off */
-    CHANNEL_STATE_DEFAULT_FLAGS = 4096, /* the default flags hold EOF or ABORT: use SEND_NOW */
 };
 
 enum channel_receive_options {     /* which ancillary data recvmsg() adds */

@@ -1,0 +1,408 @@
+/* Ports and local addresses: bind(), sctp_bindx(), and the ports that nobody asked for.
+ *
+ * RFC 6458, section 3.1.2, 4.1.2 (bind), 9.1 (sctp_bindx). The engine's endpoint is opened only when
+ * it is needed (listen, connect), so that addresses can come and go before.
+ */
+#include "socket/private.h"
+
+static struct list *port_list(struct socket_table *table, uint16_t port)
+{
+    return &table->ports[port % (sizeof(table->ports) / sizeof(table->ports[0]))];
+}
+
+/* Which families a bound address stands for as "any". */
+static bool covers_ipv4(const struct sctp_socket *socket, const struct braid_address *address)
+{
+    return braid_address_is_unspecified(address) &&
+           (address->family == BRAID_IPV4 || !socket->v6only);
+}
+
+static bool covers_ipv6(const struct sctp_socket *socket, const struct braid_address *address)
+{
+    (void)socket;
+    return braid_address_is_unspecified(address) && address->family == BRAID_IPV6;
+}
+
+static bool covers(const struct sctp_socket *socket, const struct braid_address *any,
+                   const struct braid_address *address)
+{
+    return address->family == BRAID_IPV4 ? covers_ipv4(socket, any) : covers_ipv6(socket, any);
+}
+
+/* Would a packet to the one also be for the other? */
+static bool addresses_conflict(const struct sctp_socket *a, const struct braid_address *a_address,
+                               const struct sctp_socket *b, const struct braid_address *b_address)
+{
+    bool a_any = braid_address_is_unspecified(a_address);
+    bool b_any = braid_address_is_unspecified(b_address);
+
+    if (!a_any && !b_any)
+        return braid_address_equal(a_address, b_address);
+    if (a_any && b_any)
+        return (covers_ipv4(a, a_address) && covers_ipv4(b, b_address)) ||
+               (covers_ipv6(a, a_address) && covers_ipv6(b, b_address));
+    return a_any ? covers(a, a_address, b_address) : covers(b, b_address, a_address);
+}
+
+static bool may_share(const struct sctp_socket *socket, const struct sctp_socket *other)
+{
+    bool reuse = socket->reuse_address || socket->sctp_reuse_port;
+    bool other_reuse = other->reuse_address || other->sctp_reuse_port;
+
+    if (reuse && other_reuse && other->state != SOCKET_LISTENING)
+        return true;
+    return socket->reuse_port && other->reuse_port && socket->uid == other->uid;
+}
+
+static bool port_conflicts(const struct sctp_socket *socket, uint16_t port,
+                           const struct braid_address *address)
+{
+    const struct list *list = port_list(socket->table, port);
+
+    LIST_FOR_EACH(link, list)
+    {
+        const struct sctp_socket *other = LIST_ENTRY(link, struct sctp_socket, port_link);
+
+        if (other == socket || other->port != port || may_share(socket, other))
+            continue;
+        for (size_t i = 0; i < other->bound_count; i++)
+            if (addresses_conflict(socket, address, other, &other->bound[i]))
+                return true;
+    }
+    return false;
+}
+
+static bool port_is_used(struct socket_table *table, uint16_t port)
+{
+    const struct list *list = port_list(table, port);
+
+    LIST_FOR_EACH(link, list)
+    {
+        if (LIST_ENTRY(link, struct sctp_socket, port_link)->port == port)
+            return true;
+    }
+    return false;
+}
+
+/* A port that no socket has; 0 if there is none. */
+static uint16_t choose_port(struct socket_table *table)
+{
+    uint32_t count = (uint32_t)table->config.port_highest - table->config.port_lowest + 1;
+    uint32_t random;
+
+    table->config.random(table->config.context, &random, sizeof(random));
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t port = (uint16_t)(table->config.port_lowest + (random + i) % count);
+
+        if (!port_is_used(table, port))
+            return port;
+    }
+    return 0;
+}
+
+static bool host_has(const struct socket_table *table, const struct braid_address *address)
+{
+    if (braid_address_is_unspecified(address))
+        return true;
+    if (address->family == BRAID_IPV4 && braid_address_is_loopback(address))
+        return true;
+    for (size_t i = 0; i < table->address_count; i++)
+        if (braid_address_equal(address, &table->addresses[i]))
+            return true;
+    return false;
+}
+
+static bool is_bound_to(const struct sctp_socket *socket, const struct braid_address *address)
+{
+    for (size_t i = 0; i < socket->bound_count; i++)
+        if (braid_address_equal(address, &socket->bound[i]))
+            return true;
+    return false;
+}
+
+static void socket_take_port(struct sctp_socket *socket, uint16_t port)
+{
+    if (socket->port != 0)
+        return;
+    socket->port = port;
+    list_append(port_list(socket->table, port), &socket->port_link);
+}
+
+void socket_unbind(struct sctp_socket *socket)
+{
+    list_remove(&socket->port_link);
+    socket->port = 0;
+    socket->bound_count = 0;
+}
+
+static bool port_is_forbidden(const struct sctp_socket *socket, uint16_t port,
+                              const struct socket_caller *caller)
+{
+    return port != 0 && port < socket->table->config.privileged_below && !caller->privileged;
+}
+
+/* Adds one address to those that the socket is bound to. */
+static int bind_one(struct sctp_socket *socket, const void *bytes, size_t length,
+                    const struct socket_caller *caller)
+{
+    struct braid_address address;
+    uint16_t port;
+    int error = address_from_user(socket, bytes, length, &address, &port, NULL);
+
+    if (error < 0)
+        return error;
+    if (!host_has(socket->table, &address))
+        return -EADDRNOTAVAIL;
+    if (socket->port != 0 && port == 0)
+        port = socket->port;
+    if (socket->port != 0 && port != socket->port)
+        return -EINVAL;
+    if (port_is_forbidden(socket, port, caller))
+        return -EACCES;
+    if (is_bound_to(socket, &address) || socket->bound_count == SOCKET_BOUND_MAXIMUM)
+        return -EINVAL;
+    if (port == 0)
+        port = choose_port(socket->table);
+    if (port == 0 || port_conflicts(socket, port, &address))
+        return -EADDRINUSE;
+    socket_take_port(socket, port);
+    socket->bound[socket->bound_count++] = address;
+    return 0;
+}
+
+int socket_bind(struct sctp_socket *socket, const void *address, size_t length,
+                const struct socket_caller *caller)
+{
+    int error;
+
+    if (socket->port != 0)
+        return -EINVAL;
+    error = bind_one(socket, address, length, caller);
+    if (error == 0)
+        socket_changed(socket, SOCKET_STATE);
+    return error;
+}
+
+int socket_autobind(struct sctp_socket *socket)
+{
+    uint16_t port;
+
+    if (socket->port != 0)
+        return 0;
+    port = choose_port(socket->table);
+    if (port == 0)
+        return -EAGAIN;
+    socket_take_port(socket, port);
+    socket->bound[0] = (struct braid_address){
+        .family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+    socket->bound_count = 1;
+    return 0;
+}
+
+bool socket_is_bound_to_any(const struct sctp_socket *socket)
+{
+    for (size_t i = 0; i < socket->bound_count; i++)
+        if (braid_address_is_unspecified(&socket->bound[i]))
+            return true;
+    return false;
+}
+
+int socket_open_endpoint(struct sctp_socket *socket)
+{
+    struct braid_endpoint_config config = {
+        .port = socket->port,
+        .addresses = socket->bound,
+        .address_count = socket->bound_count,
+        .share_port = true, /* who may share is decided here */
+        .parameters = &socket->parameters,
+        .user = socket,
+    };
+
+    if (socket->endpoint != 0)
+        return 0;
+    if (socket_is_bound_to_any(socket)) {
+        config.addresses = NULL;
+        config.address_count = 0;
+        for (size_t i = 0; i < socket->bound_count; i++) {
+            config.ipv4 |= covers_ipv4(socket, &socket->bound[i]);
+            config.ipv6 |= covers_ipv6(socket, &socket->bound[i]);
+        }
+    }
+    return braid_endpoint_open(socket->table->engine, &config, &socket->endpoint);
+}
+
+/* Takes addresses away again. At least one must stay. */
+static int unbind_one(struct sctp_socket *socket, const void *bytes, size_t length)
+{
+    struct braid_address address;
+    uint16_t port;
+    int error;
+
+    if (socket->bound_count <= 1)
+        return -EBUSY;
+    error = address_from_user(socket, bytes, length, &address, &port, NULL);
+    if (error < 0)
+        return error;
+    if (!braid_address_is_unicast(&address) && !braid_address_is_unspecified(&address))
+        return -EADDRNOTAVAIL;
+    if (port != 0 && port != socket->port)
+        return -EINVAL;
+    for (size_t i = 0; i < socket->bound_count; i++) {
+        if (!braid_address_equal(&address, &socket->bound[i]))
+            continue;
+        socket->bound_count--;
+        memmove(&socket->bound[i], &socket->bound[i + 1],
+                (socket->bound_count - i) * sizeof(socket->bound[0]));
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* Opens the endpoint anew with the addresses as they are now: possible as long as nothing hangs on
+ * it. Associations that are there keep their addresses, as on Linux without ASCONF (RFC 5061). */
+static int refresh_endpoint(struct sctp_socket *socket, braid_time now)
+{
+    struct braid_engine *engine = socket->table->engine;
+    uint32_t backlog = socket->state == SOCKET_LISTENING ? socket->backlog : 0;
+    int error;
+
+    if (socket->endpoint == 0 || !list_is_empty(&socket->associations))
+        return 0;
+    braid_endpoint_close(engine, socket->endpoint, now);
+    socket->endpoint = 0;
+    error = socket_open_endpoint(socket);
+    if (error == 0 && backlog > 0)
+        error = braid_endpoint_listen(engine, socket->endpoint, backlog);
+    return error;
+}
+
+int socket_bind_change(struct sctp_socket *socket, const void *addresses, size_t length, bool add,
+                       const struct socket_caller *caller, braid_time now)
+{
+    struct braid_address before[SOCKET_BOUND_MAXIMUM];
+    size_t before_count = socket->bound_count;
+    const uint8_t *position = addresses;
+    size_t left = length;
+    int error = 0;
+
+    /* All must be whole before the first is looked at closely. */
+    if (length == 0)
+        return -EINVAL;
+    while (left > 0) {
+        sa_family_t family;
+        size_t each;
+
+        if (left < sizeof(family))
+            return -EINVAL;
+        memcpy(&family, position, sizeof(family));
+        each = family == AF_INET    ? sizeof(struct sockaddr_in)
+               : family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                    : 0;
+        if (each == 0 || each > left)
+            return -EINVAL;
+        position += each;
+        left -= each;
+    }
+    memcpy(before, socket->bound, sizeof(before));
+    position = addresses;
+    for (left = length; left > 0 && error == 0;) {
+        sa_family_t family;
+        size_t each;
+
+        memcpy(&family, position, sizeof(family));
+        each = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+        error = add ? bind_one(socket, position, each, caller) : unbind_one(socket, position, each);
+        position += each;
+        left -= each;
+    }
+    if (error == 0)
+        error = refresh_endpoint(socket, now);
+    if (error < 0) {
+        memcpy(socket->bound, before, sizeof(before));
+        socket->bound_count = before_count;
+        if (before_count == 0 && socket->port != 0)
+            socket_unbind(socket);
+    }
+    socket_changed(socket, SOCKET_STATE);
+    return error;
+}
+
+int socket_listen(struct sctp_socket *socket, int backlog)
+{
+    int error;
+
+    if (backlog < 0 || socket->style == SOCKET_PEELED_OFF)
+        return -EINVAL;
+    if (socket->state != SOCKET_CLOSED && socket->state != SOCKET_LISTENING)
+        return -EINVAL;
+    if (backlog == 0) {
+        if (socket->state == SOCKET_CLOSED)
+            return -EINVAL;
+        braid_endpoint_listen(socket->table->engine, socket->endpoint, 0);
+        socket->state = SOCKET_CLOSED;
+        socket_changed(socket, SOCKET_STATE);
+        return 0;
+    }
+    if (socket->state == SOCKET_CLOSED) {
+        error = socket_autobind(socket);
+        if (error < 0)
+            return error;
+        for (size_t i = 0; i < socket->bound_count; i++)
+            if (port_conflicts(socket, socket->port, &socket->bound[i]))
+                return -EADDRINUSE;
+        error = socket_open_endpoint(socket);
+        if (error < 0)
+            return error;
+    }
+    /* One-to-many sockets have no queue to accept from: nothing limits them but the engine. */
+    socket->backlog = socket_is_one_to_many(socket) ? UINT32_MAX : (uint32_t)backlog + 1;
+    socket->state = SOCKET_LISTENING;
+    socket_update_backlog(socket);
+    socket_changed(socket, SOCKET_STATE);
+    return 0;
+}
+
+void socket_update_backlog(struct sctp_socket *socket)
+{
+    uint32_t taken = socket->waiting;
+
+    if (socket->state != SOCKET_LISTENING)
+        return;
+    LIST_FOR_EACH(link, &socket->accepted)
+    {
+        taken++;
+    }
+    braid_endpoint_listen(socket->table->engine, socket->endpoint,
+                          socket->backlog > taken ? socket->backlog - taken : 0);
+}
+
+size_t socket_bound_addresses(const struct sctp_socket *socket, struct braid_address *addresses,
+                              size_t capacity)
+{
+    size_t count = socket->bound_count < capacity ? socket->bound_count : capacity;
+
+    memcpy(addresses, socket->bound, count * sizeof(*addresses));
+    return socket->bound_count;
+}
+
+int socket_getsockname(const struct sctp_socket *socket, union channel_address *address,
+                       size_t *length)
+{
+    struct braid_address any = {.family =
+                                    socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+
+    *length = address_to_user(
+        socket, socket->bound_count > 0 ? &socket->bound[socket->bound_count - 1] : &any,
+        socket->port, address);
+    return 0;
+}
+
+int socket_getpeername(const struct sctp_socket *socket, union channel_address *address,
+                       size_t *length)
+{
+    if (socket->peer_port == 0 ||
+        (socket->state != SOCKET_ESTABLISHED && socket->state != SOCKET_CLOSING))
+        return -ENOTCONN;
+    *length = address_to_user(socket, &socket->peer, socket->peer_port, address);
+    return 0;
+}

@@ -1,0 +1,229 @@
+/* Notifications, in Linux's layouts.
+ *
+ * RFC 6458, section 6.1; Linux's <linux/sctp.h> and net/sctp/ulpevent.c say what stands in which
+ * field. A notification is queued with its place among the messages of its association.
+ */
+#include <stdlib.h>
+
+#include "socket/private.h"
+
+#define ERROR_CAUSE_HEADER 4 /* RFC 9260, 3.3.10 */
+
+/* Room for a notification with `extra` bytes behind its structure; NULL if it is not wanted. */
+static void *notify_new(struct socket_association *association, uint16_t type, uint64_t after,
+                        size_t length, size_t extra, struct socket_notification **notification)
+{
+    union sctp_notification *header;
+
+    if (!socket_event_is_on(association->subscribed, type) || association->socket->closed)
+        return NULL;
+    *notification = calloc(1, sizeof(**notification) + length + extra);
+    if (!*notification)
+        return NULL;
+    (*notification)->after = after;
+    (*notification)->length = (uint32_t)(length + extra);
+    header = (union sctp_notification *)(*notification)->bytes;
+    header->sn_header.sn_type = type;
+    header->sn_header.sn_length = (*notification)->length;
+    return header;
+}
+
+static void notify_queue(struct socket_association *association,
+                         struct socket_notification *notification)
+{
+    list_append(&association->notifications, &notification->link);
+    association_set_readable(association);
+}
+
+void notify_association_change(struct socket_association *association, uint16_t state,
+                               uint16_t error, uint64_t after, const void *info, size_t length)
+{
+    struct braid_association_info now = {0};
+    struct socket_notification *notification;
+    struct sctp_assoc_change *change = notify_new(association, SCTP_ASSOC_CHANGE, after,
+                                                  sizeof(*change), length, &notification);
+
+    if (!change)
+        return;
+    change->sac_state = state;
+    change->sac_error = htons(error);
+    change->sac_assoc_id = association->identifier;
+    if (state == SCTP_COMM_UP || state == SCTP_RESTART) {
+        braid_association_info(association->socket->table->engine, association->engine, &now);
+        change->sac_outbound_streams = now.outbound_streams;
+        change->sac_inbound_streams = now.inbound_streams;
+    }
+    if (length > 0)
+        memcpy(change->sac_info, info, length);
+    notify_queue(association, notification);
+}
+
+static int path_change_state(enum braid_path_change change)
+{
+    switch (change) {
+    case BRAID_PATH_AVAILABLE:
+        return SCTP_ADDR_AVAILABLE;
+    case BRAID_PATH_UNREACHABLE:
+        return SCTP_ADDR_UNREACHABLE;
+    case BRAID_PATH_REMOVED:
+        return SCTP_ADDR_REMOVED;
+    case BRAID_PATH_ADDED:
+        return SCTP_ADDR_ADDED;
+    case BRAID_PATH_MADE_PRIMARY:
+        return SCTP_ADDR_MADE_PRIM;
+    case BRAID_PATH_CONFIRMED:
+        break;
+    }
+    return SCTP_ADDR_CONFIRMED;
+}
+
+void notify_path_change(struct socket_association *association, const struct braid_event *event,
+                        uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_paddr_change *change = notify_new(association, SCTP_PEER_ADDR_CHANGE, after,
+                                                  sizeof(*change), 0, &notification);
+
+    if (!change)
+        return;
+    address_to_storage(association->socket, &event->address, association->peer_port,
+                       &change->spc_aaddr);
+    change->spc_state = path_change_state(event->path_change);
+    change->spc_assoc_id = association->identifier;
+    notify_queue(association, notification);
+}
+
+void notify_remote_error(struct socket_association *association, const struct braid_event *event,
+                         uint64_t after)
+{
+    size_t length =
+        event->length > ERROR_CAUSE_HEADER ? event->length - ERROR_CAUSE_HEADER : 0;
+    struct socket_notification *notification;
+    struct sctp_remote_error *error = notify_new(association, SCTP_REMOTE_ERROR, after,
+                                                 sizeof(*error), length, &notification);
+
+    if (!error)
+        return;
+    error->sre_error = htons(event->cause);
+    error->sre_assoc_id = association->identifier;
+    if (length > 0)
+        memcpy(error->sre_data, event->bytes + ERROR_CAUSE_HEADER, length);
+    notify_queue(association, notification);
+}
+
+static uint16_t sent_flags(const struct braid_send *send)
+{
+    return send->flags & BRAID_SEND_UNORDERED ? SCTP_UNORDERED : 0;
+}
+
+static void notify_send_failed_old(struct socket_association *association,
+                                   const struct braid_event *event)
+{
+    struct socket_notification *notification;
+    struct sctp_send_failed *failed =
+        notify_new(association, SCTP_SEND_FAILED, association->messages_read, sizeof(*failed),
+                   event->length, &notification);
+
+    if (!failed)
+        return;
+    failed->ssf_flags = event->unsent ? SCTP_DATA_UNSENT : SCTP_DATA_SENT;
+    failed->ssf_error = event->cause;
+    failed->ssf_assoc_id = association->identifier;
+    failed->ssf_info = (struct sctp_sndrcvinfo){
+        .sinfo_stream = event->send.stream,
+        .sinfo_flags = sent_flags(&event->send),
+        .sinfo_ppid = htonl(event->send.ppid),
+        .sinfo_context = event->send.context,
+        .sinfo_timetolive = event->send.lifetime,
+        .sinfo_assoc_id = association->identifier,
+    };
+    if (event->length > 0)
+        memcpy(failed->ssf_data, event->bytes, event->length);
+    notify_queue(association, notification);
+}
+
+static void notify_send_failed_event(struct socket_association *association,
+                                     const struct braid_event *event)
+{
+    struct socket_notification *notification;
+    struct sctp_send_failed_event *failed =
+        notify_new(association, SCTP_SEND_FAILED_EVENT, association->messages_read, sizeof(*failed),
+                   event->length, &notification);
+
+    if (!failed)
+        return;
+    failed->ssf_flags = event->unsent ? SCTP_DATA_UNSENT : SCTP_DATA_SENT;
+    failed->ssf_error = event->cause;
+    failed->ssf_assoc_id = association->identifier;
+    failed->ssfe_info = (struct sctp_sndinfo){
+        .snd_sid = event->send.stream,
+        .snd_flags = sent_flags(&event->send),
+        .snd_ppid = htonl(event->send.ppid),
+        .snd_context = event->send.context,
+        .snd_assoc_id = association->identifier,
+    };
+    if (event->length > 0)
+        memcpy(failed->ssf_data, event->bytes, event->length);
+    notify_queue(association, notification);
+}
+
+void notify_send_failed(struct socket_association *association, const struct braid_event *event)
+{
+    notify_send_failed_old(association, event);
+    notify_send_failed_event(association, event);
+}
+
+void notify_shutdown(struct socket_association *association, uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_shutdown_event *shutdown = notify_new(association, SCTP_SHUTDOWN_EVENT, after,
+                                                      sizeof(*shutdown), 0, &notification);
+
+    if (!shutdown)
+        return;
+    shutdown->sse_assoc_id = association->identifier;
+    notify_queue(association, notification);
+}
+
+void notify_adaptation(struct socket_association *association, uint32_t indication, uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_adaptation_event *adaptation =
+        notify_new(association, SCTP_ADAPTATION_INDICATION, after, sizeof(*adaptation), 0,
+                   &notification);
+
+    if (!adaptation)
+        return;
+    adaptation->sai_adaptation_ind = indication;
+    adaptation->sai_assoc_id = association->identifier;
+    notify_queue(association, notification);
+}
+
+void notify_partial_delivery(struct socket_association *association,
+                             const struct braid_event *event, uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_pdapi_event *partial = notify_new(association, SCTP_PARTIAL_DELIVERY_EVENT, after,
+                                                  sizeof(*partial), 0, &notification);
+
+    if (!partial)
+        return;
+    partial->pdapi_indication = SCTP_PARTIAL_DELIVERY_ABORTED;
+    partial->pdapi_assoc_id = association->identifier;
+    partial->pdapi_stream = event->value;
+    partial->pdapi_seq = event->ssn;
+    notify_queue(association, notification);
+}
+
+void notify_dry(struct socket_association *association)
+{
+    struct socket_notification *notification;
+    struct sctp_sender_dry_event *dry =
+        notify_new(association, SCTP_SENDER_DRY_EVENT, association->messages_read, sizeof(*dry), 0,
+                   &notification);
+
+    if (!dry)
+        return;
+    dry->sender_dry_assoc_id = association->identifier;
+    notify_queue(association, notification);
+}

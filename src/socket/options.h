@@ -1,0 +1,63 @@
+/* How an option is looked up, read and set: what the files of options share.
+ *
+ * RFC 6458, section 8. Each file has a table of what it knows; options.c asks one after the other.
+ */
+#ifndef SOCKET_OPTIONS_H
+#define SOCKET_OPTIONS_H
+
+#include "socket/private.h"
+
+/* A getsockopt() or setsockopt() on its way. */
+struct option_call {
+    struct sctp_socket *socket;
+    void *value;               /* get: what the caller's buffer held, to be changed. set: read only */
+    size_t length;             /* get: of the buffer, then of the answer */
+    const struct socket_caller *caller;
+    braid_time now;
+    struct sctp_socket *peeled; /* get of SCTP_SOCKOPT_PEELOFF: the new socket */
+    int32_t association;        /* set of SCTP_SOCKOPT_CONNECTX: the new association */
+};
+
+struct option {
+    int level, name;
+    int (*get)(struct option_call *call); /* NULL: ENOPROTOOPT */
+    int (*set)(struct option_call *call);
+};
+
+extern const struct option options_of_socket[];      /* each ends with a zero level */
+extern const struct option options_of_ip[];
+extern const struct option options_of_endpoint[];
+extern const struct option options_of_association[];
+extern const struct option options_of_path[];
+
+/* Copies a structure in from the caller: EINVAL if it is shorter. */
+int option_read(const struct option_call *call, void *to, size_t size);
+/* The same if it must have exactly this size. */
+int option_read_exactly(const struct option_call *call, void *to, size_t size);
+/* Answers with a structure; the caller's buffer is large enough. */
+int option_answer(struct option_call *call, const void *from, size_t size);
+/* An int, as most of Linux's on and off options are. */
+int option_read_int(const struct option_call *call, int *value);
+int option_answer_int(struct option_call *call, int value);
+
+/* Which association an option is about. EINVAL if `identifier` names none, on a one-to-many socket
+ * where only SCTP_FUTURE_ASSOC stands for the socket itself: `*association` is NULL then. */
+int option_association(const struct option_call *call, sctp_assoc_t identifier,
+                       struct socket_association **association);
+
+/* For options that also know SCTP_CURRENT_ASSOC and SCTP_ALL_ASSOC: applies to each that is meant;
+ * `association` is NULL for the socket itself, that is for its future associations. */
+int option_for_each(struct option_call *call, sctp_assoc_t identifier,
+                    void (*apply)(struct sctp_socket *socket,
+                                  struct socket_association *association, const void *value),
+                    const void *value);
+
+/* What there is to know of a path, as SCTP_STATUS and SCTP_GET_PEER_ADDR_INFO tell it. */
+void option_fill_path(const struct socket_association *association,
+                      const struct braid_path_info *path, struct sctp_paddrinfo *info);
+
+/* Sets the same thing in all associations: options of the socket that take effect at once. */
+void option_for_all(struct sctp_socket *socket,
+                    void (*apply)(struct sctp_socket *socket, struct braid_parameters *parameters));
+
+#endif

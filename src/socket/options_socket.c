@@ -1,0 +1,255 @@
+/* The generic options: SOL_SOCKET, and those of IPv4 and IPv6 that SCTP has.
+ *
+ * RFC 6458, section 8.1.4 (SO_LINGER), 8.1.6 to 8.1.8 (SO_RCVBUF, SO_SNDBUF), socket(7), ip(7),
+ * ipv6(7). Linux cuts answers of SOL_SOCKET to the caller's buffer.
+ */
+#include "socket/options.h"
+
+#define WINDOW_MINIMUM 1500u /* RFC 9260, 3.3.2: a_rwnd of INIT */
+
+static int answer_cut(struct option_call *call, const void *from, size_t size)
+{
+    return option_answer(call, from, call->length < size ? call->length : size);
+}
+
+static int answer_int_cut(struct option_call *call, int value)
+{
+    return answer_cut(call, &value, sizeof(value));
+}
+
+static int get_type(struct option_call *call)
+{
+    return answer_int_cut(call, call->socket->style == SOCKET_ONE_TO_ONE ? SOCK_STREAM
+                                                                         : SOCK_SEQPACKET);
+}
+
+static int get_domain(struct option_call *call)
+{
+    return answer_int_cut(call, call->socket->domain);
+}
+
+static int get_protocol(struct option_call *call)
+{
+    return answer_int_cut(call, IPPROTO_SCTP);
+}
+
+static int get_acceptconn(struct option_call *call)
+{
+    return answer_int_cut(call, call->socket->state == SOCKET_LISTENING);
+}
+
+static int get_error(struct option_call *call)
+{
+    return answer_int_cut(call, -socket_take_error(call->socket));
+}
+
+static int get_reuseaddr(struct option_call *call)
+{
+    return answer_int_cut(call, call->socket->reuse_address);
+}
+
+static int set_reuseaddr(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (error == 0)
+        call->socket->reuse_address = value != 0;
+    return error;
+}
+
+static int get_reuseport(struct option_call *call)
+{
+    return answer_int_cut(call, call->socket->reuse_port);
+}
+
+static int set_reuseport(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (error == 0)
+        call->socket->reuse_port = value != 0;
+    return error;
+}
+
+static int get_linger(struct option_call *call)
+{
+    struct linger linger = {.l_onoff = call->socket->linger,
+                            .l_linger = (int)call->socket->linger_time};
+
+    return answer_cut(call, &linger, sizeof(linger));
+}
+
+static int set_linger(struct option_call *call)
+{
+    struct linger linger;
+    int error = option_read(call, &linger, sizeof(linger));
+
+    if (error < 0)
+        return error;
+    call->socket->linger = linger.l_onoff != 0;
+    if (linger.l_onoff != 0)
+        call->socket->linger_time = (uint32_t)linger.l_linger;
+    return 0;
+}
+
+static void apply_buffers(struct sctp_socket *socket, struct braid_parameters *parameters)
+{
+    parameters->send_buffer = socket->send_buffer;
+    parameters->receive_buffer = socket->receive_buffer / 2;
+    if (parameters->receive_buffer < WINDOW_MINIMUM)
+        parameters->receive_buffer = WINDOW_MINIMUM;
+}
+
+/* Twice what was asked for, half of it for bookkeeping, within what the host allows: socket(7). */
+static uint32_t buffer_size(int value, uint32_t maximum, uint32_t minimum)
+{
+    uint32_t size = value < 0 ? maximum : (uint32_t)value;
+
+    if (size > maximum)
+        size = maximum;
+    size *= 2;
+    return size < minimum ? minimum : size;
+}
+
+static int get_rcvbuf(struct option_call *call)
+{
+    return answer_int_cut(call, (int)call->socket->receive_buffer);
+}
+
+static int set_rcvbuf(struct option_call *call)
+{
+    struct sctp_socket *socket = call->socket;
+    int value, error = option_read_int(call, &value);
+
+    if (error < 0)
+        return error;
+    socket->receive_buffer = buffer_size(value, socket->table->config.receive_buffer_maximum,
+                                         SOCKET_RECEIVE_MINIMUM);
+    option_for_all(socket, apply_buffers);
+    socket_changed(socket, SOCKET_STATE);
+    return 0;
+}
+
+static int get_sndbuf(struct option_call *call)
+{
+    return answer_int_cut(call, (int)call->socket->send_buffer);
+}
+
+static int set_sndbuf(struct option_call *call)
+{
+    struct sctp_socket *socket = call->socket;
+    int value, error = option_read_int(call, &value);
+
+    if (error < 0)
+        return error;
+    socket->send_buffer =
+        buffer_size(value, socket->table->config.send_buffer_maximum, SOCKET_SEND_MINIMUM);
+    option_for_all(socket, apply_buffers);
+    socket_changed(socket, SOCKET_STATE | SOCKET_WRITABLE);
+    return 0;
+}
+
+const struct option options_of_socket[] = {
+    {SOL_SOCKET, SO_TYPE, get_type, NULL},
+    {SOL_SOCKET, SO_DOMAIN, get_domain, NULL},
+    {SOL_SOCKET, SO_PROTOCOL, get_protocol, NULL},
+    {SOL_SOCKET, SO_ACCEPTCONN, get_acceptconn, NULL},
+    {SOL_SOCKET, SO_ERROR, get_error, NULL},
+    {SOL_SOCKET, SO_REUSEADDR, get_reuseaddr, set_reuseaddr},
+    {SOL_SOCKET, SO_REUSEPORT, get_reuseport, set_reuseport},
+    {SOL_SOCKET, SO_LINGER, get_linger, set_linger},
+    {SOL_SOCKET, SO_RCVBUF, get_rcvbuf, set_rcvbuf},
+    {SOL_SOCKET, SO_SNDBUF, get_sndbuf, set_sndbuf},
+    {0},
+};
+
+/* ---- IP ---- */
+
+/* An int, or a single byte, as ip(7) takes both. */
+static int read_byte_or_int(const struct option_call *call, int *value)
+{
+    if (call->length >= sizeof(int))
+        return option_read_int(call, value);
+    if (call->length == 0)
+        return -EINVAL;
+    *value = *(const uint8_t *)call->value;
+    return 0;
+}
+
+static int answer_byte_or_int(struct option_call *call, int value)
+{
+    uint8_t byte = (uint8_t)value;
+
+    if (call->length < sizeof(int) && call->length > 0 && value >= 0 && value <= 255)
+        return option_answer(call, &byte, 1);
+    return answer_cut(call, &value, sizeof(value));
+}
+
+static void apply_traffic_class(struct sctp_socket *socket, struct braid_parameters *parameters)
+{
+    parameters->traffic_class =
+        (uint8_t)(socket->domain == AF_INET6 && socket->traffic_class != 0 ? socket->traffic_class
+                                                                           : socket->tos);
+}
+
+static int get_tos(struct option_call *call)
+{
+    return answer_byte_or_int(call, call->socket->tos);
+}
+
+static int set_tos(struct option_call *call)
+{
+    int value, error = read_byte_or_int(call, &value);
+
+    if (error < 0)
+        return error;
+    call->socket->tos = value & 0xfc; /* ECN is not the program's */
+    option_for_all(call->socket, apply_traffic_class);
+    return 0;
+}
+
+static int get_tclass(struct option_call *call)
+{
+    if (call->socket->domain != AF_INET6)
+        return -ENOPROTOOPT;
+    return answer_cut(call, &call->socket->traffic_class, sizeof(int));
+}
+
+static int set_tclass(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (call->socket->domain != AF_INET6)
+        return -ENOPROTOOPT;
+    if (error < 0 || value < -1 || value > 0xff)
+        return -EINVAL;
+    call->socket->traffic_class = value < 0 ? 0 : value & 0xfc;
+    option_for_all(call->socket, apply_traffic_class);
+    return 0;
+}
+
+static int get_v6only(struct option_call *call)
+{
+    if (call->socket->domain != AF_INET6)
+        return -ENOPROTOOPT;
+    return answer_int_cut(call, call->socket->v6only);
+}
+
+static int set_v6only(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (call->socket->domain != AF_INET6)
+        return -ENOPROTOOPT;
+    if (error < 0 || call->socket->port != 0)
+        return -EINVAL;
+    call->socket->v6only = value != 0;
+    return 0;
+}
+
+const struct option options_of_ip[] = {
+    {SOL_IP, IP_TOS, get_tos, set_tos},
+    {SOL_IPV6, IPV6_TCLASS, get_tclass, set_tclass},
+    {SOL_IPV6, IPV6_V6ONLY, get_v6only, set_v6only},
+    {0},
+};

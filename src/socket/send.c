@@ -1,0 +1,222 @@
+/* Sending: one user message, with the meaning that ancillary data and defaults give it.
+ *
+ * RFC 6458, section 3.1.4 (sendmsg), 5.3.2, 5.3.4 (SCTP_SNDRCV, SCTP_SNDINFO), 4.1.8, 8.1.13.
+ * Order and results of the checks are those of Linux's sctp_sendmsg().
+ */
+#include "socket/private.h"
+
+/* A message on its way: who it is for, and how. */
+struct outgoing {
+    const struct channel_header *header;
+    const void *bytes;
+    size_t length;
+    bool has_info;
+    struct socket_send_defaults send; /* the ancillary data */
+    uint32_t path;                    /* with SCTP_ADDR_OVER */
+    bool over_path;
+};
+
+#define SEND_FLAGS_KNOWN                                                                           \
+    (SCTP_UNORDERED | SCTP_ADDR_OVER | SCTP_SACK_IMMEDIATELY | SCTP_SENDALL | SCTP_PR_SCTP_MASK |  \
+     SCTP_ABORT | SCTP_EOF)
+
+static int check_message(const struct sctp_socket *socket, const struct outgoing *message)
+{
+    uint16_t flags = message->send.flags;
+
+    if (socket->style == SOCKET_ONE_TO_ONE && socket->state == SOCKET_LISTENING)
+        return -EPIPE;
+    if (message->length > socket->send_buffer)
+        return -EMSGSIZE;
+    if (message->has_info && (flags & ~SEND_FLAGS_KNOWN))
+        return -EINVAL;
+    if (flags == 0 && message->length > 0)
+        return 0;
+    if (socket->style == SOCKET_ONE_TO_ONE && (flags & (SCTP_EOF | SCTP_ABORT)))
+        return -EINVAL;
+    if ((flags & SCTP_EOF) && message->length > 0)
+        return -EINVAL;
+    if (!(flags & (SCTP_EOF | SCTP_ABORT)) && message->length == 0)
+        return -EINVAL;
+    if ((flags & SCTP_ADDR_OVER) && !(message->header->flags & CHANNEL_HAS_ADDRESS))
+        return -EINVAL;
+    return 0;
+}
+
+/* SCTP_EOF and SCTP_ABORT. 1: go on and send. */
+static int apply_flags(struct socket_association *association, const struct outgoing *message,
+                       braid_time now)
+{
+    struct braid_engine *engine = association->socket->table->engine;
+    uint16_t flags = message->send.flags;
+
+    if ((flags & SCTP_SENDALL) && socket_is_one_to_many(association->socket) && !association->up)
+        return 0;
+    if (flags & SCTP_EOF) {
+        association->shutting = true;
+        braid_shutdown(engine, association->engine, now);
+        association_publish(association);
+        return 0;
+    }
+    if (flags & SCTP_ABORT) {
+        braid_abort(engine, association->engine, message->bytes, message->length, now);
+        return 0;
+    }
+    return 1;
+}
+
+static int send_to(struct socket_association *association, const struct outgoing *message,
+                   braid_time now)
+{
+    struct braid_engine *engine = association->socket->table->engine;
+    const struct channel_header *header = message->header;
+    struct socket_send_defaults defaults = message->has_info ? message->send : association->send;
+    struct braid_send send;
+    int error;
+
+    if (!message->has_info && (header->flags & CHANNEL_HAS_PR))
+        defaults.flags = message->send.flags;
+    if (!message->has_info && !(header->flags & CHANNEL_HAS_PR))
+        defaults.time_to_live = association->send.time_to_live;
+    send = (struct braid_send){
+        .stream = defaults.stream,
+        .ppid = ntohl(defaults.ppid),
+        .context = defaults.context,
+        .path = message->path,
+    };
+    /* Linux: without a policy the time to live is a plain lifetime (RFC 6458, 5.3.2). The other
+     * policies of PR-SCTP need RFC 3758. */
+    if (!(defaults.flags & SCTP_PR_SCTP_MASK) ||
+        (defaults.flags & SCTP_PR_SCTP_MASK) == SCTP_PR_SCTP_TTL)
+        send.lifetime = defaults.time_to_live;
+    if (defaults.flags & SCTP_UNORDERED)
+        send.flags |= BRAID_SEND_UNORDERED;
+    if (defaults.flags & SCTP_SACK_IMMEDIATELY)
+        send.flags |= BRAID_SEND_SACK_IMMEDIATELY;
+    if (message->over_path)
+        send.flags |= BRAID_SEND_OVER_PATH;
+    error = braid_send(engine, association->engine, &send, message->bytes, message->length, now);
+    if (error == -EPIPE)
+        return -ESHUTDOWN;
+    return error == -ENOTCONN ? -EPIPE : error;
+}
+
+/* SCTP_SENDALL (RFC 6458, 5.3.2): to each association that is up. */
+static int send_to_all(struct sctp_socket *socket, const struct outgoing *message, braid_time now)
+{
+    LIST_FOR_EACH_SAFE(link, &socket->associations)
+    {
+        struct socket_association *association = LIST_ENTRY(link, struct socket_association, link);
+        int error;
+
+        if (association->down)
+            continue;
+        error = apply_flags(association, message, now);
+        if (error > 0)
+            error = send_to(association, message, now);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+/* Implicit setup: the first message to a new peer (RFC 6458, 3.1.6). */
+static int associate_implicitly(struct sctp_socket *socket, const struct outgoing *message,
+                                const struct braid_address *address, uint16_t port,
+                                const struct socket_caller *caller, braid_time now,
+                                struct socket_association **association)
+{
+    const struct channel_header *header = message->header;
+    struct sctp_initmsg init = {
+        .sinit_num_ostreams = header->init.outbound_streams,
+        .sinit_max_instreams = header->init.inbound_streams,
+        .sinit_max_attempts = header->init.attempts,
+        .sinit_max_init_timeo = header->init.timeout,
+    };
+    struct braid_address destination = address_of_destination(address);
+    int error;
+
+    if (message->send.flags & (SCTP_EOF | SCTP_ABORT))
+        return -EINVAL;
+    if (socket->style == SOCKET_ONE_TO_ONE &&
+        (socket->state == SOCKET_ESTABLISHED || socket->state == SOCKET_CLOSING))
+        return -EADDRNOTAVAIL;
+    if (!braid_address_is_unicast(&destination))
+        return -EINVAL;
+    error = socket_associate(socket, &destination, 1, port,
+                             header->flags & CHANNEL_HAS_INIT ? &init : NULL, caller, now,
+                             association);
+    return error == -EISCONN ? -EADDRNOTAVAIL : error;
+}
+
+static int find_receiver(struct sctp_socket *socket, struct outgoing *message,
+                         const struct socket_caller *caller, braid_time now,
+                         struct socket_association **association)
+{
+    const struct channel_header *header = message->header;
+    struct braid_address address;
+    uint16_t port;
+    int error;
+
+    if (!(header->flags & CHANNEL_HAS_ADDRESS) || socket->style == SOCKET_PEELED_OFF) {
+        *association = socket_find_association(socket, header->info.association);
+        return *association ? 1 : -EPIPE;
+    }
+    error = address_from_user(socket, &header->address, sizeof(header->address), &address, &port,
+                              NULL);
+    if (error < 0)
+        return error;
+    address = address_of_destination(&address);
+    *association = socket_find_peer(socket, &address, port);
+    if (!*association)
+        error = associate_implicitly(socket, message, &address, port, caller, now, association);
+    if (error < 0)
+        return error;
+    if (socket->style == SOCKET_ONE_TO_ONE || (message->send.flags & SCTP_ADDR_OVER)) {
+        int path = braid_path_find(socket->table->engine, (*association)->engine, &address);
+
+        message->over_path = path >= 0;
+        message->path = path >= 0 ? (uint32_t)path : 0;
+    }
+    return 1;
+}
+
+int socket_send(struct sctp_socket *socket, const struct channel_header *header, const void *bytes,
+                size_t length, const struct socket_caller *caller, braid_time now,
+                int32_t *association)
+{
+    struct outgoing message = {
+        .header = header,
+        .bytes = bytes,
+        .length = length,
+        .has_info = header->flags & CHANNEL_HAS_INFO,
+    };
+    struct socket_association *receiver = NULL;
+    int error;
+
+    if (message.has_info)
+        message.send = (struct socket_send_defaults){
+            .stream = header->info.stream,
+            .flags = header->info.flags,
+            .ppid = header->info.ppid,
+            .context = header->info.context,
+            .time_to_live = header->time_to_live,
+        };
+    if (header->flags & CHANNEL_HAS_PR) {
+        message.send.time_to_live = header->pr_value;
+        message.send.flags = (uint16_t)((message.send.flags & ~SCTP_PR_SCTP_MASK) |
+                                        (header->pr_policy & SCTP_PR_SCTP_MASK));
+    }
+    error = check_message(socket, &message);
+    if (error < 0)
+        return error;
+    if ((message.send.flags & SCTP_SENDALL) && socket_is_one_to_many(socket))
+        return send_to_all(socket, &message, now);
+    error = find_receiver(socket, &message, caller, now, &receiver);
+    if (association)
+        *association = receiver ? receiver->identifier : 0;
+    if (error < 0)
+        return error;
+    error = apply_flags(receiver, &message, now);
+    return error <= 0 ? error : send_to(receiver, &message, now);
+}
