@@ -107,9 +107,10 @@ const char *link_raw_error_text(int error);
 void link_close(struct link *link);
 
 /*
- * Gives packets that came, at most `capacity` (at least 1): what one system call brought, so there
- * may be more. 0 if there are none. The bytes are the link's own, until the next call. IPv4-mapped
- * addresses have become IPv4; CRC32c was not looked at.
+ * Gives packets that came, at most `capacity` (at least 1). 0 if there are none. When it gives
+ * `capacity`, more may stand in the link's own memory, which no descriptor tells: call it again
+ * before waiting. The bytes are the link's own, until the next call. IPv4-mapped addresses have
+ * become IPv4; CRC32c was not looked at.
  * A negative errno says that the link is broken; ICMP errors are not reported here.
  */
 int link_receive(struct link *link, struct braid_packet *packets, size_t capacity);
@@ -123,7 +124,7 @@ int link_receive(struct link *link, struct braid_packet *packets, size_t capacit
  *  - ENOBUFS: the device dropped them
  *  - EMSGSIZE: the first packet is larger than the MTU and must not be fragmented. What to tell the
  *    engine stands ready in link_receive_error(), as if a router had said it
- *  - others (ENETUNREACH, EINVAL for a source that is not ours, EPERM by a firewall): they are lost
+ *  - others (ENETUNREACH, EINVAL, a source that is not ours, EPERM by a firewall): they are lost
  * None is fatal: SCTP treats all of them as loss.
  */
 int link_send(struct link *link, const struct braid_batch *batch);
