@@ -4,9 +4,8 @@
  * It stands where IP stands under RFC 9260 section 1.3 ("a connectionless packet network"): packets
  * are delayed, lost, reordered, duplicated and damaged, as their wire says.
  *
- * What is sent becomes parcels. A parcel is one packet, or, on a wire that treats all alike, a
- * whole batch. It waits in a heap until it arrives, then in the queue of its host. Parcels are used
- * again.
+ * What is sent becomes parcels, one for each packet. A parcel waits in a heap until it arrives,
+ * then in the queue of its host.
  */
 #include "link/memory.h"
 
@@ -17,29 +16,22 @@
 #include "link/random.h"
 
 enum {
-    PARCEL_SIZES = 3,
-    SLAB_BYTES = 128 << 10, /* about what is allocated at once */
     HOST_MTU = 1500,
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     UDP_HEADER = 8,
 };
 
-/* Bytes on the way at one time; what comes above it is dropped. */
+/* Bytes of parcels at one time; what comes above it is dropped. */
 static const size_t parcel_memory_maximum = (size_t)1 << 30;
 static const uint64_t nanoseconds = 1000000000;
-
-/* Room in a parcel: for one packet of usual size, a short batch, anything. */
-static const size_t parcel_sizes[PARCEL_SIZES] = {2048, 16384, 65536};
 
 struct memory_host;
 
 struct parcel {
-    struct parcel *next; /* in a queue, or among the free ones */
-    struct memory_host *host;
-    struct braid_packet packet; /* of the first packet left: its bytes, its addresses */
-    size_t left, segment;       /* bytes left; bytes of each packet */
-    uint8_t size;               /* index of parcel_sizes */
+    struct parcel *next;        /* in a queue */
+    struct memory_host *host;   /* where it goes; NULL: it has gone */
+    struct braid_packet packet; /* its bytes are those below */
     bool icmp;                  /* an ICMP message: `packet` is what it quotes */
     enum braid_icmp kind;
     uint32_t mtu;
@@ -50,14 +42,9 @@ struct parcel_queue {
     struct parcel *first, **last;
 };
 
-/* Memory of many parcels, to be freed at the end. */
-struct parcel_slab {
-    struct parcel_slab *next;
-    _Alignas(max_align_t) uint8_t bytes[];
-};
-
 struct memory_wire {
     struct memory_wire *next;
+    struct braid_address source, destination; /* family 0: any */
     struct memory_conditions conditions;
     struct memory_wire_statistics statistics;
     bool bad;                /* Gilbert's state */
@@ -68,30 +55,18 @@ struct memory_wire {
 struct memory_host {
     struct link link;
     struct memory_network *network;
-    struct memory_host *next_ready;
-    bool ready; /* it stands in the network's list */
+    struct memory_host *next;
     uint32_t mtu;
     struct parcel_queue packets, errors; /* arrived */
     struct parcel *lent;                 /* their bytes are with the caller, until the next call */
     struct parcel *lent_error;
-    size_t address_count;
-    struct braid_address *addresses;
     /* where its last batch went */
     uint64_t cached_generation;
     struct braid_address cached_source, cached_destination;
     struct memory_wire *cached_wire;
     struct memory_host *cached_target;
-};
-
-/* From two addresses to a wire, or from one to a host (then the other has no family). */
-struct pair_entry {
-    struct braid_address source, destination;
-    void *value; /* NULL: the entry is free */
-};
-
-struct pair_table {
-    struct pair_entry *entries;
-    size_t capacity, count; /* the capacity is a power of two, or 0 */
+    size_t address_count;
+    struct braid_address addresses[];
 };
 
 struct arrival {
@@ -103,16 +78,13 @@ struct arrival {
 struct memory_network {
     braid_time now;
     struct random_generator random;
-    struct pair_table hosts, wires;
+    struct memory_host *hosts;
+    struct memory_wire *wires;
     uint64_t generation; /* changes when a host or a wire does */
-    struct memory_wire *any_wire, *all_wires;
     struct arrival *heap;
     size_t heap_count, heap_capacity;
     uint64_t order;
-    struct memory_host *first_ready, **last_ready;
-    struct parcel *free_parcels[PARCEL_SIZES];
-    struct parcel_slab *slabs;
-    size_t memory;
+    size_t memory; /* of parcels */
 };
 
 static struct memory_host *memory_host_of(struct link *link)
@@ -120,156 +92,28 @@ static struct memory_host *memory_host_of(struct link *link)
     return (struct memory_host *)link;
 }
 
-/* ---- A table of address pairs --------------------------------------------------------------- */
-
-static uint64_t pair_hash(const struct braid_address *source,
-                          const struct braid_address *destination)
-{
-    uint64_t words[6];
-    uint64_t hash = 0;
-
-    memcpy(words, source, sizeof(*source));
-    memcpy(words + 3, destination, sizeof(*destination));
-    for (int i = 0; i < 6; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
-
-/* The entry of a pair, or the free one where it would stand. The table has a free one. */
-static struct pair_entry *pair_find(const struct pair_table *table,
-                                    const struct braid_address *source,
-                                    const struct braid_address *destination)
-{
-    size_t index = pair_hash(source, destination) & (table->capacity - 1);
-
-    for (;;) {
-        struct pair_entry *entry = &table->entries[index];
-
-        if (!entry->value || (braid_address_equal(&entry->source, source) &&
-                              braid_address_equal(&entry->destination, destination)))
-            return entry;
-        index = (index + 1) & (table->capacity - 1);
-    }
-}
-
-static void *pair_get(const struct pair_table *table, const struct braid_address *source,
-                      const struct braid_address *destination)
-{
-    return table->capacity ? pair_find(table, source, destination)->value : NULL;
-}
-
-static int pair_grow(struct pair_table *table, size_t capacity)
-{
-    struct pair_table larger = {.capacity = capacity};
-
-    larger.entries = calloc(capacity, sizeof(*larger.entries));
-    if (!larger.entries)
-        return -ENOMEM;
-    for (size_t i = 0; i < table->capacity; i++) {
-        const struct pair_entry *entry = &table->entries[i];
-
-        if (!entry->value)
-            continue;
-        *pair_find(&larger, &entry->source, &entry->destination) = *entry;
-        larger.count++;
-    }
-    free(table->entries);
-    *table = larger;
-    return 0;
-}
-
-static int pair_set(struct pair_table *table, const struct braid_address *source,
-                    const struct braid_address *destination, void *value)
-{
-    struct pair_entry *entry;
-
-    if (table->count * 2 >= table->capacity) {
-        int error = pair_grow(table, table->capacity ? table->capacity * 2 : 16);
-
-        if (error < 0)
-            return error;
-    }
-    entry = pair_find(table, source, destination);
-    if (!entry->value)
-        table->count++;
-    *entry = (struct pair_entry){.source = *source, .destination = *destination, .value = value};
-    return 0;
-}
-
-/* Takes an entry out, and closes the gap by moving up those that were displaced by it. */
-static void pair_remove(struct pair_table *table, struct pair_entry *entry)
-{
-    size_t mask = table->capacity - 1;
-    size_t gap = (size_t)(entry - table->entries);
-
-    for (size_t index = (gap + 1) & mask; table->entries[index].value; index = (index + 1) & mask) {
-        struct pair_entry *other = &table->entries[index];
-        size_t home = pair_hash(&other->source, &other->destination) & mask;
-
-        if (((index - home) & mask) < ((index - gap) & mask))
-            continue;
-        table->entries[gap] = *other;
-        gap = index;
-    }
-    table->entries[gap].value = NULL;
-    table->count--;
-}
-
 /* ---- Parcels -------------------------------------------------------------------------------- */
-
-static int parcel_add_slab(struct memory_network *network, uint8_t size)
-{
-    size_t stride = sizeof(struct parcel) + parcel_sizes[size];
-    size_t count = SLAB_BYTES / stride;
-    struct parcel_slab *slab;
-
-    if (network->memory + count * stride > parcel_memory_maximum)
-        return -ENOBUFS;
-    slab = malloc(sizeof(*slab) + count * stride);
-    if (!slab)
-        return -ENOMEM;
-    slab->next = network->slabs;
-    network->slabs = slab;
-    network->memory += count * stride;
-    for (size_t i = 0; i < count; i++) {
-        struct parcel *parcel = (void *)(slab->bytes + i * stride);
-
-        parcel->size = size;
-        parcel->next = network->free_parcels[size];
-        network->free_parcels[size] = parcel;
-    }
-    return 0;
-}
 
 static void parcel_free(struct memory_network *network, struct parcel *parcel)
 {
-    parcel->next = network->free_parcels[parcel->size];
-    network->free_parcels[parcel->size] = parcel;
+    network->memory -= sizeof(*parcel) + parcel->packet.length;
+    free(parcel);
 }
 
-/* A parcel with a copy of the bytes, at most LINK_PACKET_MAXIMUM; NULL if there is no memory for
- * it. */
+/* A parcel with a copy of the bytes; NULL if there is no memory for it. */
 static struct parcel *parcel_new(struct memory_network *network, struct memory_host *host,
-                                 const struct braid_packet *packet, size_t segment)
+                                 const struct braid_packet *packet)
 {
-    uint8_t size = 0;
-    struct parcel *parcel;
+    size_t size = sizeof(struct parcel) + packet->length;
+    struct parcel *parcel = NULL;
 
-    while (size < PARCEL_SIZES - 1 && packet->length > parcel_sizes[size])
-        size++;
-    if (!network->free_parcels[size] && parcel_add_slab(network, size) < 0)
+    if (network->memory + size <= parcel_memory_maximum)
+        parcel = malloc(size);
+    if (!parcel)
         return NULL;
-    parcel = network->free_parcels[size];
-    network->free_parcels[size] = parcel->next;
-    parcel->next = NULL;
-    parcel->host = host;
-    parcel->packet = *packet;
+    network->memory += size;
+    *parcel = (struct parcel){.host = host, .packet = *packet};
     parcel->packet.bytes = parcel->bytes;
-    parcel->left = packet->length;
-    parcel->segment = segment;
-    parcel->icmp = false;
     memcpy(parcel->bytes, packet->bytes, packet->length);
     return parcel;
 }
@@ -311,15 +155,12 @@ static void parcel_free_list(struct memory_network *network, struct parcel *list
 
 static void host_take(struct memory_host *host, struct parcel *parcel)
 {
-    struct memory_network *network = host->network;
-
     queue_put(parcel->icmp ? &host->errors : &host->packets, parcel);
-    if (host->ready)
-        return;
-    host->ready = true;
-    host->next_ready = NULL;
-    *network->last_ready = host;
-    network->last_ready = &host->next_ready;
+}
+
+static bool host_has_parcels(const struct memory_host *host)
+{
+    return host->packets.first || host->errors.first;
 }
 
 static bool arrival_before(const struct arrival *a, const struct arrival *b)
@@ -400,23 +241,16 @@ void memory_network_advance(struct memory_network *network, braid_time now)
 
 struct link *memory_network_next_ready(struct memory_network *network)
 {
-    while (network->first_ready) {
-        struct memory_host *host = network->first_ready;
-
-        if (host->packets.first || host->errors.first)
+    for (struct memory_host *host = network->hosts; host; host = host->next)
+        if (host_has_parcels(host))
             return &host->link;
-        network->first_ready = host->next_ready;
-        if (!network->first_ready)
-            network->last_ready = &network->first_ready;
-        host->ready = false;
-    }
     return NULL;
 }
 
 braid_time memory_network_next_arrival(const struct memory_network *network)
 {
-    for (const struct memory_host *host = network->first_ready; host; host = host->next_ready)
-        if (host->packets.first || host->errors.first)
+    for (const struct memory_host *host = network->hosts; host; host = host->next)
+        if (host_has_parcels(host))
             return network->now;
     return network->heap_count > 0 ? network->heap[0].time : BRAID_TIME_NEVER;
 }
@@ -433,18 +267,17 @@ struct memory_wire *memory_network_wire(struct memory_network *network,
 
     source = source ? source : &any_address;
     destination = destination ? destination : &any_address;
-    wire = pair_get(&network->wires, source, destination);
-    if (wire)
-        return wire;
+    for (wire = network->wires; wire; wire = wire->next)
+        if (braid_address_equal(&wire->source, source) &&
+            braid_address_equal(&wire->destination, destination))
+            return wire;
     wire = calloc(1, sizeof(*wire));
     if (!wire)
         return NULL;
-    if (pair_set(&network->wires, source, destination, wire) < 0) {
-        free(wire);
-        return NULL;
-    }
-    wire->next = network->all_wires;
-    network->all_wires = wire;
+    wire->source = *source;
+    wire->destination = *destination;
+    wire->next = network->wires;
+    network->wires = wire;
     network->generation++;
     return wire;
 }
@@ -459,28 +292,26 @@ const struct memory_wire_statistics *memory_wire_statistics(const struct memory_
     return &wire->statistics;
 }
 
+/* The closest wire. There is always that from any to any address. */
 static struct memory_wire *wire_find(const struct memory_network *network,
                                      const struct braid_address *source,
                                      const struct braid_address *destination)
 {
-    struct memory_wire *wire = pair_get(&network->wires, source, destination);
+    struct memory_wire *best = NULL;
+    int best_rank = -1;
 
-    if (!wire)
-        wire = pair_get(&network->wires, &any_address, destination);
-    if (!wire)
-        wire = pair_get(&network->wires, source, &any_address);
-    return wire ? wire : network->any_wire;
-}
+    for (struct memory_wire *wire = network->wires; wire; wire = wire->next) {
+        bool from = braid_address_equal(&wire->source, source);
+        bool to = braid_address_equal(&wire->destination, destination);
+        int rank = 2 * to + from;
 
-/* Nothing but a delay: packets that were sent together arrive together. */
-static bool wire_is_plain(const struct memory_wire *wire, size_t ip_packet)
-{
-    const struct memory_conditions *conditions = &wire->conditions;
-
-    return !conditions->cut && (conditions->mtu == 0 || ip_packet <= conditions->mtu) &&
-           conditions->jitter == 0 && conditions->bandwidth == 0 && !(conditions->loss > 0) &&
-           !(conditions->burst_begin > 0) && !wire->bad && !(conditions->reorder > 0) &&
-           !(conditions->duplicate > 0) && !(conditions->corrupt > 0);
+        if ((!from && wire->source.family) || (!to && wire->destination.family) ||
+            rank <= best_rank)
+            continue;
+        best = wire;
+        best_rank = rank;
+    }
+    return best;
 }
 
 /* When a packet that leaves now has left, in microseconds, with what stands before it. False if
@@ -541,7 +372,7 @@ static void wire_deliver(struct memory_network *network, struct memory_wire *wir
                          struct memory_host *target, const struct braid_packet *packet,
                          braid_time time)
 {
-    struct parcel *parcel = parcel_new(network, target, packet, packet->length);
+    struct parcel *parcel = parcel_new(network, target, packet);
     double corrupt = wire->conditions.corrupt;
 
     if (!parcel) {
@@ -586,25 +417,42 @@ static void wire_send(struct memory_network *network, struct memory_wire *wire,
     }
 }
 
-/* A router answers by ICMP: it comes back after the time of a round trip. */
-static void wire_answer(struct memory_host *host, const struct memory_wire *wire,
-                        const struct braid_packet *packet, enum braid_icmp kind)
+/* Tells the sender of a packet, by ICMP, what became of it. */
+static void network_answer(struct memory_host *sender, const struct braid_packet *packet,
+                           enum braid_icmp kind, uint32_t mtu, braid_time time)
 {
-    struct memory_network *network = host->network;
-    struct parcel *parcel;
+    struct parcel *parcel = parcel_new(sender->network, sender, packet);
 
-    if (!wire->conditions.icmp || wire->conditions.cut)
-        return;
-    parcel = parcel_new(network, host, packet, packet->length);
     if (!parcel)
         return;
     parcel->icmp = true;
     parcel->kind = kind;
-    parcel->mtu = kind == BRAID_ICMP_TOO_BIG ? wire->conditions.mtu : 0;
-    network_carry(network, parcel, network->now + (braid_time)wire->conditions.delay * 2);
+    parcel->mtu = mtu;
+    network_carry(sender->network, parcel, time);
+}
+
+/* A router answers: it comes back after the time of a round trip. */
+static void wire_answer(struct memory_host *sender, const struct memory_wire *wire,
+                        const struct braid_packet *packet, enum braid_icmp kind)
+{
+    const struct memory_conditions *conditions = &wire->conditions;
+
+    if (conditions->icmp && !conditions->cut)
+        network_answer(sender, packet, kind, kind == BRAID_ICMP_TOO_BIG ? conditions->mtu : 0,
+                       sender->network->now + (braid_time)conditions->delay * 2);
 }
 
 /* ---- The link of a host --------------------------------------------------------------------- */
+
+static struct memory_host *host_find(const struct memory_network *network,
+                                     const struct braid_address *address)
+{
+    for (struct memory_host *host = network->hosts; host; host = host->next)
+        for (size_t i = 0; i < host->address_count; i++)
+            if (braid_address_equal(&host->addresses[i], address))
+                return host;
+    return NULL;
+}
 
 /* Finds the wire and the host (NULL: nobody) that a batch goes to; both are remembered. */
 static void host_resolve(struct memory_host *host, const struct braid_address *source,
@@ -617,44 +465,10 @@ static void host_resolve(struct memory_host *host, const struct braid_address *s
         braid_address_equal(destination, &host->cached_destination))
         return;
     host->cached_wire = wire_find(network, source, destination);
-    host->cached_target = pair_get(&network->hosts, &any_address, destination);
+    host->cached_target = host_find(network, destination);
     host->cached_source = *source;
     host->cached_destination = *destination;
     host->cached_generation = network->generation;
-}
-
-/* The host's own interface is too small: known at once. */
-static void host_report_too_big(struct memory_host *host, const struct braid_packet *packet)
-{
-    struct parcel *parcel = parcel_new(host->network, host, packet, packet->length);
-
-    if (!parcel)
-        return;
-    parcel->icmp = true;
-    parcel->kind = BRAID_ICMP_TOO_BIG;
-    parcel->mtu = host->mtu;
-    host_take(host, parcel);
-}
-
-static void send_plain(struct memory_host *host, const struct braid_batch *batch,
-                       const struct braid_packet *first)
-{
-    struct memory_wire *wire = host->cached_wire;
-    struct braid_packet all = *first;
-    struct parcel *parcel;
-    braid_time time = host->network->now + wire->conditions.delay;
-
-    all.length = batch->length;
-    parcel = parcel_new(host->network, host->cached_target, &all, batch->segment_size);
-    if (!parcel) {
-        wire->statistics.queue_full += batch->count;
-        return;
-    }
-    if (time < wire->last_arrival)
-        time = wire->last_arrival;
-    wire->last_arrival = time;
-    wire->statistics.delivered += batch->count;
-    network_carry(host->network, parcel, time);
 }
 
 static int memory_send(struct link *link, const struct braid_batch *batch)
@@ -664,47 +478,46 @@ static int memory_send(struct link *link, const struct braid_batch *batch)
     size_t header = (batch->destination.family == BRAID_IPV6 ? IPV6_HEADER : IPV4_HEADER) +
                     (batch->encapsulation_port != 0 ? UDP_HEADER : 0);
     struct memory_wire *wire;
-    struct memory_wire_statistics *statistics;
+    struct memory_host *target;
     struct braid_packet packet;
-    bool answered = false;
+    bool answered = false; /* one ICMP message a batch is enough */
 
     if (rest.source.family == BRAID_UNSPECIFIED &&
         !memory_host_route(link, &rest.destination, &rest.source, NULL))
         return -ENETUNREACH;
     link_batch_packets(&rest, link->port, &packet, 1);
-    if (batch->length > LINK_PACKET_MAXIMUM)
+    if (packet.length > LINK_PACKET_MAXIMUM - header)
         return -EINVAL;
     if (batch->dont_fragment && packet.length + header > host->mtu) {
-        host_report_too_big(host, &packet);
+        /* our own interface is too small: known at once */
+        network_answer(host, &packet, BRAID_ICMP_TOO_BIG, host->mtu, host->network->now);
         return -EMSGSIZE;
     }
     host_resolve(host, &rest.source, &rest.destination);
     wire = host->cached_wire;
-    statistics = &wire->statistics;
-    statistics->packets += batch->count;
-    statistics->bytes += batch->length + batch->count * header;
-    if (!host->cached_target || host->cached_target->link.port != batch->encapsulation_port) {
-        statistics->unreachable += batch->count;
-        wire_answer(host, wire, &packet,
-                    host->cached_target ? BRAID_ICMP_PROTOCOL_UNREACHABLE : BRAID_ICMP_UNREACHABLE);
-    } else if (wire_is_plain(wire, packet.length + header)) {
-        send_plain(host, batch, &packet);
-    } else {
-        for (; rest.count > 0; rest = link_batch_rest(&rest, 1)) {
-            size_t ip_packet;
+    target = host->cached_target;
+    for (; rest.count > 0; rest = link_batch_rest(&rest, 1)) {
+        enum braid_icmp kind;
+        size_t ip_packet;
 
-            link_batch_packets(&rest, link->port, &packet, 1);
-            ip_packet = packet.length + header;
-            if (wire->conditions.mtu != 0 && ip_packet > wire->conditions.mtu &&
-                batch->dont_fragment) {
-                statistics->too_big++;
-                if (!answered)
-                    wire_answer(host, wire, &packet, BRAID_ICMP_TOO_BIG);
-                answered = true;
-                continue;
-            }
-            wire_send(host->network, wire, host->cached_target, &packet, ip_packet);
+        link_batch_packets(&rest, link->port, &packet, 1);
+        ip_packet = packet.length + header;
+        wire->statistics.packets++;
+        wire->statistics.bytes += ip_packet;
+        if (!target || target->link.port != batch->encapsulation_port) {
+            wire->statistics.unreachable++;
+            kind = target ? BRAID_ICMP_PROTOCOL_UNREACHABLE : BRAID_ICMP_UNREACHABLE;
+        } else if (wire->conditions.mtu != 0 && ip_packet > wire->conditions.mtu &&
+                   batch->dont_fragment) {
+            wire->statistics.too_big++;
+            kind = BRAID_ICMP_TOO_BIG;
+        } else {
+            wire_send(host->network, wire, target, &packet, ip_packet);
+            continue;
         }
+        if (!answered)
+            wire_answer(host, wire, &packet, kind);
+        answered = true;
     }
     link->statistics.send_calls++;
     return (int)batch->count;
@@ -717,19 +530,12 @@ static int memory_receive(struct link *link, struct braid_packet *packets, size_
 
     parcel_free_list(host->network, host->lent);
     host->lent = NULL;
-    while (count < capacity && host->packets.first) {
-        struct parcel *parcel = host->packets.first;
-        struct braid_packet *packet = &parcel->packet;
+    for (; count < capacity && host->packets.first; count++) {
+        struct parcel *parcel = queue_take(&host->packets);
 
-        packet->length = parcel->left < parcel->segment ? parcel->left : parcel->segment;
-        packets[count++] = *packet;
-        packet->bytes = (const uint8_t *)packet->bytes + packet->length;
-        parcel->left -= packet->length;
-        if (parcel->left == 0) {
-            queue_take(&host->packets);
-            parcel->next = host->lent;
-            host->lent = parcel;
-        }
+        packets[count] = parcel->packet;
+        parcel->next = host->lent;
+        host->lent = parcel;
     }
     if (count > 0)
         link->statistics.receive_calls++;
@@ -753,7 +559,7 @@ static bool memory_receive_error(struct link *link, struct link_error *error)
         .mtu = parcel->mtu,
         .destination = parcel->packet.destination,
         .quoted = parcel->bytes,
-        .length = parcel->left,
+        .length = parcel->packet.length,
     };
     return true;
 }
@@ -793,24 +599,15 @@ static uint64_t memory_time(struct link *link)
 
 /* ---- Hosts and networks --------------------------------------------------------------------- */
 
-static void network_forget_ready(struct memory_network *network, const struct memory_host *host)
-{
-    struct memory_host **place = &network->first_ready;
-
-    while (*place && *place != host)
-        place = &(*place)->next_ready;
-    if (!*place)
-        return;
-    *place = host->next_ready;
-    if (!*place)
-        network->last_ready = place;
-}
-
 static void memory_close(struct link *link)
 {
     struct memory_host *host = memory_host_of(link);
     struct memory_network *network = host->network;
+    struct memory_host **place = &network->hosts;
 
+    while (*place != host)
+        place = &(*place)->next;
+    *place = host->next;
     for (size_t i = 0; i < network->heap_count; i++)
         if (network->heap[i].parcel->host == host)
             network->heap[i].parcel->host = NULL;
@@ -818,15 +615,7 @@ static void memory_close(struct link *link)
     parcel_free_list(network, host->errors.first);
     parcel_free_list(network, host->lent);
     parcel_free_list(network, host->lent_error);
-    network_forget_ready(network, host);
-    for (size_t i = 0; i < host->address_count; i++) {
-        const struct braid_address *address = &host->addresses[i];
-
-        if (pair_get(&network->hosts, &any_address, address) == host)
-            pair_remove(&network->hosts, pair_find(&network->hosts, &any_address, address));
-    }
     network->generation++;
-    free(host->addresses);
     free(host);
 }
 
@@ -842,16 +631,17 @@ int memory_network_attach(struct memory_network *network, const struct braid_add
         .time = memory_time,
     };
     struct memory_host *host;
+    struct memory_host **place = &network->hosts;
 
     if (count == 0)
         return -EINVAL;
     for (size_t i = 0; i < count; i++) {
         if (braid_address_length(&addresses[i]) == 0)
             return -EINVAL;
-        if (pair_get(&network->hosts, &any_address, &addresses[i]))
+        if (host_find(network, &addresses[i]))
             return -EADDRINUSE;
     }
-    host = calloc(1, sizeof(*host));
+    host = calloc(1, sizeof(*host) + count * sizeof(*addresses));
     if (!host)
         return -ENOMEM;
     host->network = network;
@@ -863,21 +653,15 @@ int memory_network_attach(struct memory_network *network, const struct braid_add
     host->link.port = port;
     for (int i = 0; i < LINK_SOCKET_MAXIMUM; i++)
         host->link.descriptors[i] = -1;
-    host->addresses = malloc(count * sizeof(*addresses));
-    if (!host->addresses) {
-        free(host);
-        return -ENOMEM;
-    }
     memcpy(host->addresses, addresses, count * sizeof(*addresses));
     host->address_count = count;
     for (size_t i = 0; i < count; i++) {
         host->link.ipv4 |= addresses[i].family == BRAID_IPV4;
         host->link.ipv6 |= addresses[i].family == BRAID_IPV6;
-        if (pair_set(&network->hosts, &any_address, &addresses[i], host) < 0) {
-            memory_close(&host->link);
-            return -ENOMEM;
-        }
     }
+    while (*place)
+        place = &(*place)->next;
+    *place = host;
     network->generation++;
     *link = &host->link;
     return 0;
@@ -891,10 +675,8 @@ struct memory_network *memory_network_new(uint64_t seed)
         return NULL;
     random_seed(&network->random, seed);
     network->generation = 1; /* a host's cache starts with 0 */
-    network->last_ready = &network->first_ready;
-    network->any_wire = memory_network_wire(network, NULL, NULL);
-    if (!network->any_wire) {
-        memory_network_free(network);
+    if (!memory_network_wire(network, NULL, NULL)) {
+        free(network);
         return NULL;
     }
     return network;
@@ -904,20 +686,14 @@ void memory_network_free(struct memory_network *network)
 {
     if (!network)
         return;
-    while (network->all_wires) {
-        struct memory_wire *next = network->all_wires->next;
+    for (size_t i = 0; i < network->heap_count; i++)
+        free(network->heap[i].parcel);
+    while (network->wires) {
+        struct memory_wire *next = network->wires->next;
 
-        free(network->all_wires);
-        network->all_wires = next;
-    }
-    while (network->slabs) {
-        struct parcel_slab *next = network->slabs->next;
-
-        free(network->slabs);
-        network->slabs = next;
+        free(network->wires);
+        network->wires = next;
     }
     free(network->heap);
-    free(network->hosts.entries);
-    free(network->wires.entries);
     free(network);
 }
