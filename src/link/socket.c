@@ -570,31 +570,38 @@ static void set_buffers(int descriptor, uint32_t bytes)
         (void)set_option(descriptor, SOL_SOCKET, SO_SNDBUF, value);
 }
 
-static int set_ipv4_options(int descriptor)
-{
-    int error = set_option(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
+/* What each family needs, up to {0, 0}. */
+struct socket_option {
+    int name, value;
+};
 
-    if (error == 0)
-        error = set_option(descriptor, IPPROTO_IP, IP_RECVTOS, 1);
-    if (error == 0)
-        error = set_option(descriptor, IPPROTO_IP, IP_RECVERR, 1);
+static int set_options(int descriptor, int level, const struct socket_option *options)
+{
+    int error = 0;
+
+    for (; error == 0 && options->name; options++)
+        error = set_option(descriptor, level, options->name, options->value);
     return error;
 }
 
-static int set_ipv6_options(int descriptor, bool raw)
-{
-    int error = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+static const struct socket_option ipv4_options[] = {
+    {IP_PKTINFO, 1}, {IP_RECVTOS, 1}, {IP_RECVERR, 1}, {0, 0}};
+static const struct socket_option ipv6_options[] = {
+    {IPV6_RECVPKTINFO, 1}, {IPV6_RECVTCLASS, 1}, {IPV6_RECVERR, 1}, {0, 0}};
+static const struct socket_option ipv6_udp_options[] = {{IPV6_V6ONLY, 1}, {0, 0}};
+/* The host must not write a checksum of its own into the packet. */
+static const struct socket_option ipv6_raw_options[] = {{IPV6_CHECKSUM, -1}, {0, 0}};
 
-    if (error == 0)
-        error = set_option(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    if (error == 0)
-        error = set_option(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-    if (error == 0)
-        error = set_option(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
-    /* the host must not write a checksum of its own into the packet */
-    if (error == 0 && raw)
-        error = set_option(descriptor, IPPROTO_IPV6, IPV6_CHECKSUM, -1);
-    return error;
+static int set_family_options(int descriptor, bool ipv6, bool udp)
+{
+    int error;
+
+    if (!ipv6)
+        return set_options(descriptor, IPPROTO_IP, ipv4_options);
+    error = set_options(descriptor, IPPROTO_IPV6, ipv6_options);
+    if (error < 0)
+        return error;
+    return set_options(descriptor, IPPROTO_IPV6, udp ? ipv6_udp_options : ipv6_raw_options);
 }
 
 static int socket_bind(int descriptor, enum braid_family family, uint16_t port,
@@ -622,7 +629,7 @@ int socket_link_open(struct socket_link *self, enum braid_family family, int typ
     entry->descriptor = descriptor;
     set_buffers(descriptor, config->socket_buffer);
     (void)set_option(descriptor, SOL_SOCKET, SO_RXQ_OVFL, 1);
-    error = ipv6 ? set_ipv6_options(descriptor, !udp) : set_ipv4_options(descriptor);
+    error = set_family_options(descriptor, ipv6, udp);
     if (error == 0)
         error = socket_bind(descriptor, family, port, &config->address);
     if (error < 0)
