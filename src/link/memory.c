@@ -227,16 +227,21 @@ static struct parcel *network_arrive(struct memory_network *network)
 
 void memory_network_advance(struct memory_network *network, braid_time now)
 {
+    struct parcel *lost = NULL; /* their host has gone */
+
     if (now > network->now)
         network->now = now;
     while (network->heap_count > 0 && network->heap[0].time <= network->now) {
         struct parcel *parcel = network_arrive(network);
 
-        if (parcel->host)
+        if (parcel->host) {
             host_take(parcel->host, parcel);
-        else
-            parcel_free(network, parcel);
+        } else {
+            parcel->next = lost;
+            lost = parcel;
+        }
     }
+    parcel_free_list(network, lost);
 }
 
 struct link *memory_network_next_ready(struct memory_network *network)
