@@ -1,7 +1,7 @@
 /* Ports and local addresses: bind(), sctp_bindx(), and the ports that nobody asked for.
  *
- * RFC 6458, section 3.1.2, 4.1.2 (bind), 9.1 (sctp_bindx). The engine's endpoint is opened only when
- * it is needed (listen, connect), so that addresses can come and go before.
+ * RFC 6458, section 3.1.2, 4.1.2 (bind), 9.1 (sctp_bindx). The engine's endpoint is opened only
+ * when it is needed (listen, connect), so that addresses can come and go before.
  */
 #include "socket/private.h"
 
@@ -193,8 +193,8 @@ int socket_autobind(struct sctp_socket *socket)
     if (port == 0)
         return -EAGAIN;
     socket_take_port(socket, port);
-    socket->bound[0] = (struct braid_address){
-        .family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+    socket->bound[0] =
+        (struct braid_address){.family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
     socket->bound_count = 1;
     return 0;
 }
@@ -388,8 +388,7 @@ size_t socket_bound_addresses(const struct sctp_socket *socket, struct braid_add
 int socket_getsockname(const struct sctp_socket *socket, union channel_address *address,
                        size_t *length)
 {
-    struct braid_address any = {.family =
-                                    socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+    struct braid_address any = {.family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
 
     *length = address_to_user(
         socket, socket->bound_count > 0 ? &socket->bound[socket->bound_count - 1] : &any,

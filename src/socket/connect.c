@@ -18,8 +18,8 @@ static void apply_init(struct braid_parameters *parameters, const struct sctp_in
         parameters->max_init_timeout = init->sinit_max_init_timeo;
 }
 
-int socket_associate(struct sctp_socket *socket, const struct braid_address *addresses, size_t count,
-                     uint16_t port, const struct sctp_initmsg *init,
+int socket_associate(struct sctp_socket *socket, const struct braid_address *addresses,
+                     size_t count, uint16_t port, const struct sctp_initmsg *init,
                      const struct socket_caller *caller, braid_time now,
                      struct socket_association **association)
 {
@@ -121,8 +121,7 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
         if (existing)
             return existing->up ? -EISCONN : -EALREADY;
     }
-    error =
-        socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
+    error = socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
     if (error == -EISCONN) /* another socket of this port has it: peeled off, or accepted */
         return -EADDRNOTAVAIL;
     if (error < 0)

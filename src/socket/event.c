@@ -57,9 +57,8 @@ static struct socket_association *accept_association(struct sctp_socket *listene
     return association;
 }
 
-static struct socket_association *incoming_association(struct socket_table *table,
-                                                       const struct braid_event *event,
-                                                       braid_time now)
+static struct socket_association *
+incoming_association(struct socket_table *table, const struct braid_event *event, braid_time now)
 {
     struct sctp_socket *socket = braid_endpoint_user(table->engine, event->endpoint);
     struct socket_association *association = NULL;
@@ -99,8 +98,7 @@ static void event_up(struct socket_table *table, struct socket_association *asso
         return;
     association->up = true;
     learn_primary(association);
-    if (!socket_is_one_to_many(association->socket) &&
-        association->socket->state == SOCKET_CLOSED)
+    if (!socket_is_one_to_many(association->socket) && association->socket->state == SOCKET_CLOSED)
         association->socket->state = SOCKET_ESTABLISHED;
     association_publish(association);
     notify_association_change(association, SCTP_COMM_UP, 0, association->messages_read, NULL, 0);
@@ -110,8 +108,7 @@ static void event_up(struct socket_table *table, struct socket_association *asso
 }
 
 /* The errno of a socket whose association ended like this; 0 if it was graceful. */
-static int error_of_end(const struct socket_association *association,
-                        enum braid_down_reason reason)
+static int error_of_end(const struct socket_association *association, enum braid_down_reason reason)
 {
     switch (reason) {
     case BRAID_DOWN_SHUTDOWN:

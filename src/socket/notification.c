@@ -40,8 +40,8 @@ void notify_association_change(struct socket_association *association, uint16_t 
 {
     struct braid_association_info now = {0};
     struct socket_notification *notification;
-    struct sctp_assoc_change *change = notify_new(association, SCTP_ASSOC_CHANGE, after,
-                                                  sizeof(*change), length, &notification);
+    struct sctp_assoc_change *change =
+        notify_new(association, SCTP_ASSOC_CHANGE, after, sizeof(*change), length, &notification);
 
     if (!change)
         return;
@@ -81,8 +81,8 @@ void notify_path_change(struct socket_association *association, const struct bra
                         uint64_t after)
 {
     struct socket_notification *notification;
-    struct sctp_paddr_change *change = notify_new(association, SCTP_PEER_ADDR_CHANGE, after,
-                                                  sizeof(*change), 0, &notification);
+    struct sctp_paddr_change *change =
+        notify_new(association, SCTP_PEER_ADDR_CHANGE, after, sizeof(*change), 0, &notification);
 
     if (!change)
         return;
@@ -96,11 +96,10 @@ void notify_path_change(struct socket_association *association, const struct bra
 void notify_remote_error(struct socket_association *association, const struct braid_event *event,
                          uint64_t after)
 {
-    size_t length =
-        event->length > ERROR_CAUSE_HEADER ? event->length - ERROR_CAUSE_HEADER : 0;
+    size_t length = event->length > ERROR_CAUSE_HEADER ? event->length - ERROR_CAUSE_HEADER : 0;
     struct socket_notification *notification;
-    struct sctp_remote_error *error = notify_new(association, SCTP_REMOTE_ERROR, after,
-                                                 sizeof(*error), length, &notification);
+    struct sctp_remote_error *error =
+        notify_new(association, SCTP_REMOTE_ERROR, after, sizeof(*error), length, &notification);
 
     if (!error)
         return;
@@ -176,8 +175,8 @@ void notify_send_failed(struct socket_association *association, const struct bra
 void notify_shutdown(struct socket_association *association, uint64_t after)
 {
     struct socket_notification *notification;
-    struct sctp_shutdown_event *shutdown = notify_new(association, SCTP_SHUTDOWN_EVENT, after,
-                                                      sizeof(*shutdown), 0, &notification);
+    struct sctp_shutdown_event *shutdown =
+        notify_new(association, SCTP_SHUTDOWN_EVENT, after, sizeof(*shutdown), 0, &notification);
 
     if (!shutdown)
         return;
@@ -188,9 +187,8 @@ void notify_shutdown(struct socket_association *association, uint64_t after)
 void notify_adaptation(struct socket_association *association, uint32_t indication, uint64_t after)
 {
     struct socket_notification *notification;
-    struct sctp_adaptation_event *adaptation =
-        notify_new(association, SCTP_ADAPTATION_INDICATION, after, sizeof(*adaptation), 0,
-                   &notification);
+    struct sctp_adaptation_event *adaptation = notify_new(
+        association, SCTP_ADAPTATION_INDICATION, after, sizeof(*adaptation), 0, &notification);
 
     if (!adaptation)
         return;

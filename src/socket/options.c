@@ -39,11 +39,8 @@ int socket_set_option(struct sctp_socket *socket, int level, int name, const voi
                       int32_t *association)
 {
     const struct option *option = option_find(level, name);
-    struct option_call call = {.socket = socket,
-                               .value = (void *)value,
-                               .length = length,
-                               .caller = caller,
-                               .now = now};
+    struct option_call call = {
+        .socket = socket, .value = (void *)value, .length = length, .caller = caller, .now = now};
     int result;
 
     *association = 0;

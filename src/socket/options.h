@@ -10,8 +10,8 @@
 /* A getsockopt() or setsockopt() on its way. */
 struct option_call {
     struct sctp_socket *socket;
-    void *value;               /* get: what the caller's buffer held, to be changed. set: read only */
-    size_t length;             /* get: of the buffer, then of the answer */
+    void *value;   /* get: what the caller's buffer held, to be changed. set: read only */
+    size_t length; /* get: of the buffer, then of the answer */
     const struct socket_caller *caller;
     braid_time now;
     struct sctp_socket *peeled; /* get of SCTP_SOCKOPT_PEELOFF: the new socket */
@@ -24,7 +24,7 @@ struct option {
     int (*set)(struct option_call *call);
 };
 
-extern const struct option options_of_socket[];      /* each ends with a zero level */
+extern const struct option options_of_socket[]; /* each ends with a zero level */
 extern const struct option options_of_ip[];
 extern const struct option options_of_endpoint[];
 extern const struct option options_of_association[];

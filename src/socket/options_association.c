@@ -6,10 +6,10 @@
  */
 #include "socket/options.h"
 
-#define SACK_DELAY_MAXIMUM 500u          /* RFC 9260, 6.2 */
-#define DATA_CHUNK_HEADER 16u            /* RFC 9260, 3.3.1 */
-#define SEGMENT_MINIMUM 512u             /* Linux's SCTP_DEFAULT_MINSEGMENT, of the whole packet */
-#define CHUNK_MAXIMUM 65532u             /* Linux's SCTP_MAX_CHUNK_LEN */
+#define SACK_DELAY_MAXIMUM 500u /* RFC 9260, 6.2 */
+#define DATA_CHUNK_HEADER 16u   /* RFC 9260, 3.3.1 */
+#define SEGMENT_MINIMUM 512u    /* Linux's SCTP_DEFAULT_MINSEGMENT, of the whole packet */
+#define CHUNK_MAXIMUM 65532u    /* Linux's SCTP_MAX_CHUNK_LEN */
 #define COMMON_HEADER 12u
 #define IPV4_HEADER 20u
 #define IPV6_HEADER 40u
@@ -406,8 +406,7 @@ static int get_context(struct option_call *call)
         error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
-    value.assoc_value =
-        association ? association->receive_context : call->socket->receive_context;
+    value.assoc_value = association ? association->receive_context : call->socket->receive_context;
     return option_answer(call, &value, sizeof(value));
 }
 
@@ -513,8 +512,8 @@ static int get_assoc_stats(struct option_call *call)
         return -EINVAL;
     option_read(call, &stats, size);
     association = socket_find_association(call->socket, stats.sas_assoc_id);
-    if (!association || braid_association_info(call->socket->table->engine, association->engine,
-                                               &info) < 0)
+    if (!association ||
+        braid_association_info(call->socket->table->engine, association->engine, &info) < 0)
         return -EINVAL;
     stats = (struct sctp_assoc_stats){
         .sas_assoc_id = stats.sas_assoc_id,

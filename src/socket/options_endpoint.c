@@ -258,8 +258,8 @@ static int set_events(struct option_call *call)
     if (call->length > sizeof(struct sctp_event_subscribe))
         return -EINVAL;
     for (size_t i = 0; i < call->length; i++)
-        socket->subscribed = (uint16_t)(events[i] ? socket->subscribed | 1u << i
-                                                  : socket->subscribed & ~(1u << i));
+        socket->subscribed =
+            (uint16_t)(events[i] ? socket->subscribed | 1u << i : socket->subscribed & ~(1u << i));
     LIST_FOR_EACH(link, &socket->associations)
     {
         LIST_ENTRY(link, struct socket_association, link)->subscribed = socket->subscribed;

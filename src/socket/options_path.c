@@ -7,7 +7,8 @@
 
 #define SEGMENT_MINIMUM 512u /* Linux's SCTP_DEFAULT_MINSEGMENT */
 #define SACK_DELAY_MAXIMUM 500u
-#define HEARTBEAT_AT_ONCE 1  /* ms: SPP_HB_TIME_IS_ZERO, since 0 is "no heartbeats" to the engine */
+#define HEARTBEAT_AT_ONCE 1 /* ms: SPP_HB_TIME_IS_ZERO, since 0 is "no heartbeats" to the engine   \
+                             */
 /* struct sctp_paddrparams before spp_ipv6_flowlabel came to it. */
 #define PADDRPARAMS_OLD_SIZE ((offsetof(struct sctp_paddrparams, spp_ipv6_flowlabel) + 3) & ~3ul)
 
@@ -28,8 +29,8 @@ static int find_path(const struct option_call *call, const void *storage, sctp_a
     uint16_t port;
     int index;
 
-    if (address_from_user(socket, storage, sizeof(struct sockaddr_storage), &address, &port,
-                          NULL) < 0)
+    if (address_from_user(socket, storage, sizeof(struct sockaddr_storage), &address, &port, NULL) <
+        0)
         return -EINVAL;
     path->association = socket_find_peer(socket, &address, port);
     if (!path->association)
@@ -107,8 +108,7 @@ static int get_primary_addr(struct option_call *call)
     if (error < 0)
         return error;
     path.association = socket_find_association(call->socket, prim.ssp_assoc_id);
-    if (!path.association ||
-        braid_association_info(engine, path.association->engine, &info) < 0)
+    if (!path.association || braid_association_info(engine, path.association->engine, &info) < 0)
         return -EINVAL;
     path.index = info.primary_path;
     if (path_info(&path, &primary) < 0)
@@ -128,8 +128,8 @@ static int set_primary_addr(struct option_call *call)
         error = find_path(call, &prim.ssp_addr, prim.ssp_assoc_id, &path);
     if (error < 0)
         return error;
-    return braid_path_set_primary(call->socket->table->engine, path.association->engine,
-                                  path.index, call->now);
+    return braid_path_set_primary(call->socket->table->engine, path.association->engine, path.index,
+                                  call->now);
 }
 
 /* ---- SCTP_PEER_ADDR_PARAMS ---- */
@@ -223,8 +223,7 @@ static void change_defaults(struct socket_path_defaults *defaults,
     if (flags & SPP_PMTUD)
         defaults->flags = (defaults->flags & ~(uint32_t)SPP_PMTUD) | (flags & SPP_PMTUD);
     if (flags & SPP_SACKDELAY)
-        defaults->flags =
-            (defaults->flags & ~(uint32_t)SPP_SACKDELAY) | (flags & SPP_SACKDELAY);
+        defaults->flags = (defaults->flags & ~(uint32_t)SPP_SACKDELAY) | (flags & SPP_SACKDELAY);
     parameters->hb_interval = defaults->flags & SPP_HB_ENABLE ? defaults->hb_interval : 0;
     parameters->sack_delay = defaults->flags & SPP_SACKDELAY_ENABLE ? defaults->sack_delay : 0;
     parameters->path_mtu_discovery = defaults->flags & SPP_PMTUD_ENABLE;

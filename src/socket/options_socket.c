@@ -19,8 +19,8 @@ static int answer_int_cut(struct option_call *call, int value)
 
 static int get_type(struct option_call *call)
 {
-    return answer_int_cut(call, call->socket->style == SOCKET_ONE_TO_ONE ? SOCK_STREAM
-                                                                         : SOCK_SEQPACKET);
+    return answer_int_cut(call,
+                          call->socket->style == SOCKET_ONE_TO_ONE ? SOCK_STREAM : SOCK_SEQPACKET);
 }
 
 static int get_domain(struct option_call *call)
@@ -123,8 +123,8 @@ static int set_rcvbuf(struct option_call *call)
 
     if (error < 0)
         return error;
-    socket->receive_buffer = buffer_size(value, socket->table->config.receive_buffer_maximum,
-                                         SOCKET_RECEIVE_MINIMUM);
+    socket->receive_buffer =
+        buffer_size(value, socket->table->config.receive_buffer_maximum, SOCKET_RECEIVE_MINIMUM);
     option_for_all(socket, apply_buffers);
     socket_changed(socket, SOCKET_STATE);
     return 0;

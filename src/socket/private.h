@@ -11,16 +11,16 @@
 #include <netinet/sctp.h>
 #include <string.h>
 
-#include "socket/list.h"
+#include "engine/list.h"
 #include "socket/socket.h"
 
 #define SOCKET_ASSOCIATIONS_MAXIMUM CHANNEL_SLOTS /* identifiers alive at once */
-#define SOCKET_BUFFER_DEFAULT 212992u             /* Linux's net.core.rmem_default and wmem_default */
-#define SOCKET_RECEIVE_MINIMUM 2304u              /* Linux's SOCK_MIN_RCVBUF */
-#define SOCKET_SEND_MINIMUM 4608u                 /* Linux's SOCK_MIN_SNDBUF */
-#define SOCKET_BOUND_MAXIMUM 64u                  /* addresses of one socket */
-#define SOCKET_CONNECT_MAXIMUM 64u                /* addresses of one connectx() */
-#define SOCKET_EVENTS 14                          /* types of notifications, SCTP_DATA_IO_EVENT first */
+#define SOCKET_BUFFER_DEFAULT 212992u /* Linux's net.core.rmem_default and wmem_default */
+#define SOCKET_RECEIVE_MINIMUM 2304u  /* Linux's SOCK_MIN_RCVBUF */
+#define SOCKET_SEND_MINIMUM 4608u     /* Linux's SOCK_MIN_SNDBUF */
+#define SOCKET_BOUND_MAXIMUM 64u      /* addresses of one socket */
+#define SOCKET_CONNECT_MAXIMUM 64u    /* addresses of one connectx() */
+#define SOCKET_EVENTS 14              /* types of notifications, SCTP_DATA_IO_EVENT first */
 
 /* A notification that waits for the reader (RFC 6458, section 6.1). */
 struct socket_notification {
@@ -49,18 +49,18 @@ struct socket_association {
     struct list held;  /* of those whose messages stand unread before the reader */
     uint32_t held_bytes;
     struct sctp_socket *socket;
-    uint32_t engine;   /* the engine's name for it */
+    uint32_t engine;    /* the engine's name for it */
     int32_t identifier; /* the program's: sctp_assoc_t */
     uint16_t peer_port;
     bool incoming;
-    bool up;           /* COMM_UP was told */
-    bool down;         /* the engine has ended it; it is only read to the end */
-    bool readable;     /* the engine may have messages */
-    bool shutting;     /* shutdown was asked for, or the peer asks for it */
+    bool up;                      /* COMM_UP was told */
+    bool down;                    /* the engine has ended it; it is only read to the end */
+    bool readable;                /* the engine may have messages */
+    bool shutting;                /* shutdown was asked for, or the peer asks for it */
     struct braid_address primary; /* the peer's, for msg_name */
     struct list notifications;
     uint64_t messages_read;
-    uint16_t subscribed;     /* bit n: SCTP_SN_TYPE_BASE + n */
+    uint16_t subscribed; /* bit n: SCTP_SN_TYPE_BASE + n */
     uint16_t encapsulation_port;
     uint32_t receive_context;
     struct socket_send_defaults send;
@@ -68,8 +68,8 @@ struct socket_association {
 };
 
 struct sctp_socket {
-    struct list link;     /* of the table's sockets */
-    struct list port_link; /* of the sockets of one port */
+    struct list link;        /* of the table's sockets */
+    struct list port_link;   /* of the sockets of one port */
     struct list accept_link; /* of the listener's sockets that socket_receive() has not yet given */
     struct socket_table *table;
     void *user;
@@ -81,9 +81,9 @@ struct sctp_socket {
     bool closed;
     bool shut_read, shut_write;
     bool had_association; /* one-to-one: it was connected once */
-    int error;           /* SO_ERROR, positive */
+    int error;            /* SO_ERROR, positive */
 
-    uint16_t port; /* 0: not bound */
+    uint16_t port;                                    /* 0: not bound */
     struct braid_address bound[SOCKET_BOUND_MAXIMUM]; /* unspecified addresses mean any */
     size_t bound_count;
     bool reuse_address, reuse_port, sctp_reuse_port;
@@ -93,8 +93,8 @@ struct sctp_socket {
     struct list accepted; /* listener: sockets for accept() */
 
     struct list associations, readable, held;
-    uint32_t held_bytes; /* the sum of its associations */
-    uint32_t association_count; /* those that are not down */
+    uint32_t held_bytes;                /* the sum of its associations */
+    uint32_t association_count;         /* those that are not down */
     struct socket_association *partial; /* a begun message stands before others (8.1.20) */
 
     /* getpeername(): the last peer of a one-to-one socket. */
@@ -110,7 +110,7 @@ struct sctp_socket {
     bool receive_rcvinfo, receive_nxtinfo;
     bool mapped_v4, v6only, fragment_interleave;
     bool linger;
-    uint32_t linger_time; /* seconds */
+    uint32_t linger_time;                 /* seconds */
     uint32_t receive_buffer, send_buffer; /* bytes as Linux tells them: twice what was asked for */
     uint32_t partial_delivery_point;
     uint32_t autoclose;
@@ -187,9 +187,10 @@ struct braid_parameters *association_parameters(const struct socket_association 
 /* ---- socket.c ---- */
 
 struct sctp_socket *socket_new(struct socket_table *table);
-/* A socket like another, for accept and peel-off: same port, options, subscriptions; its endpoint is
- * open. NULL and `*error` on failure. */
-struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_style style, int *error);
+/* A socket like another, for accept and peel-off: same port, options, subscriptions; its endpoint
+ * is open. NULL and `*error` on failure. */
+struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_style style,
+                                 int *error);
 void socket_free(struct sctp_socket *socket, braid_time now);
 /* Frees a closed socket that has nothing more to do. */
 void socket_free_if_done(struct sctp_socket *socket, braid_time now);
@@ -213,8 +214,8 @@ int socket_bind_change(struct sctp_socket *socket, const void *addresses, size_t
 /* ---- connect.c ---- */
 
 /* Begins an association: 0 or the error. */
-int socket_associate(struct sctp_socket *socket, const struct braid_address *addresses, size_t count,
-                     uint16_t port, const struct sctp_initmsg *init,
+int socket_associate(struct sctp_socket *socket, const struct braid_address *addresses,
+                     size_t count, uint16_t port, const struct sctp_initmsg *init,
                      const struct socket_caller *caller, braid_time now,
                      struct socket_association **association);
 /* The peer takes the association away from a one-to-many socket into its own (9.2). */

@@ -10,6 +10,8 @@ struct outgoing {
     const struct channel_header *header;
     const void *bytes;
     size_t length;
+    const void *more; /* further destinations */
+    size_t more_length;
     bool has_info;
     struct socket_send_defaults send; /* the ancillary data */
     uint32_t path;                    /* with SCTP_ADDR_OVER */
@@ -120,6 +122,38 @@ static int send_to_all(struct sctp_socket *socket, const struct outgoing *messag
     return 0;
 }
 
+/* The address of the message and those that came with it (SCTP_DSTADDRV4 and V6: RFC 6458, 5.3.9,
+ * 5.3.10), whose ports do not count. */
+static int read_destinations(const struct sctp_socket *socket, const struct outgoing *message,
+                             const struct braid_address *first, struct braid_address *destinations,
+                             size_t *count)
+{
+    const uint8_t *position = message->more;
+    size_t left = message->more_length;
+
+    destinations[0] = address_of_destination(first);
+    *count = 1;
+    while (left > 0) {
+        uint16_t port;
+        size_t used;
+        int error;
+
+        if (*count == SOCKET_CONNECT_MAXIMUM)
+            return -EINVAL;
+        error = address_from_user(socket, position, left, &destinations[*count], &port, &used);
+        if (error < 0)
+            return error;
+        destinations[*count] = address_of_destination(&destinations[*count]);
+        (*count)++;
+        position += used;
+        left -= used;
+    }
+    for (size_t i = 0; i < *count; i++)
+        if (!braid_address_is_unicast(&destinations[i]))
+            return -EINVAL;
+    return 0;
+}
+
 /* Implicit setup: the first message to a new peer (RFC 6458, 3.1.6). */
 static int associate_implicitly(struct sctp_socket *socket, const struct outgoing *message,
                                 const struct braid_address *address, uint16_t port,
@@ -133,7 +167,8 @@ static int associate_implicitly(struct sctp_socket *socket, const struct outgoin
         .sinit_max_attempts = header->init.attempts,
         .sinit_max_init_timeo = header->init.timeout,
     };
-    struct braid_address destination = address_of_destination(address);
+    struct braid_address destinations[SOCKET_CONNECT_MAXIMUM];
+    size_t count;
     int error;
 
     if (message->send.flags & (SCTP_EOF | SCTP_ABORT))
@@ -141,11 +176,12 @@ static int associate_implicitly(struct sctp_socket *socket, const struct outgoin
     if (socket->style == SOCKET_ONE_TO_ONE &&
         (socket->state == SOCKET_ESTABLISHED || socket->state == SOCKET_CLOSING))
         return -EADDRNOTAVAIL;
-    if (!braid_address_is_unicast(&destination))
-        return -EINVAL;
-    error = socket_associate(socket, &destination, 1, port,
-                             header->flags & CHANNEL_HAS_INIT ? &init : NULL, caller, now,
-                             association);
+    error = read_destinations(socket, message, address, destinations, &count);
+    if (error < 0)
+        return error;
+    error =
+        socket_associate(socket, destinations, count, port,
+                         header->flags & CHANNEL_HAS_INIT ? &init : NULL, caller, now, association);
     return error == -EISCONN ? -EADDRNOTAVAIL : error;
 }
 
@@ -162,8 +198,8 @@ static int find_receiver(struct sctp_socket *socket, struct outgoing *message,
         *association = socket_find_association(socket, header->info.association);
         return *association ? 1 : -EPIPE;
     }
-    error = address_from_user(socket, &header->address, sizeof(header->address), &address, &port,
-                              NULL);
+    error =
+        address_from_user(socket, &header->address, sizeof(header->address), &address, &port, NULL);
     if (error < 0)
         return error;
     address = address_of_destination(&address);
@@ -182,13 +218,15 @@ static int find_receiver(struct sctp_socket *socket, struct outgoing *message,
 }
 
 int socket_send(struct sctp_socket *socket, const struct channel_header *header, const void *bytes,
-                size_t length, const struct socket_caller *caller, braid_time now,
-                int32_t *association)
+                size_t length, const void *more, size_t more_length,
+                const struct socket_caller *caller, braid_time now, int32_t *association)
 {
     struct outgoing message = {
         .header = header,
         .bytes = bytes,
         .length = length,
+        .more = more,
+        .more_length = more_length,
         .has_info = header->flags & CHANNEL_HAS_INFO,
     };
     struct socket_association *receiver = NULL;
@@ -219,4 +257,15 @@ int socket_send(struct sctp_socket *socket, const struct channel_header *header,
         return error;
     error = apply_flags(receiver, &message, now);
     return error <= 0 ? error : send_to(receiver, &message, now);
+}
+
+uint32_t socket_send_room(const struct sctp_socket *socket)
+{
+    const struct socket_association *association = socket_find_association(socket, 0);
+    struct braid_association_info info;
+
+    if (!association ||
+        braid_association_info(socket->table->engine, association->engine, &info) < 0)
+        return socket->send_buffer;
+    return info.queued_bytes < socket->send_buffer ? socket->send_buffer - info.queued_bytes : 0;
 }

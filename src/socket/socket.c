@@ -1,6 +1,7 @@
 /* The life of a socket: made, cloned for accept and peel-off, shut down, closed.
  *
- * RFC 6458, section 3.1.1, 4.1.1 (socket), 3.1.5, 4.1.6 (close), 4.1.7 (shutdown), 8.1.4 (SO_LINGER).
+ * RFC 6458, section 3.1.1, 4.1.1 (socket), 3.1.5, 4.1.6 (close), 4.1.7 (shutdown), 8.1.4
+ * (SO_LINGER).
  */
 #include <stdlib.h>
 
@@ -70,7 +71,8 @@ int socket_open(struct socket_table *table, int domain, int type, int protocol,
     return 0;
 }
 
-struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_style style, int *error)
+struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_style style,
+                                 int *error)
 {
     struct socket_table *table = from->table;
     struct sctp_socket *socket;
@@ -119,8 +121,8 @@ void socket_free(struct sctp_socket *socket, braid_time now)
         list_remove(link);
     }
     while (!list_is_empty(&socket->associations))
-        association_free(
-            LIST_ENTRY(socket->associations.next, struct socket_association, link), now);
+        association_free(LIST_ENTRY(socket->associations.next, struct socket_association, link),
+                         now);
     if (socket->endpoint != 0)
         braid_endpoint_close(table->engine, socket->endpoint, now);
     list_remove(&socket->accept_link);
@@ -161,8 +163,6 @@ static bool association_has_unread(const struct socket_association *association)
 void socket_close(struct sctp_socket *socket, bool unread, braid_time now)
 {
     struct braid_engine *engine = socket->table->engine;
-    bool linger_abort = socket->linger && socket->linger_time == 0;
-
     if (socket->closed)
         return;
     socket->closed = true;
@@ -181,7 +181,7 @@ void socket_close(struct sctp_socket *socket, bool unread, braid_time now)
         struct socket_association *association = LIST_ENTRY(link, struct socket_association, link);
 
         if (!association->down &&
-            (unread || linger_abort || association_has_unread(association))) {
+            (unread || socket_aborts(socket) || association_has_unread(association))) {
             braid_abort(engine, association->engine, NULL, 0, now);
             association_free(association, now);
         } else if (association->down || braid_shutdown(engine, association->engine, now) < 0) {
@@ -196,6 +196,11 @@ void socket_close(struct sctp_socket *socket, bool unread, braid_time now)
         }
     }
     socket_free_if_done(socket, now);
+}
+
+bool socket_aborts(const struct sctp_socket *socket)
+{
+    return socket->linger && socket->linger_time == 0;
 }
 
 bool socket_lingers(const struct sctp_socket *socket)
@@ -263,8 +268,7 @@ int socket_take_error(struct sctp_socket *socket)
     return -error;
 }
 
-/* Has the reader come to the end of what there ever will be? */
-static bool socket_has_ended(const struct sctp_socket *socket)
+bool socket_has_ended(const struct sctp_socket *socket)
 {
     if (socket_is_one_to_many(socket) || !list_is_empty(&socket->readable) ||
         !list_is_empty(&socket->accepted))
@@ -328,8 +332,6 @@ void socket_describe(const struct sctp_socket *socket, struct socket_description
         .association_count = socket->association_count,
         .port = socket->port,
         .closed = socket->closed,
-        .ended = socket_has_ended(socket),
-        .shut_read = socket->shut_read,
         .uid = socket->uid,
         .backlog = socket->backlog,
         .waiting = socket->waiting,

@@ -1,8 +1,8 @@
 /* SCTP sockets: RFC 6458 over the engine, without descriptors and without system calls.
  *
  * A socket here is what the kernel keeps behind a descriptor. The floor above (src/stack/) carries
- * calls of programs to these functions, hands the reader what socket_receive() gives, and is told by
- * `socket_callbacks` when something changed. Where RFC 6458 leaves room, Linux's behaviour
+ * calls of programs to these functions, hands the reader what socket_receive() gives, and is told
+ * by `socket_callbacks` when something changed. Where RFC 6458 leaves room, Linux's behaviour
  * (net/sctp/socket.c) decides.
  *
  * Functions that can fail return a negative errno value: what the program's call would set. None
@@ -59,12 +59,13 @@ struct socket_table_config {
     struct braid_engine *engine;
     void (*random)(void *context, void *bytes, size_t length);
     struct socket_callbacks callbacks;
-    void *context;                       /* passed to all of these */
-    uint16_t port_lowest, port_highest;  /* ephemeral ports; 0: 32768 to 60999 */
-    uint16_t privileged_below;           /* ports below it ask for a privileged caller */
-    uint16_t encapsulation_port;         /* peers' UDP port for new associations; 0: over IP */
-    uint32_t maximum_sockets;            /* 0: no limit */
-    uint32_t receive_buffer_maximum, send_buffer_maximum; /* net.core.rmem_max, wmem_max; 0: 212992 */
+    void *context;                      /* passed to all of these */
+    uint16_t port_lowest, port_highest; /* ephemeral ports; 0: 32768 to 60999 */
+    uint16_t privileged_below;          /* ports below it ask for a privileged caller */
+    uint16_t encapsulation_port;        /* peers' UDP port for new associations; 0: over IP */
+    uint32_t maximum_sockets;           /* 0: no limit */
+    uint32_t receive_buffer_maximum,
+        send_buffer_maximum; /* net.core.rmem_max, wmem_max; 0: 212992 */
 };
 
 /* NULL if there is no memory. */
@@ -94,6 +95,8 @@ int socket_open(struct socket_table *table, int domain, int type, int protocol,
  * unread, so the peers get an ABORT; else what was sent is delivered in the background. The socket
  * lives on until callbacks.gone(). */
 void socket_close(struct sctp_socket *socket, bool unread, braid_time now);
+/* Would socket_close() abort, whatever was read? That is what SO_LINGER with no time asks for. */
+bool socket_aborts(const struct sctp_socket *socket);
 /* True as long as a closed socket, or one about to be closed, has associations: SO_LINGER. */
 bool socket_lingers(const struct sctp_socket *socket);
 /* Milliseconds that close() has to wait: 0 if SO_LINGER is off or its time 0. */
@@ -110,21 +113,21 @@ struct socket_description {
     int domain;
     enum socket_style style;
     enum socket_state state;
-    uint32_t channel_state;    /* enum channel_state */
-    uint32_t receive_options;  /* enum channel_receive_options */
+    uint32_t channel_state;   /* enum channel_state */
+    uint32_t receive_options; /* enum channel_receive_options */
     uint32_t message_maximum;
     uint32_t receive_buffer, send_buffer; /* as SO_RCVBUF, SO_SNDBUF tell them */
-    uint32_t outbound_streams; /* of the only association, else 0 */
-    int32_t association;       /* the only association, else 0 */
+    uint32_t outbound_streams;            /* of the only association, else 0 */
+    int32_t association;                  /* the only association, else 0 */
     uint32_t association_count;
     uint16_t port;
     bool closed;
-    bool ended;                /* nothing will come to be read any more */
-    bool shut_read;            /* the reader gets 0, not an error */
     uid_t uid;
     uint32_t backlog, waiting; /* LISTENING: accepted by us, not yet by the program */
 };
 void socket_describe(const struct sctp_socket *socket, struct socket_description *description);
+/* One-to-one: nothing will come to be read any more, and all that came was. */
+bool socket_has_ended(const struct sctp_socket *socket);
 /* The engine's identifiers of its associations: the first for after = 0; 0 at the end. */
 uint32_t socket_next_association(const struct sctp_socket *socket, uint32_t after);
 /* Addresses that it is bound to, at most `capacity`; returns how many there are. */
@@ -156,10 +159,14 @@ int socket_getpeername(const struct sctp_socket *socket, union channel_address *
  * became, also with -EAGAIN: that one has no room.
  * EAGAIN, EINVAL, EMSGSIZE, EPIPE, ESHUTDOWN, EADDRNOTAVAIL, and those of socket_connect(). */
 int socket_send(struct sctp_socket *socket, const struct channel_header *header, const void *bytes,
-                size_t length, const struct socket_caller *caller, braid_time now,
-                int32_t *association);
-/* Has the association room for a message? True if it is gone. */
-bool socket_association_writable(const struct socket_table *table, int32_t association);
+                size_t length, const void *more, size_t more_length,
+                const struct socket_caller *caller, braid_time now, int32_t *association);
+/* About how many bytes it would take now; without an association, as many as its buffer holds. */
+uint32_t socket_send_room(const struct sctp_socket *socket);
+/* True also if there is no such association. */
+bool socket_association_is_up(const struct socket_table *table, int32_t association);
+/* From the engine's name for an association to the program's; 0 if there is none. */
+int32_t socket_association_identifier(const struct socket_table *table, uint32_t association);
 
 /* ---- Receiving (receive.c) ---- */
 
@@ -168,7 +175,7 @@ struct socket_received {
     bool end_of_record;
     const uint8_t *bytes;
     uint32_t length;
-    struct channel_info info;      /* MESSAGE; for a notification its association only */
+    struct channel_info info; /* MESSAGE; for a notification its association only */
     union channel_address from;
     struct sctp_socket *accepted;  /* ACCEPTED */
     struct braid_received message; /* MESSAGE: the engine's */
@@ -190,8 +197,8 @@ int socket_queue_size(const struct sctp_socket *socket);
 
 /* ---- Options (options.c and others) ---- */
 
-/* `value` holds what the caller's buffer held, `*length` its size; both are changed. A new socket by
- * peel-off is given in `*peeled` (else NULL). ENOPROTOOPT for what there is not. */
+/* `value` holds what the caller's buffer held, `*length` its size; both are changed. A new socket
+ * by peel-off is given in `*peeled` (else NULL). ENOPROTOOPT for what there is not. */
 int socket_get_option(struct sctp_socket *socket, int level, int name, void *value, size_t *length,
                       const struct socket_caller *caller, braid_time now,
                       struct sctp_socket **peeled);

@@ -19,8 +19,7 @@ struct socket_table *socket_table_new(const struct socket_table_config *config)
     table->config = *config;
     table->engine = config->engine;
     table->next_identifier = IDENTIFIER_FIRST;
-    if (table->config.port_lowest == 0 ||
-        table->config.port_highest < table->config.port_lowest) {
+    if (table->config.port_lowest == 0 || table->config.port_highest < table->config.port_lowest) {
         table->config.port_lowest = 32768;
         table->config.port_highest = 60999;
     }
@@ -148,7 +147,7 @@ void association_free(struct socket_association *association, braid_time now)
 
     braid_association_release(table->engine, association->engine, now);
     LIST_FOR_EACH_SAFE(link, &association->notifications)
-        free(LIST_ENTRY(link, struct socket_notification, link));
+    free(LIST_ENTRY(link, struct socket_notification, link));
     if (!association->down) {
         socket->association_count--;
         table->config.callbacks.association(table->config.context, association->identifier, NULL, 0,
@@ -252,13 +251,16 @@ void association_publish(struct socket_association *association)
                                         association->socket, info.outbound_streams, state);
 }
 
-bool socket_association_writable(const struct socket_table *table, int32_t identifier)
+bool socket_association_is_up(const struct socket_table *table, int32_t identifier)
 {
-    struct socket_association *association = association_find(table, identifier);
-    struct braid_association_info info;
+    const struct socket_association *association = association_find(table, identifier);
 
-    if (!association ||
-        braid_association_info(table->engine, association->engine, &info) < 0)
-        return true;
-    return info.writable;
+    return !association || association->up;
+}
+
+int32_t socket_association_identifier(const struct socket_table *table, uint32_t engine)
+{
+    const struct socket_association *association = braid_association_user(table->engine, engine);
+
+    return association ? association->identifier : 0;
 }

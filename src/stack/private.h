@@ -1,0 +1,251 @@
+/* What the files of the stack process share.
+ *
+ * src/channel/channel.h is the law of what is said to programs; RFC 6458 is behind it.
+ */
+#ifndef STACK_PRIVATE_H
+#define STACK_PRIVATE_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "channel/channel.h"
+#include "engine/list.h"
+#include "link/capture.h"
+#include "link/link.h"
+#include "link/route.h"
+#include "socket/socket.h"
+#include "stack/stack.h"
+
+enum {
+    UPWARD_BATCH = 32, /* datagrams that one system call reads */
+    UPWARD_STRIDE = CHANNEL_PIECE_MAXIMUM + 64,
+    UPWARD_ASSEMBLIES = 1024,           /* of one socket: senders amid a long message */
+    UPWARD_ASSEMBLIES_BYTES = 16 << 20, /* of one socket */
+    CONNECTIONS_MAXIMUM = 16384,
+    WIRE_PACKETS = 64,
+};
+
+/* A descriptor that epoll watches; the first member of what it belongs to. */
+struct watch {
+    int descriptor; /* -1: closed; events that were already fetched mean nothing */
+    uint32_t events;
+    void (*ready)(struct stack *stack, struct watch *watch, uint32_t events);
+};
+
+/* A user message of a program that is not yet whole, or that the socket could not yet take. */
+struct upward {
+    struct list link;
+    struct connection *connection; /* who waits for the result; NULL: nobody */
+    struct channel_header header;
+    bool too_long; /* the rest is skipped */
+    size_t length, capacity;
+    uint8_t *bytes;
+};
+
+/* A program's socket: the stack end of its connection, and what is under way there. */
+struct stack_socket {
+    struct watch watch;
+    struct list link;           /* of stack->ends or stack->dead */
+    struct list dirty;          /* of stack->dirty */
+    struct sctp_socket *socket; /* NULL: gone */
+    struct socket_caller caller;
+    uint32_t changed; /* enum socket_change, to be seen to */
+    uint32_t slot, generation;
+    uint64_t cookie; /* SO_COOKIE of the program end: tells it from an impostor */
+
+    /* upwards: upward.c */
+    bool plugged;
+    bool hung_up;           /* all programs have closed it, */
+    bool left_unread;       /* with messages unread; */
+    bool left;              /* and what they sent before was read */
+    int shutdown;           /* `how` of a shutdown() that waits for messages before it; -1: none */
+    size_t message_length;  /* of the last message: how much the next batch may bring */
+    struct list assemblies; /* struct upward: pieces */
+    size_t assembly_count, assembly_bytes;
+    struct list pending; /* struct upward: whole, in order */
+    struct list waiters; /* struct connection */
+
+    /* downwards: downward.c */
+    bool ended;                     /* no more is sent down */
+    bool full;                      /* more than a quarter of `size` is unread */
+    bool notifications_only;        /* what is unread, if anything, are notifications */
+    uint32_t size;                  /* SO_SNDBUF of the stack end */
+    uint32_t weight;                /* what SIOCOUTQ said last, */
+    uint32_t payload;               /* and the bytes of user messages in it */
+    uint32_t accept_weight;         /* of one CHANNEL_ACCEPT */
+    struct socket_received next[2]; /* taken from the socket, not yet sent down */
+    unsigned int next_count;
+    size_t next_offset; /* bytes of the first that were sent */
+};
+
+enum connection_wait {
+    CONNECTION_IDLE,
+    CONNECTION_ASSOCIATION, /* until `association` is up or down */
+    CONNECTION_SEND,        /* until the message is taken: then, it may wait for the association */
+    CONNECTION_LINGER,      /* until the socket is gone, or `deadline` */
+};
+
+/* A control connection. */
+struct connection {
+    struct watch watch;
+    struct list link;   /* of stack->connections or stack->dead_connections */
+    struct list waiter; /* of the socket's waiters */
+    struct ucred peer;
+    enum connection_wait wait;
+    struct stack_socket *socket; /* that it waits for; the one that CLOSE_LINGER named */
+    int32_t association;
+    bool wait_for_up; /* SEND: goes on to wait for the association */
+    braid_time deadline;
+};
+
+/* The links, and delivery to ourselves: wire.c. */
+struct wire {
+    struct link *udp, *raw;
+    struct watch watches[2][LINK_SOCKET_MAXIMUM];
+    struct watch address_watch;
+    struct routes routes;
+    struct braid_address *addresses; /* the host's */
+    size_t address_count;
+    uint16_t self_port; /* a UDP port that means ourselves besides our own; 0: none */
+    struct capture *capture;
+    uint32_t local_interface; /* of the capture: packets that never leave */
+    struct braid_batch batch;
+    struct link *blocked; /* its socket is full: `rest` waits */
+    struct braid_batch rest;
+    uint64_t local_packets, no_link_packets;
+    bool more; /* a link has more in its own memory */
+};
+
+struct stack {
+    struct stack_config config;
+    char name[CHANNEL_NAME_MAXIMUM + 1];
+    braid_time now, started;
+    int epoll;
+    int log; /* -1: standard error */
+    bool stop;
+    int error; /* why it stops */
+    struct braid_engine *engine;
+    struct socket_table *sockets;
+    struct wire wire;
+    struct watch signals;
+
+    struct watch rendezvous;
+    bool rendezvous_paused; /* no descriptors are left */
+    struct list connections, dead_connections;
+    uint32_t connection_count;
+    struct list ends, dead; /* struct stack_socket */
+    struct list dirty;
+    braid_time idle_since;
+
+    struct channel_page *page;
+    int page_descriptor;
+    struct stack_socket **slot_ends; /* by slot */
+    uint32_t *free_slots;            /* a ring: a slot rests as long as possible */
+    uint32_t free_first, free_count;
+
+    /* one batch of datagrams upwards */
+    struct mmsghdr up_messages[UPWARD_BATCH];
+    struct iovec up_parts[UPWARD_BATCH][2];
+    struct channel_header up_headers[UPWARD_BATCH];
+    uint8_t *up_bytes;
+    uint8_t *request, *reply; /* CHANNEL_CONTROL_MAXIMUM each */
+};
+
+/* ---- stack.c ---- */
+
+braid_time stack_clock(void);
+void stack_log(struct stack *stack, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Watches a descriptor. 0 or a negative errno. */
+int stack_watch(struct stack *stack, struct watch *watch, int descriptor, uint32_t events);
+void stack_watch_change(struct stack *stack, struct watch *watch, uint32_t events);
+/* Closes the descriptor too. Harmless if it is closed. */
+void stack_unwatch(struct stack *stack, struct watch *watch);
+
+/* ---- wire.c ---- */
+
+int wire_open(struct stack *stack, char *text, size_t size);
+void wire_close(struct stack *stack);
+int wire_read_addresses(struct stack *stack);
+bool wire_route(void *context, const struct braid_address *destination,
+                struct braid_address *source, uint32_t *mtu);
+/* Sends what is due. True if packets were delivered to ourselves. */
+bool wire_transmit(struct stack *stack);
+void wire_receive(struct stack *stack, struct link *link);
+
+/* ---- page.c: slots and ends ---- */
+
+int page_open(struct stack *stack);
+void page_close(struct stack *stack);
+/* Publishes what a sender must know. */
+void page_publish(struct stack *stack, struct stack_socket *end);
+void page_publish_association(struct stack *stack, int32_t association,
+                              const struct stack_socket *end, uint32_t outbound_streams,
+                              uint32_t state);
+/* Makes both ends for a socket, and gives the program's. 0, or a negative errno. */
+int end_new(struct stack *stack, struct sctp_socket *socket, const struct socket_caller *caller,
+            struct stack_socket **end, int *descriptor);
+/* No program holds it any more, or they shall see it end. It lives on until its socket is gone. */
+void end_leave(struct stack *stack, struct stack_socket *end);
+void end_free(struct stack *stack, struct stack_socket *end);
+/* The end that a descriptor from a program is of; NULL if it is none of ours. */
+struct stack_socket *end_find(struct stack *stack, int descriptor);
+/* Makes the program end not writable, until unplugged. */
+void end_plug(struct stack_socket *end, int descriptor);
+void end_unplug(struct stack *stack, struct stack_socket *end);
+void end_set_events(struct stack *stack, struct stack_socket *end);
+void end_set_dirty(struct stack *stack, struct stack_socket *end, unsigned int what);
+
+/* ---- upward.c ---- */
+
+/* Takes what programs have sent; `all`: everything that stood there when it was called. */
+void upward_receive(struct stack *stack, struct stack_socket *end, bool all);
+/* Tries those again that the socket had no room for, then what waited behind them. */
+void upward_continue(struct stack *stack, struct stack_socket *end);
+/* Does a message wait for room? */
+static inline bool upward_is_blocked(const struct stack_socket *end)
+{
+    return !list_is_empty(&end->pending);
+}
+/* Puts a copy of a message behind those that wait. -ENOMEM. */
+int upward_append(struct stack_socket *end, const struct channel_header *header, const void *bytes,
+                  size_t length, struct connection *connection);
+int upward_send(struct stack *stack, struct stack_socket *end, const struct channel_header *header,
+                const void *bytes, size_t length, int32_t *association);
+void upward_free(struct stack_socket *end);
+
+/* ---- downward.c ---- */
+
+/* Gives the program what its socket has, as much as may stand unread. */
+void downward_send(struct stack *stack, struct stack_socket *end);
+void downward_free(struct stack *stack, struct stack_socket *end);
+
+/* ---- connection.c ---- */
+
+int connections_open(struct stack *stack);
+void connection_close(struct stack *stack, struct connection *connection);
+void connection_reply(struct stack *stack, struct connection *connection,
+                      const struct channel_reply *reply, const void *payload, int descriptor);
+void connection_reply_result(struct stack *stack, struct connection *connection, int result,
+                             int32_t association);
+void connection_set_wait(struct stack *stack, struct connection *connection,
+                         struct stack_socket *end, enum connection_wait wait);
+/* An association that the socket began is up or down. True if somebody waited for that. */
+bool connections_outcome(struct stack *stack, struct stack_socket *end, int32_t association,
+                         int error);
+void connections_gone(struct stack *stack, struct stack_socket *end);
+/* Answers those whose time is over; returns when the next one's is. */
+braid_time connections_timeout(struct stack *stack);
+void rendezvous_resume(struct stack *stack);
+
+/* ---- request.c ---- */
+
+void request_receive(struct stack *stack, struct connection *connection);
+
+/* ---- status.c ---- */
+
+/* Writes a memory file (status.h) and returns its descriptor, or a negative errno. */
+int status_write(struct stack *stack);
+
+#endif

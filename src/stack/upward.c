@@ -1,0 +1,288 @@
+/* From programs to sockets: user messages, in batches, in pieces, and the end.
+ *
+ * When a socket has no room for a message (RFC 6458, 8.1.7: SO_SNDBUF), nothing more is read from
+ * its programs, and the kernel blocks those that write.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack/private.h"
+
+enum {
+    ROUNDS_MAXIMUM = 64,         /* batches, more than an end can hold */
+    MESSAGE_LENGTH_FIRST = 4096, /* until the first message tells how long they are */
+};
+
+int upward_send(struct stack *stack, struct stack_socket *end, const struct channel_header *header,
+                const void *bytes, size_t length, int32_t *association)
+{
+    const uint8_t *position = bytes;
+    size_t more = 0;
+
+    /* further destinations stand in front of the message */
+    for (uint16_t i = 0; i < header->address_count; i++) {
+        sa_family_t family;
+        size_t each;
+
+        if (length - more < sizeof(family))
+            return -EINVAL;
+        memcpy(&family, position + more, sizeof(family));
+        each = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+        if (length - more < each)
+            return -EINVAL;
+        more += each;
+    }
+    return socket_send(end->socket, header, position + more, length - more, position, more,
+                       &end->caller, stack->now, association);
+}
+
+/* ---- Messages that wait ---- */
+
+static void upward_delete(struct upward *message)
+{
+    list_remove(&message->link);
+    free(message->bytes);
+    free(message);
+}
+
+static int upward_add(struct upward *message, const void *bytes, size_t length)
+{
+    if (message->capacity - message->length < length) {
+        size_t capacity = message->length + length;
+        uint8_t *larger = realloc(message->bytes, capacity > 0 ? capacity : 1);
+
+        if (!larger)
+            return -ENOMEM;
+        message->bytes = larger;
+        message->capacity = capacity;
+    }
+    if (length > 0)
+        memcpy(message->bytes + message->length, bytes, length);
+    message->length += length;
+    return 0;
+}
+
+static struct upward *upward_new(const struct channel_header *header)
+{
+    struct upward *message = calloc(1, sizeof(*message));
+
+    if (message) {
+        message->header = *header;
+        list_init(&message->link);
+    }
+    return message;
+}
+
+int upward_append(struct stack_socket *end, const struct channel_header *header, const void *bytes,
+                  size_t length, struct connection *connection)
+{
+    struct upward *message = upward_new(header);
+
+    if (!message)
+        return -ENOMEM;
+    if (upward_add(message, bytes, length) < 0) {
+        upward_delete(message);
+        return -ENOMEM;
+    }
+    message->connection = connection;
+    list_append(&end->pending, &message->link);
+    return 0;
+}
+
+void upward_free(struct stack_socket *end)
+{
+    while (!list_is_empty(&end->assemblies))
+        upward_delete(LIST_ENTRY(end->assemblies.next, struct upward, link));
+    while (!list_is_empty(&end->pending))
+        upward_delete(LIST_ENTRY(end->pending.next, struct upward, link));
+    end->assembly_count = end->assembly_bytes = 0;
+}
+
+/* ---- Messages in pieces ---- */
+
+static struct upward *assembly_find(struct stack_socket *end, uint64_t sender)
+{
+    LIST_FOR_EACH(link, &end->assemblies)
+    {
+        struct upward *message = LIST_ENTRY(link, struct upward, link);
+
+        if (message->header.sender == sender)
+            return message;
+    }
+    return NULL;
+}
+
+/* The last piece is there: the message goes where whole ones go. */
+static void assembly_finish(struct stack *stack, struct stack_socket *end, struct upward *message)
+{
+    list_remove(&message->link);
+    end->assembly_count--;
+    end->assembly_bytes -= message->length;
+    message->header.flags &= ~(uint32_t)CHANNEL_MORE;
+    if (message->too_long ||
+        (!upward_is_blocked(end) && upward_send(stack, end, &message->header, message->bytes,
+                                                message->length, NULL) != -EAGAIN)) {
+        upward_delete(message);
+        return;
+    }
+    list_append(&end->pending, &message->link);
+}
+
+static void assembly_receive(struct stack *stack, struct stack_socket *end, struct upward *message,
+                             const struct channel_header *header, const void *bytes, size_t length)
+{
+    struct socket_description now;
+
+    if (!message) {
+        message = end->assembly_count < UPWARD_ASSEMBLIES ? upward_new(header) : NULL;
+        if (!message)
+            return;
+        list_append(&end->assemblies, &message->link);
+        end->assembly_count++;
+    }
+    socket_describe(end->socket, &now);
+    if (message->length + length > now.message_maximum ||
+        end->assembly_bytes + length > UPWARD_ASSEMBLIES_BYTES)
+        message->too_long = true;
+    if (!message->too_long && upward_add(message, bytes, length) < 0)
+        message->too_long = true;
+    else if (!message->too_long)
+        end->assembly_bytes += length;
+    if (!(header->flags & CHANNEL_MORE))
+        assembly_finish(stack, end, message);
+}
+
+/* ---- Receiving ---- */
+
+static void upward_message(struct stack *stack, struct stack_socket *end,
+                           const struct channel_header *header, const void *bytes, size_t length)
+{
+    struct upward *assembly;
+
+    if (header->type != CHANNEL_SEND || header->generation != end->generation)
+        return;
+    assembly = end->assembly_count > 0 ? assembly_find(end, header->sender) : NULL;
+    if (assembly || (header->flags & CHANNEL_MORE)) {
+        assembly_receive(stack, end, assembly, header, bytes, length);
+        return;
+    }
+    end->message_length = length;
+    if (upward_is_blocked(end) || upward_send(stack, end, header, bytes, length, NULL) == -EAGAIN)
+        upward_append(end, header, bytes, length, NULL);
+}
+
+/* As many as there is room for: what is read and finds none must be copied. */
+static unsigned int batch_size(const struct stack_socket *end)
+{
+    size_t length = end->message_length > 0 ? end->message_length : MESSAGE_LENGTH_FIRST;
+    size_t count = socket_send_room(end->socket) / length + 1;
+
+    return count < UPWARD_BATCH ? (unsigned int)count : UPWARD_BATCH;
+}
+
+/* An empty datagram, or the end? */
+static bool is_at_end(int descriptor)
+{
+    struct pollfd poll_end = {.fd = descriptor, .events = POLLRDHUP};
+    char byte;
+
+    return poll(&poll_end, 1, 0) > 0 && (poll_end.revents & (POLLHUP | POLLRDHUP)) &&
+           recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool upward_batch(struct stack *stack, struct stack_socket *end)
+{
+    unsigned int wanted = batch_size(end);
+    int count = recvmmsg(end->watch.descriptor, stack->up_messages, wanted, MSG_DONTWAIT, NULL);
+
+    if (count < 0) {
+        /* ECONNRESET is told once, then comes what is left, then the end */
+        if (errno == ECONNRESET)
+            end->left_unread = true;
+        return errno == ECONNRESET || errno == EINTR;
+    }
+    for (int i = 0; i < count && end->socket; i++) {
+        unsigned int length = stack->up_messages[i].msg_len;
+        const struct channel_header *header = &stack->up_headers[i];
+
+        if (length == 0 && is_at_end(end->watch.descriptor)) {
+            end->left = true;
+            return false;
+        }
+        if (length >= sizeof(*header) && !(stack->up_messages[i].msg_hdr.msg_flags & MSG_TRUNC))
+            upward_message(stack, end, header, stack->up_parts[i][1].iov_base,
+                           length - sizeof(*header));
+    }
+    return (unsigned int)count == wanted;
+}
+
+/* Does what had to wait for the messages before it. */
+static void upward_finish(struct stack *stack, struct stack_socket *end)
+{
+    int how = end->shutdown;
+    bool unread = end->left_unread && !end->notifications_only;
+
+    /* an ABORT does not wait for what was sent before it */
+    if (end->hung_up && (unread || socket_aborts(end->socket)))
+        end->left = true;
+    else if (upward_is_blocked(end))
+        return;
+    if (how >= 0) {
+        end->shutdown = -1;
+        socket_shutdown(end->socket, how, stack->now);
+    }
+    if (end->left) {
+        end_leave(stack, end);
+        socket_close(end->socket, unread, stack->now);
+    }
+}
+
+void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
+{
+    int rounds = all ? ROUNDS_MAXIMUM : 1;
+
+    if (end->plugged || end->watch.descriptor < 0)
+        return;
+    while (rounds-- > 0 && !upward_is_blocked(end) && upward_batch(stack, end))
+        ;
+    if (upward_is_blocked(end) || end->left)
+        end_set_events(stack, end);
+    upward_finish(stack, end);
+}
+
+static void upward_answer(struct stack *stack, struct stack_socket *end, struct upward *message,
+                          int error, int32_t association)
+{
+    struct connection *connection = message->connection;
+
+    if (!connection)
+        return;
+    if (error == 0 && connection->wait_for_up && association != 0) {
+        connection->association = association;
+        connection_set_wait(stack, connection, end, CONNECTION_ASSOCIATION);
+    } else {
+        connection_reply_result(stack, connection, error, association);
+    }
+}
+
+void upward_continue(struct stack *stack, struct stack_socket *end)
+{
+    while (upward_is_blocked(end)) {
+        struct upward *message = LIST_ENTRY(end->pending.next, struct upward, link);
+        int32_t association = 0;
+        int error = upward_send(stack, end, &message->header, message->bytes, message->length,
+                                &association);
+
+        if (error == -EAGAIN)
+            return;
+        upward_answer(stack, end, message, error, association);
+        upward_delete(message);
+    }
+    if (end->watch.descriptor >= 0) {
+        end_set_events(stack, end);
+        upward_receive(stack, end, false);
+    } else {
+        upward_finish(stack, end);
+    }
+}
