@@ -56,6 +56,17 @@ bool packet_read_common_header(const uint8_t *packet, size_t length,
     return true;
 }
 
+bool packet_read_quoted_initiate_tag(const uint8_t *packet, size_t length, uint32_t *initiate_tag)
+{
+    const uint8_t *chunk = packet + SCTP_COMMON_HEADER_LENGTH;
+
+    if (length < SCTP_COMMON_HEADER_LENGTH + SCTP_CHUNK_HEADER_LENGTH + 4 ||
+        chunk[0] != SCTP_CHUNK_INIT)
+        return false;
+    *initiate_tag = wire_get_u32(chunk + SCTP_CHUNK_HEADER_LENGTH);
+    return true;
+}
+
 void chunk_iterator_init(struct chunk_iterator *iterator, const uint8_t *packet, size_t length)
 {
     *iterator = (struct chunk_iterator){.position = packet, .end = packet + length};

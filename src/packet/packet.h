@@ -79,6 +79,12 @@ struct chunk_iterator {
 bool packet_read_common_header(const uint8_t *packet, size_t length,
                                struct sctp_common_header *header);
 
+/*
+ * The Initiate Tag of an INIT that an ICMP message quotes, however little of it. False if there is
+ * none.
+ */
+bool packet_read_quoted_initiate_tag(const uint8_t *packet, size_t length, uint32_t *initiate_tag);
+
 /* The CRC32c of any bytes, in the conventional form: "123456789" gives 0xe3069283. */
 uint32_t crc32c(const uint8_t *bytes, size_t length);
 

@@ -1,8 +1,8 @@
 /* A ring of links, threaded through what it holds: adding and removing are O(1), no allocation.
- * For the socket layer (RFC 6458); nothing of SCTP is in it.
+ * Nothing of SCTP is in it.
  */
-#ifndef SOCKET_LIST_H
-#define SOCKET_LIST_H
+#ifndef ENGINE_LIST_H
+#define ENGINE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,688 @@
+/*
+ * An association from its making to its end, and what the user asks of it.
+ *
+ * RFC 9260, section 4 (states), section 11.1 (ULP-to-SCTP), section 13 (its variables).
+ */
+#include <stdlib.h>
+
+#include "engine/private.h"
+
+void braid_parameters_default(struct braid_parameters *parameters)
+{
+    *parameters = (struct braid_parameters){
+        .rto_initial = 1000,
+        .rto_min = 1000,
+        .rto_max = 60000,
+        .rto_alpha_shift = 3,
+        .rto_beta_shift = 2,
+        .max_burst = 4,
+        .valid_cookie_life = 60000,
+        .association_max_retrans = 10,
+        .path_max_retrans = 5,
+        .max_init_retransmits = 8,
+        .hb_interval = 30000,
+        .hb_max_burst = 1,
+        .sack_delay = 200,
+        .sack_frequency = 2,
+        .receive_buffer = 212992,
+        .send_buffer = 212992,
+        .outbound_streams = 10,
+        .inbound_streams = UINT16_MAX,
+        .cookie_preservative = true,
+        .path_mtu_discovery = true,
+    };
+}
+
+const char *braid_state_name(enum braid_state state)
+{
+    static const char *const names[] = {
+        "CLOSED",           "COOKIE-WAIT",   "COOKIE-ECHOED",     "ESTABLISHED",
+        "SHUTDOWN-PENDING", "SHUTDOWN-SENT", "SHUTDOWN-RECEIVED", "SHUTDOWN-ACK-SENT",
+    };
+
+    return (size_t)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+/* ---- Making and freeing ---- */
+
+struct sctp_association *association_find(const struct braid_engine *engine, uint32_t identifier)
+{
+    return identifier_find(&engine->associations, identifier);
+}
+
+struct sctp_association *association_new(struct braid_engine *engine,
+                                         struct sctp_endpoint *endpoint, uint16_t peer_port)
+{
+    struct sctp_association *association = calloc(1, sizeof(*association));
+
+    if (!association)
+        return NULL;
+    association->id = identifier_add(&engine->associations, association);
+    if (!association->id) {
+        engine->statistics.associations_refused++;
+        free(association);
+        return NULL;
+    }
+    association->engine = engine;
+    association->endpoint = endpoint;
+    association->parameters = endpoint->parameters;
+    association->local_port = endpoint->port;
+    association->peer_port = peer_port;
+    association->local_tag = random_tag(engine);
+    association->local_tie_tag = random_tag(engine);
+    association->peer_tie_tag = random_tag(engine);
+    association->local_initial_tsn = random_u32(engine);
+    list_append(&endpoint->associations, &association->endpoint_link);
+    list_init(&association->ready_link);
+    list_init(&association->touched_link);
+    timer_init(&association->t1, TIMER_T1);
+    timer_init(&association->t5, TIMER_T5);
+    timer_init(&association->autoclose, TIMER_AUTOCLOSE);
+    timer_init(&association->receiver.sack_timer, TIMER_SACK);
+    sender_init(&association->sender, association->local_initial_tsn);
+    return association;
+}
+
+void association_free_paths(struct sctp_association *association)
+{
+    for (uint8_t i = 0; i < association->path_count; i++) {
+        path_hash_remove(association->engine, association->paths[i]);
+        free(association->paths[i]);
+    }
+    free(association->paths);
+    association->paths = NULL;
+    association->path_count = 0;
+}
+
+void association_stop_timers(struct sctp_association *association)
+{
+    struct timer_wheel *wheel = &association->engine->wheel;
+
+    timer_stop(wheel, &association->t1);
+    timer_stop(wheel, &association->t5);
+    timer_stop(wheel, &association->autoclose);
+    timer_stop(wheel, &association->receiver.sack_timer);
+    for (uint8_t i = 0; i < association->path_count; i++)
+        timer_stop(wheel, &association->paths[i]->t3_rtx);
+    heartbeat_stop_all(association);
+}
+
+void association_free(struct sctp_association *association)
+{
+    struct braid_engine *engine = association->engine;
+
+    association_stop_timers(association);
+    if (!association->claimed)
+        association->endpoint->unclaimed--;
+    list_remove(&association->endpoint_link);
+    list_remove(&association->ready_link);
+    list_remove(&association->touched_link);
+    sender_free(association, false);
+    receiver_free(association, false);
+    association_free_paths(association);
+    free(association->cookie);
+    identifier_remove(&engine->associations, association->id);
+    free(association);
+}
+
+struct sctp_path *association_add_path(struct sctp_association *association,
+                                       const struct braid_address *address,
+                                       uint16_t encapsulation_port, enum braid_path_state state)
+{
+    struct sctp_path **paths;
+    struct sctp_path *path;
+
+    if (association->path_count == ADDRESSES_MAXIMUM)
+        return NULL;
+    paths =
+        realloc(association->paths, (association->path_count + 1u) * sizeof(struct sctp_path *));
+    if (!paths)
+        return NULL;
+    association->paths = paths;
+    path = calloc(1, sizeof(*path));
+    if (!path)
+        return NULL;
+    path->association = association;
+    path->address = *address;
+    path->encapsulation_port = encapsulation_port;
+    path->index = association->path_count;
+    path->state = (uint8_t)state;
+    path->rto = association->parameters.rto_initial * 1000;
+    path->hb_interval = association->parameters.hb_interval;
+    path->path_max_retrans = association->parameters.path_max_retrans;
+    timer_init(&path->t3_rtx, TIMER_T3);
+    timer_init(&path->heartbeat_timer, TIMER_HEARTBEAT);
+    path_look_up_route(path);
+    congestion_init(path);
+    if (path_hash_add(association->engine, path) < 0) {
+        free(path);
+        return NULL;
+    }
+    association->paths[association->path_count++] = path;
+    return path;
+}
+
+struct sctp_path *association_path_to(const struct sctp_association *association,
+                                      const struct braid_address *address)
+{
+    for (uint8_t i = 0; i < association->path_count; i++) {
+        if (braid_address_equal(&association->paths[i]->address, address))
+            return association->paths[i];
+    }
+    return NULL;
+}
+
+/* ---- Life ---- */
+
+void association_set_ready(struct sctp_association *association)
+{
+    if (list_is_empty(&association->ready_link) && association->state != BRAID_CLOSED)
+        list_append(&association->engine->ready, &association->ready_link);
+}
+
+bool association_may_send_data(const struct sctp_association *association)
+{
+    return association->state == BRAID_ESTABLISHED ||
+           association->state == BRAID_SHUTDOWN_PENDING ||
+           association->state == BRAID_SHUTDOWN_RECEIVED;
+}
+
+void association_restart_autoclose(struct sctp_association *association)
+{
+    if (association->parameters.autoclose && association->state == BRAID_ESTABLISHED)
+        timer_start(&association->engine->wheel, &association->autoclose,
+                    association->engine->now + milliseconds(association->parameters.autoclose));
+}
+
+static void tell(struct sctp_association *association, enum braid_event_type type, uint32_t value)
+{
+    struct braid_event event = {
+        .type = type,
+        .association = association->id,
+        .endpoint = association->endpoint->id,
+        .incoming = association->incoming,
+        .value = value,
+    };
+
+    event_add(association->engine, &event, NULL, 0);
+}
+
+void association_established(struct sctp_association *association)
+{
+    struct braid_engine *engine = association->engine;
+
+    timer_stop(&engine->wheel, &association->t1);
+    free(association->cookie);
+    association->cookie = NULL;
+    association->send_init = association->send_cookie_echo = false;
+    association->state = BRAID_ESTABLISHED;
+    association->error_count = 0;
+    if (association->was_up) {
+        tell(association, BRAID_EVENT_RESTART, 0);
+    } else {
+        if (association->incoming)
+            engine->statistics.associations_accepted++;
+        else
+            engine->statistics.associations_opened++;
+        tell(association, BRAID_EVENT_UP, 0);
+    }
+    association->was_up = true;
+    if (association->peer_adaptation_given)
+        tell(association, BRAID_EVENT_ADAPTATION, association->peer_adaptation);
+    for (uint8_t i = 0; i < association->path_count; i++) {
+        struct sctp_path *path = association->paths[i];
+
+        if (path->flight > 0) /* DATA that went with the COOKIE ECHO */
+            timer_start(&engine->wheel, &path->t3_rtx, engine->now + path->rto);
+        heartbeat_start(path);
+    }
+    association_restart_autoclose(association);
+    association_set_ready(association);
+}
+
+void association_down(struct sctp_association *association, enum braid_down_reason reason,
+                      const void *causes, size_t length)
+{
+    struct braid_engine *engine = association->engine;
+    struct braid_event event = {
+        .type = BRAID_EVENT_DOWN,
+        .association = association->id,
+        .endpoint = association->endpoint->id,
+        .reason = reason,
+    };
+    struct parameter_iterator iterator;
+    struct sctp_parameter cause;
+
+    if (association->down)
+        return;
+    association->down = true;
+    association_stop_timers(association);
+    list_remove(&association->ready_link);
+    list_remove(&association->touched_link);
+    association->state = BRAID_CLOSED;
+    if (reason == BRAID_DOWN_SHUTDOWN)
+        engine->statistics.associations_shut_down++;
+    else
+        engine->statistics.associations_aborted++;
+    sender_free(association, true);
+    receiver_free(association, true);
+    association_free_paths(association);
+    free(association->cookie);
+    association->cookie = NULL;
+    parameter_iterator_init(&iterator, causes, length);
+    if (parameter_next(&iterator, &cause))
+        event.cause = cause.type;
+    event_add(engine, &event, causes, length);
+}
+
+struct response *association_respond(struct sctp_association *association,
+                                     struct packet_writer *writer, size_t capacity)
+{
+    struct sctp_common_header header = {association->local_port, association->peer_port,
+                                        association->peer_tag};
+    struct response *response =
+        response_begin(association->engine, writer, capacity + SCTP_CHUNK_HEADER_LENGTH, &header);
+
+    if (response && association->send_cookie_ack) { /* 5.1.5: it comes first */
+        cookie_ack_write(writer);
+        association->send_cookie_ack = false;
+    }
+    return response;
+}
+
+void association_abort(struct sctp_association *association, enum braid_down_reason reason,
+                       const struct packet_writer *causes)
+{
+    const uint8_t *bytes = causes ? causes->bytes : NULL;
+    size_t length = causes ? causes->length : 0;
+
+    /* Before INIT ACK there is no tag that the peer would accept (8.5.1): nothing is sent. */
+    if (association->peer_tag && association->path_count > 0) {
+        struct packet_writer writer;
+        struct response *response =
+            association_respond(association, &writer, 32 + wire_padded((uint32_t)length));
+
+        if (response) {
+            size_t chunk = abort_begin(&writer, false);
+
+            packet_write_bytes(&writer, bytes, length);
+            chunk_end(&writer, chunk);
+            response_send_over(response, &writer, association_data_path(association));
+        }
+    }
+    association_down(association, reason, bytes, length);
+}
+
+void association_abort_violation(struct sctp_association *association)
+{
+    uint8_t bytes[SCTP_PARAMETER_HEADER_LENGTH];
+    struct packet_writer causes;
+
+    packet_writer_init(&causes, bytes, sizeof(bytes));
+    parameter_write(&causes, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
+    association_abort(association, BRAID_DOWN_PROTOCOL, &causes);
+}
+
+/* 3.3.10.12, with as much of the reason as a packet takes. */
+static void abort_by_user(struct sctp_association *association, const void *reason, size_t length)
+{
+    uint8_t bytes[CAUSES_MAXIMUM];
+    struct packet_writer causes;
+
+    packet_writer_init(&causes, bytes, sizeof(bytes));
+    if (length > sizeof(bytes) - SCTP_PARAMETER_HEADER_LENGTH)
+        length = sizeof(bytes) - SCTP_PARAMETER_HEADER_LENGTH;
+    parameter_write(&causes, SCTP_CAUSE_USER_INITIATED_ABORT, reason, length);
+    association_abort(association, BRAID_DOWN_ABORTED_BY_USER, &causes);
+}
+
+/* ---- What the user asks ---- */
+
+static struct sctp_association *find_at(struct braid_engine *engine, uint32_t identifier,
+                                        braid_time now)
+{
+    if (now > engine->now)
+        engine->now = now;
+    return association_find(engine, identifier);
+}
+
+int braid_connect(struct braid_engine *engine, uint32_t endpoint_identifier,
+                  const struct braid_address *addresses, size_t count, uint16_t port,
+                  uint16_t encapsulation_port, braid_time now, uint32_t *identifier)
+{
+    struct sctp_endpoint *endpoint = endpoint_find(engine, endpoint_identifier);
+    struct sctp_association *association;
+
+    if (now > engine->now)
+        engine->now = now;
+    if (!endpoint || count == 0 || count > ADDRESSES_MAXIMUM || port == 0 ||
+        endpoint->parameters.outbound_streams == 0 || endpoint->parameters.inbound_streams == 0)
+        return -EINVAL;
+    for (size_t i = 0; i < count; i++) {
+        struct braid_address address = braid_address_normalise(&addresses[i]);
+        struct sctp_path *other;
+
+        if (!braid_address_is_unicast(&address))
+            return -EINVAL;
+        if (address.family == BRAID_IPV4 ? !endpoint->ipv4 : !endpoint->ipv6)
+            return -EADDRNOTAVAIL;
+        other = path_hash_find(engine, NULL, NULL, endpoint->port, &address, port);
+        if (other && other->association->endpoint == endpoint)
+            return -EISCONN;
+        if (other) /* another endpoint of the port has it: packets could not be told apart */
+            return -EADDRNOTAVAIL;
+    }
+    if (engine->associations.count >= engine->config.maximum_associations) {
+        engine->statistics.associations_refused++;
+        return -ENOBUFS;
+    }
+    association = association_new(engine, endpoint, port);
+    if (!association)
+        return -ENOMEM;
+    association->claimed = true;
+    for (size_t i = 0; i < count; i++) {
+        struct braid_address address = braid_address_normalise(&addresses[i]);
+
+        if (association_path_to(association, &address))
+            continue;
+        if (!association_add_path(association, &address, encapsulation_port, BRAID_PATH_ACTIVE)) {
+            association_free(association);
+            return -ENOMEM;
+        }
+    }
+    if (!association->paths[0]->route_known) {
+        association_free(association);
+        return -ENETUNREACH;
+    }
+    association->outbound_streams = association->parameters.outbound_streams;
+    setup_start(association);
+    *identifier = association->id;
+    return 0;
+}
+
+int braid_shutdown(struct braid_engine *engine, uint32_t identifier, braid_time now)
+{
+    struct sctp_association *association = find_at(engine, identifier, now);
+
+    if (!association || association->down)
+        return -ENOTCONN;
+    switch ((enum braid_state)association->state) {
+    case BRAID_COOKIE_WAIT:
+        /* 9.2 has no word for it; there is nothing to deliver to. */
+        association_down(association, BRAID_DOWN_ABORTED_BY_USER, NULL, 0);
+        return 0;
+    case BRAID_COOKIE_ECHOED:
+        abort_by_user(association, NULL, 0);
+        return 0;
+    case BRAID_ESTABLISHED:
+        timer_stop(&engine->wheel, &association->autoclose);
+        association->state = BRAID_SHUTDOWN_PENDING;
+        teardown_continue(association);
+        association_set_ready(association);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int braid_abort(struct braid_engine *engine, uint32_t identifier, const void *reason, size_t length,
+                braid_time now)
+{
+    struct sctp_association *association = find_at(engine, identifier, now);
+
+    if (!association || association->down)
+        return -ENOTCONN;
+    abort_by_user(association, reason, length);
+    return 0;
+}
+
+void braid_association_release(struct braid_engine *engine, uint32_t identifier, braid_time now)
+{
+    struct sctp_association *association = find_at(engine, identifier, now);
+
+    if (!association)
+        return;
+    if (!association->down)
+        braid_abort(engine, identifier, NULL, 0, now);
+    association_free(association);
+}
+
+int braid_association_claim(struct braid_engine *engine, uint32_t identifier)
+{
+    struct sctp_association *association = association_find(engine, identifier);
+
+    if (!association)
+        return -ENOENT;
+    if (!association->claimed)
+        association->endpoint->unclaimed--;
+    association->claimed = true;
+    return 0;
+}
+
+int braid_association_move(struct braid_engine *engine, uint32_t identifier,
+                           uint32_t endpoint_identifier)
+{
+    struct sctp_association *association = association_find(engine, identifier);
+    struct sctp_endpoint *endpoint = endpoint_find(engine, endpoint_identifier);
+
+    if (!association || !endpoint)
+        return -ENOENT;
+    if (endpoint->port != association->local_port)
+        return -EINVAL;
+    braid_association_claim(engine, identifier);
+    list_remove(&association->endpoint_link);
+    association->endpoint = endpoint;
+    list_append(&endpoint->associations, &association->endpoint_link);
+    return 0;
+}
+
+void *braid_association_user(const struct braid_engine *engine, uint32_t identifier)
+{
+    const struct sctp_association *association = association_find(engine, identifier);
+
+    return association ? association->user : NULL;
+}
+
+int braid_association_set_user(struct braid_engine *engine, uint32_t identifier, void *user)
+{
+    struct sctp_association *association = association_find(engine, identifier);
+
+    if (!association)
+        return -ENOENT;
+    association->user = user;
+    return 0;
+}
+
+struct braid_parameters *braid_association_parameters(struct braid_engine *engine,
+                                                      uint32_t identifier)
+{
+    struct sctp_association *association = association_find(engine, identifier);
+
+    return association ? &association->parameters : NULL;
+}
+
+uint32_t braid_association_find(const struct braid_engine *engine, uint32_t endpoint_identifier,
+                                const struct braid_address *peer, uint16_t port)
+{
+    const struct sctp_endpoint *endpoint = endpoint_find(engine, endpoint_identifier);
+    struct braid_address address = braid_address_normalise(peer);
+    const struct sctp_path *path;
+
+    if (!endpoint)
+        return 0;
+    path = path_hash_find(engine, endpoint, NULL, endpoint->port, &address, port);
+    return path ? path->association->id : 0;
+}
+
+uint32_t braid_association_next(const struct braid_engine *engine, uint32_t endpoint,
+                                uint32_t after)
+{
+    struct sctp_association *association;
+
+    while ((association = identifier_next(&engine->associations, after))) {
+        if (endpoint == 0 || association->endpoint->id == endpoint)
+            return association->id;
+        after = association->id;
+    }
+    return 0;
+}
+
+/* ---- What the user may know ---- */
+
+int braid_association_info(const struct braid_engine *engine, uint32_t identifier,
+                           struct braid_association_info *info)
+{
+    const struct sctp_association *association = association_find(engine, identifier);
+
+    if (!association)
+        return -ENOENT;
+
+    const struct sctp_sender *sender = &association->sender;
+    const struct sctp_receiver *receiver = &association->receiver;
+
+    *info = (struct braid_association_info){
+        .endpoint = association->endpoint->id,
+        .state = association->state,
+        .local_port = association->local_port,
+        .peer_port = association->peer_port,
+        .inbound_streams = association->inbound_streams,
+        .outbound_streams = association->outbound_streams,
+        .local_tag = association->local_tag,
+        .peer_tag = association->peer_tag,
+        .peer_rwnd = sender->peer_rwnd,
+        .local_rwnd = association_local_rwnd(association),
+        .outstanding_chunks = sender->outstanding_chunks,
+        .outstanding_bytes = sender->outstanding_bytes,
+        .queued_bytes = sender->queued_bytes,
+        .unread_messages = receiver->ready_messages,
+        .unread_bytes = receiver->ready_bytes,
+        .receive_chunks_waiting = receiver->waiting_chunks,
+        .fragmentation_point =
+            association->path_count ? association_fragmentation_point(association) : 0,
+        .path_count = association->path_count,
+        .primary_path = association->primary,
+        .error_count = association->error_count,
+        .incoming = association->incoming,
+        .writable = sender->queued_bytes < association->parameters.send_buffer,
+        .peer_adaptation_given = association->peer_adaptation_given,
+        .peer_adaptation = association->peer_adaptation,
+        .packets_sent = association->packets_sent,
+        .packets_received = association->packets_received,
+        .bytes_sent = association->bytes_sent,
+        .bytes_received = association->bytes_received,
+        .messages_sent = association->messages_sent,
+        .messages_received = association->messages_received,
+        .chunks_retransmitted = association->chunks_retransmitted,
+        .chunks_duplicate = association->chunks_duplicate,
+        .sacks_sent = association->sacks_sent,
+        .sacks_received = association->sacks_received,
+        .fast_retransmits = association->fast_retransmits,
+        .t3_expirations = association->t3_expirations,
+        .heartbeats_sent = association->heartbeats_sent,
+        .heartbeats_acknowledged = association->heartbeats_acknowledged,
+    };
+    return 0;
+}
+
+static struct sctp_path *find_path(const struct braid_engine *engine, uint32_t identifier,
+                                   uint32_t index)
+{
+    const struct sctp_association *association = association_find(engine, identifier);
+
+    return association && index < association->path_count ? association->paths[index] : NULL;
+}
+
+int braid_path_info(const struct braid_engine *engine, uint32_t identifier, uint32_t index,
+                    struct braid_path_info *info)
+{
+    const struct sctp_path *path = find_path(engine, identifier, index);
+
+    if (!path)
+        return -ENOENT;
+    *info = (struct braid_path_info){
+        .address = path->address,
+        .source = path->source,
+        .encapsulation_port = path->encapsulation_port,
+        .state = path->state,
+        .primary = path->index == path->association->primary,
+        .srtt = path->srtt,
+        .rttvar = path->rttvar,
+        .rto = path->rto,
+        .cwnd = path->cwnd,
+        .ssthresh = path->ssthresh,
+        .flight = path->flight,
+        .partial_bytes_acked = path->partial_bytes_acked,
+        .mtu = path->mtu,
+        .error_count = path->error_count,
+        .hb_interval = path->hb_interval,
+        .path_max_retrans = path->path_max_retrans,
+        .packets_sent = path->packets_sent,
+        .bytes_sent = path->bytes_sent,
+    };
+    return 0;
+}
+
+int braid_path_find(const struct braid_engine *engine, uint32_t identifier,
+                    const struct braid_address *peer)
+{
+    const struct sctp_association *association = association_find(engine, identifier);
+    struct braid_address address = braid_address_normalise(peer);
+    const struct sctp_path *path = association ? association_path_to(association, &address) : NULL;
+
+    return path ? path->index : -ENOENT;
+}
+
+int braid_path_set_primary(struct braid_engine *engine, uint32_t identifier, uint32_t index,
+                           braid_time now)
+{
+    struct sctp_association *association = find_at(engine, identifier, now);
+    struct sctp_path *path = find_path(engine, identifier, index);
+
+    if (!path)
+        return -ENOENT;
+    association->primary = (uint8_t)index;
+    association_set_ready(association);
+    return 0;
+}
+
+int braid_path_request_heartbeat(struct braid_engine *engine, uint32_t identifier, uint32_t index,
+                                 braid_time now)
+{
+    struct sctp_association *association = find_at(engine, identifier, now);
+    struct sctp_path *path = find_path(engine, identifier, index);
+
+    if (!path)
+        return -ENOENT;
+    if (association->state < BRAID_ESTABLISHED || association->state == BRAID_SHUTDOWN_SENT ||
+        association->state == BRAID_SHUTDOWN_ACK_SENT)
+        return -ENOTCONN;
+    path->heartbeat_wanted = true;
+    association_set_ready(association);
+    return 0;
+}
+
+int braid_path_configure(struct braid_engine *engine, uint32_t identifier, uint32_t index,
+                         const struct braid_path_settings *settings, braid_time now)
+{
+    struct sctp_association *association = find_at(engine, identifier, now);
+    struct sctp_path *path = find_path(engine, identifier, index);
+
+    if (!path)
+        return -ENOENT;
+    if (settings->path_max_retrans >= 0)
+        path->path_max_retrans = (uint32_t)settings->path_max_retrans;
+    if (settings->mtu >= 0) {
+        path->mtu_fixed = settings->mtu > 0;
+        if (settings->mtu > 0)
+            path_set_mtu(path, minimum((uint32_t)settings->mtu, PACKET_MAXIMUM));
+        else
+            path_look_up_route(path);
+    }
+    if (settings->hb_interval >= 0) {
+        path->hb_interval = (uint32_t)settings->hb_interval;
+        if (association->state >= BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_SENT &&
+            association->state != BRAID_SHUTDOWN_ACK_SENT && !path->heartbeat_outstanding)
+            heartbeat_start(path);
+    }
+    return 0;
+}

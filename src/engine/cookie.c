@@ -1,0 +1,66 @@
+/*
+ * The State Cookie: what an INIT said and what we answered, kept by the peer for us.
+ *
+ * RFC 9260, section 5.1.3 (generating), section 5.1.5 (authenticating). Nobody but us reads it, so
+ * it is our own struct with an HMAC-SHA256 in front. The key changes every `secret_lifetime`; the
+ * one before stays good for as long again.
+ */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "engine/private.h"
+
+#define MAC_LENGTH 32
+#define FIXED_LENGTH offsetof(struct cookie, addresses)
+
+_Static_assert(MAC_LENGTH + sizeof(struct cookie) <= COOKIE_LENGTH_MAXIMUM,
+               "a cookie is longer than COOKIE_LENGTH_MAXIMUM");
+
+static void rotate_keys(struct braid_engine *engine)
+{
+    if (engine->now - engine->cookie_key_made < milliseconds(engine->config.secret_lifetime))
+        return;
+    memcpy(engine->cookie_keys[1], engine->cookie_keys[0], COOKIE_KEY_LENGTH);
+    random_bytes(engine, engine->cookie_keys[0], COOKIE_KEY_LENGTH);
+    engine->cookie_key_made = engine->now;
+}
+
+static bool compute_mac(const uint8_t *key, const uint8_t *bytes, size_t length, uint8_t *mac)
+{
+    unsigned int mac_length = MAC_LENGTH;
+
+    return HMAC(EVP_sha256(), key, COOKIE_KEY_LENGTH, bytes, length, mac, &mac_length) != NULL;
+}
+
+size_t cookie_write(struct braid_engine *engine, const struct cookie *cookie, uint8_t *bytes)
+{
+    size_t length = FIXED_LENGTH + cookie->address_count * sizeof(struct braid_address);
+
+    rotate_keys(engine);
+    memcpy(bytes + MAC_LENGTH, cookie, length);
+    if (!compute_mac(engine->cookie_keys[0], bytes + MAC_LENGTH, length, bytes))
+        return 0;
+    return MAC_LENGTH + length;
+}
+
+bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t length,
+                 struct cookie *cookie)
+{
+    uint8_t mac[MAC_LENGTH];
+    bool good = false;
+
+    if (length < MAC_LENGTH + FIXED_LENGTH || length > MAC_LENGTH + sizeof(*cookie))
+        return false;
+    rotate_keys(engine);
+    for (size_t i = 0; i < 2 && !good; i++) {
+        good = compute_mac(engine->cookie_keys[i], bytes + MAC_LENGTH, length - MAC_LENGTH, mac) &&
+               CRYPTO_memcmp(mac, bytes, MAC_LENGTH) == 0;
+    }
+    if (!good)
+        return false;
+    memcpy(cookie, bytes + MAC_LENGTH, length - MAC_LENGTH);
+    return cookie->address_count <= ADDRESSES_MAXIMUM &&
+           length ==
+               MAC_LENGTH + FIXED_LENGTH + cookie->address_count * sizeof(struct braid_address);
+}

@@ -1,0 +1,60 @@
+/*
+ * ICMP messages about packets of ours.
+ *
+ * RFC 9260, section 10: a message is believed when it quotes the Verification Tag, or the Initiate
+ * Tag of an INIT. Unreachable hosts and ports are found out by the timers alone.
+ */
+#include "engine/private.h"
+
+static bool is_about(const struct sctp_association *association, const void *quoted, size_t length)
+{
+    struct sctp_common_header header;
+    uint32_t initiate_tag;
+
+    packet_read_common_header(quoted, length, &header);
+    if (header.verification_tag != 0)
+        return header.verification_tag == association->peer_tag;
+    return association->state == BRAID_COOKIE_WAIT &&
+           packet_read_quoted_initiate_tag(quoted, length, &initiate_tag) &&
+           initiate_tag == association->local_tag;
+}
+
+/* Chunks that no longer fit are sent again at once, in packets that may be fragmented (7.3). */
+static void lower_mtu(struct sctp_path *path, uint32_t mtu)
+{
+    struct sctp_association *association = path->association;
+    struct sctp_sender *sender = &association->sender;
+
+    if (path->mtu_fixed || !association->parameters.path_mtu_discovery || mtu >= path->mtu)
+        return;
+    path_set_mtu(path, mtu);
+    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
+        struct outstanding *entry = sender_entry(sender, tsn);
+
+        if (entry->path == path->index && !entry->acknowledged && !entry->retransmit &&
+            data_written_length(entry->length) > path_maximum_data_chunk_size(path))
+            sender_mark(association, tsn, path);
+    }
+    association_set_ready(association);
+}
+
+void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind, uint32_t mtu,
+                       const struct braid_address *destination, const void *quoted, size_t length,
+                       braid_time now)
+{
+    struct braid_address peer = braid_address_normalise(destination);
+    struct sctp_common_header header;
+    struct sctp_path *path;
+
+    if (now > engine->now)
+        engine->now = now;
+    if (!packet_read_common_header(quoted, length, &header))
+        return;
+    path = path_hash_find(engine, NULL, NULL, header.source_port, &peer, header.destination_port);
+    if (!path || !is_about(path->association, quoted, length))
+        return;
+    if (kind == BRAID_ICMP_TOO_BIG)
+        lower_mtu(path, mtu);
+    else if (kind == BRAID_ICMP_PROTOCOL_UNREACHABLE)
+        association_down(path->association, BRAID_DOWN_ABORTED_BY_PEER, NULL, 0);
+}

@@ -1,0 +1,300 @@
+/*
+ * A packet comes in: whose is it, may it be believed, and what do its chunks say?
+ *
+ * RFC 9260, section 8.5 (Verification Tag), section 8.4 (out of the blue), section 3.2 (unknown
+ * chunks), section 6.10 (bundling).
+ */
+#include "engine/private.h"
+
+/* ---- Out of the blue: 8.4 ---- */
+
+static bool error_has_stale_cookie(const struct sctp_chunk *chunk)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter cause;
+    struct sctp_error error;
+
+    if (!error_read(chunk, &error))
+        return false;
+    parameter_iterator_init(&iterator, error.causes, error.causes_length);
+    while (parameter_next(&iterator, &cause)) {
+        if (cause.type == SCTP_CAUSE_STALE_COOKIE)
+            return true;
+    }
+    return false;
+}
+
+static void send_shutdown_complete(struct braid_engine *engine, const struct arrival *arrival)
+{
+    struct sctp_common_header header = {arrival->header.destination_port,
+                                        arrival->header.source_port,
+                                        arrival->header.verification_tag};
+    struct packet_writer writer;
+    struct response *response = response_begin(engine, &writer, 32, &header);
+
+    if (!response)
+        return;
+    shutdown_complete_write(&writer, true);
+    response_send(engine, response, &writer, arrival);
+}
+
+/* The rules in their order; INIT and COOKIE ECHO in front were seen to (3, 4). */
+static void out_of_the_blue(struct braid_engine *engine, const struct arrival *arrival)
+{
+    const struct braid_packet *packet = arrival->packet;
+    bool shutdown_ack = false, silent = false;
+    struct chunk_iterator iterator;
+    struct sctp_chunk chunk;
+
+    engine->statistics.out_of_the_blue++;
+    chunk_iterator_init(&iterator, packet->bytes, packet->length);
+    while (chunk_next(&iterator, &chunk)) {
+        if (chunk.type == SCTP_CHUNK_ABORT) /* 2 */
+            return;
+        if (chunk.type == SCTP_CHUNK_SHUTDOWN_ACK)
+            shutdown_ack = true;
+        silent |= chunk.type == SCTP_CHUNK_SHUTDOWN_COMPLETE ||
+                  chunk.type == SCTP_CHUNK_COOKIE_ACK ||
+                  (chunk.type == SCTP_CHUNK_ERROR && error_has_stale_cookie(&chunk));
+    }
+    if (shutdown_ack) /* 5 */
+        send_shutdown_complete(engine, arrival);
+    else if (!silent && !iterator.malformed) /* 6, 7, 8 */
+        abort_statelessly(engine, arrival, arrival->header.verification_tag, true, NULL);
+}
+
+/* ---- The Verification Tag: 8.5 ---- */
+
+static bool tag_is_good(const struct sctp_association *association, const struct arrival *arrival,
+                        const struct sctp_chunk *first)
+{
+    uint32_t tag = arrival->header.verification_tag;
+
+    if (first->type == SCTP_CHUNK_ABORT || first->type == SCTP_CHUNK_SHUTDOWN_COMPLETE) {
+        if (first->flags & SCTP_FLAG_TAG_REFLECTED)
+            return association->peer_tag != 0 && tag == association->peer_tag;
+    }
+    return tag == association->local_tag;
+}
+
+/* ---- Chunks ---- */
+
+/* 3.2: reported as far as there is room. False: the rest of the packet is not to be looked at. */
+static bool receive_unknown(struct braid_engine *engine, const struct sctp_chunk *chunk)
+{
+    struct sctp_unknown_action action = chunk_unknown_action(chunk->type);
+
+    engine->statistics.unknown_chunks++;
+    if (action.report) {
+        size_t before = engine->errors.length;
+
+        unrecognized_chunk_type_write(&engine->errors, chunk);
+        if (engine->errors.overflowed)
+            packet_writer_rewind(&engine->errors, before);
+    }
+    return !action.stop;
+}
+
+static void receive_error(struct sctp_association *association, const struct sctp_chunk *chunk)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter cause;
+    struct sctp_error error;
+
+    if (association->state < BRAID_COOKIE_ECHOED || !error_read(chunk, &error))
+        return;
+    parameter_iterator_init(&iterator, error.causes, error.causes_length);
+    while (!association->down && parameter_next(&iterator, &cause)) {
+        struct braid_event event = {
+            .type = BRAID_EVENT_REMOTE_ERROR,
+            .association = association->id,
+            .endpoint = association->endpoint->id,
+            .cause = cause.type,
+        };
+        uint32_t staleness;
+
+        if (cause.type == SCTP_CAUSE_STALE_COOKIE) {
+            if (stale_cookie_read(&cause, &staleness))
+                setup_receive_stale_cookie(association, staleness);
+        } else {
+            event_add(association->engine, &event, cause.bytes, cause.length);
+        }
+    }
+}
+
+static void receive_sack(struct sctp_association *association, const struct sctp_chunk *chunk)
+{
+    struct sctp_sack sack;
+
+    if (!sack_read(chunk, &sack))
+        association->engine->statistics.bad_packet++;
+    else if (association->state >= BRAID_ESTABLISHED)
+        sender_receive_sack(association, &sack);
+}
+
+/* False: the rest of the packet is not to be looked at. */
+static bool receive_chunk(struct sctp_association *association, struct arrival *arrival,
+                          const struct sctp_chunk *chunk)
+{
+    switch (chunk->type) {
+    case SCTP_CHUNK_DATA:
+        receiver_receive_data(association, arrival, chunk);
+        return true;
+    case SCTP_CHUNK_SACK:
+        receive_sack(association, chunk);
+        return true;
+    case SCTP_CHUNK_HEARTBEAT:
+        heartbeat_receive(association, arrival, chunk);
+        return true;
+    case SCTP_CHUNK_HEARTBEAT_ACK:
+        heartbeat_receive_ack(association, chunk);
+        return true;
+    case SCTP_CHUNK_ABORT:
+        teardown_receive_abort(association, arrival, chunk);
+        return false;
+    case SCTP_CHUNK_SHUTDOWN:
+        teardown_receive_shutdown(association, arrival, chunk);
+        return true;
+    case SCTP_CHUNK_SHUTDOWN_ACK:
+        teardown_receive_shutdown_ack(association, arrival);
+        return true;
+    case SCTP_CHUNK_ERROR:
+        receive_error(association, chunk);
+        return true;
+    case SCTP_CHUNK_COOKIE_ACK:
+        setup_receive_cookie_ack(association);
+        return true;
+    case SCTP_CHUNK_COOKIE_ECHO: /* it comes first in its packet (5.1) */
+    case SCTP_CHUNK_INIT:        /* alone in theirs, and seen to */
+    case SCTP_CHUNK_INIT_ACK:
+    case SCTP_CHUNK_SHUTDOWN_COMPLETE:
+        return false;
+    default:
+        return receive_unknown(association->engine, chunk);
+    }
+}
+
+static void send_errors(struct sctp_association *association, const struct arrival *arrival)
+{
+    struct braid_engine *engine = association->engine;
+    struct packet_writer writer;
+    struct response *response =
+        association_respond(association, &writer, 32 + engine->errors.length);
+    size_t chunk;
+
+    if (!response)
+        return;
+    chunk = error_begin(&writer);
+    packet_write_bytes(&writer, engine->errors.bytes, engine->errors.length);
+    chunk_end(&writer, chunk);
+    response_send(engine, response, &writer, arrival);
+}
+
+static void receive_chunks(struct sctp_association *association, struct arrival *arrival,
+                           struct chunk_iterator *iterator, struct sctp_chunk *chunk, bool more)
+{
+    struct braid_engine *engine = association->engine;
+
+    association->packets_received++;
+    association->bytes_received += arrival->packet->length;
+    /* RFC 6951, section 5.4: the peer's UDP port is where its last good packet came from. */
+    if (arrival->path)
+        arrival->path->encapsulation_port = arrival->packet->encapsulation_port;
+    packet_writer_init(&engine->errors, engine->error_bytes, sizeof(engine->error_bytes));
+    while (more && receive_chunk(association, arrival, chunk) && !association->down)
+        more = chunk_next(iterator, chunk);
+    engine->statistics.bad_packet += iterator->malformed;
+    if (association->down)
+        return;
+    if (arrival->data_seen)
+        receiver_packet_done(association, arrival);
+    if (engine->errors.length > 0)
+        send_errors(association, arrival);
+}
+
+/* ---- Packets ---- */
+
+static bool is_alone(const struct sctp_chunk *chunk)
+{
+    return chunk->type == SCTP_CHUNK_INIT || chunk->type == SCTP_CHUNK_INIT_ACK ||
+           chunk->type == SCTP_CHUNK_SHUTDOWN_COMPLETE;
+}
+
+static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
+                           struct sctp_association *association)
+{
+    uint32_t tag = arrival->header.verification_tag;
+    struct chunk_iterator iterator;
+    struct sctp_chunk first, next;
+
+    chunk_iterator_init(&iterator, arrival->packet->bytes, arrival->packet->length);
+    if (!chunk_next(&iterator, &first)) {
+        engine->statistics.bad_packet++;
+        return;
+    }
+    /* 6.10, and 8.5.1 A: with a tag of zero there is an INIT and nothing else. */
+    if ((is_alone(&first) && chunk_next(&iterator, &next)) ||
+        (tag == 0 && first.type != SCTP_CHUNK_INIT)) {
+        engine->statistics.bad_packet++;
+        return;
+    }
+    if (first.type == SCTP_CHUNK_INIT && tag == 0) {
+        setup_receive_init(engine, arrival, &first, association);
+        return;
+    }
+    if (first.type == SCTP_CHUNK_COOKIE_ECHO) {
+        association = setup_receive_cookie_echo(engine, arrival, &first, association);
+        if (association)
+            receive_chunks(association, arrival, &iterator, &next, chunk_next(&iterator, &next));
+        return;
+    }
+    if (!association && first.type == SCTP_CHUNK_INIT_ACK)
+        association = setup_find_by_addresses(engine, arrival, &first);
+    if (!association) {
+        out_of_the_blue(engine, arrival);
+        return;
+    }
+    if (first.type == SCTP_CHUNK_SHUTDOWN_ACK &&
+        (association->state == BRAID_COOKIE_WAIT || association->state == BRAID_COOKIE_ECHOED)) {
+        out_of_the_blue(engine, arrival); /* 8.5.1 E */
+        return;
+    }
+    if (!tag_is_good(association, arrival, &first)) {
+        engine->statistics.bad_tag++;
+        return;
+    }
+    if (first.type == SCTP_CHUNK_INIT_ACK)
+        setup_receive_init_ack(association, arrival, &first);
+    else if (first.type == SCTP_CHUNK_SHUTDOWN_COMPLETE)
+        teardown_receive_shutdown_complete(association);
+    else
+        receive_chunks(association, arrival, &iterator, &first, true);
+}
+
+void packet_arrived(struct braid_engine *engine, const struct braid_packet *packet)
+{
+    struct arrival arrival = {.packet = packet};
+
+    engine->statistics.packets_received++;
+    engine->statistics.bytes_received += packet->length;
+    if (!packet_read_common_header(packet->bytes, packet->length, &arrival.header)) {
+        engine->statistics.bad_packet++;
+        return;
+    }
+    if (!packet->checksum_good && !packet_verify_checksum(packet->bytes, packet->length)) {
+        engine->statistics.bad_checksum++;
+        return;
+    }
+    arrival.source = braid_address_normalise(&packet->source);
+    arrival.destination = braid_address_normalise(&packet->destination);
+    if (arrival.header.source_port == 0 || arrival.header.destination_port == 0 ||
+        !braid_address_is_unicast(&arrival.source) ||
+        !braid_address_is_unicast(&arrival.destination)) {
+        engine->statistics.bad_packet++;
+        return;
+    }
+    arrival.path =
+        path_hash_find(engine, NULL, &arrival.destination, arrival.header.destination_port,
+                       &arrival.source, arrival.header.source_port);
+    receive_packet(engine, &arrival, arrival.path ? arrival.path->association : NULL);
+}

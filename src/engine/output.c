@@ -1,0 +1,219 @@
+/*
+ * What an association sends: control chunks first, then DATA, as many packets at once as go one
+ * way.
+ *
+ * RFC 9260, section 6.10 (bundling), section 6.1 (a SACK goes with DATA), section 5.1 (what may go
+ * with the chunks of the setup).
+ */
+#include "engine/private.h"
+
+#define BATCH_MAXIMUM 65487u /* of one UDP_SEGMENT call: an IPv6 packet's payload without UDP */
+
+static void packet_begin(const struct sctp_association *association, struct packet_writer *writer,
+                         uint8_t *bytes, size_t capacity)
+{
+    struct sctp_common_header header = {association->local_port, association->peer_port,
+                                        association->peer_tag};
+
+    packet_writer_init(writer, bytes, capacity);
+    packet_write_common_header(writer, &header);
+}
+
+static void batch_begin(struct sctp_association *association, struct braid_batch *batch,
+                        const struct sctp_path *path, struct packet_writer *writer)
+{
+    batch->count = 0;
+    batch->length = batch->segment_size = 0;
+    batch->source = path->source;
+    batch->destination = path->address;
+    batch->encapsulation_port = path->encapsulation_port;
+    batch->traffic_class = association->parameters.traffic_class;
+    packet_begin(association, writer, batch->bytes, path_packet_size(path));
+}
+
+/* The packet in `writer` joins the batch; the first one says how long they are. */
+static void batch_add(struct braid_batch *batch, const struct packet_writer *writer)
+{
+    if (batch->count++ == 0)
+        batch->segment_size = writer->length;
+    batch->length += writer->length;
+}
+
+static bool batch_end(struct sctp_association *association, struct braid_batch *batch,
+                      struct sctp_path *path)
+{
+    batch->dont_fragment =
+        association->parameters.path_mtu_discovery && batch->segment_size <= path_packet_size(path);
+    path->packets_sent += batch->count;
+    path->bytes_sent += batch->length;
+    association->packets_sent += batch->count;
+    association->bytes_sent += batch->length;
+    return true;
+}
+
+/* ---- Setup ---- */
+
+static bool transmit_init(struct sctp_association *association, struct braid_batch *batch)
+{
+    struct sctp_path *path = association->paths[association->setup_path];
+    uint32_t peer_tag = association->peer_tag;
+    struct packet_writer writer;
+
+    association->peer_tag = 0; /* 8.5.1 A; after a stale cookie there is one already */
+    batch_begin(association, batch, path, &writer);
+    association->peer_tag = peer_tag;
+    setup_write_init(association, &writer);
+    association->send_init = false;
+    batch_add(batch, &writer);
+    return batch_end(association, batch, path);
+}
+
+static bool transmit_cookie_echo(struct sctp_association *association, struct braid_batch *batch)
+{
+    struct sctp_path *path = association->paths[association->setup_path];
+    struct packet_writer writer;
+    size_t capacity;
+
+    batch_begin(association, batch, path, &writer);
+    capacity = writer.capacity;
+    writer.capacity = BATCH_MAXIMUM; /* the peer's cookie is as long as it is */
+    cookie_echo_write(&writer, association->cookie, association->cookie_length);
+    if (association->setup_error_length > 0) {
+        size_t chunk = error_begin(&writer);
+
+        packet_write_bytes(&writer, association->cookie + association->cookie_length,
+                           association->setup_error_length);
+        chunk_end(&writer, chunk);
+    }
+    association->send_cookie_echo = false;
+    if (writer.length < capacity) {
+        writer.capacity = capacity;
+        sender_write(association, path, &writer);
+    }
+    batch_add(batch, &writer);
+    return batch_end(association, batch, path);
+}
+
+/* ---- The association at work ---- */
+
+static bool transmit_heartbeat(struct sctp_association *association, struct braid_batch *batch)
+{
+    for (uint8_t i = 0; i < association->path_count; i++) {
+        struct sctp_path *path = association->paths[i];
+        struct packet_writer writer;
+
+        if (!path->heartbeat_wanted)
+            continue;
+        batch_begin(association, batch, path, &writer);
+        heartbeat_write_request(path, &writer);
+        batch_add(batch, &writer);
+        return batch_end(association, batch, path);
+    }
+    return false;
+}
+
+/* Where control chunks are to go; NULL if none are due. */
+static struct sctp_path *control_path(const struct sctp_association *association)
+{
+    if (association->send_cookie_ack || association->send_shutdown_ack)
+        return association->paths[association->reply_path];
+    if (association->send_shutdown)
+        return association->paths[association->setup_path];
+    if (association->send_sack)
+        return association->paths[association->receiver.sack_path];
+    return NULL;
+}
+
+static void write_control(struct sctp_association *association, struct packet_writer *writer)
+{
+    if (association->send_cookie_ack)
+        cookie_ack_write(writer);
+    association->send_cookie_ack = false;
+    if (association->send_sack)
+        receiver_write_sack(association, writer);
+    if (association->send_shutdown)
+        shutdown_write(writer, association->receiver.cumulative_tsn);
+    if (association->send_shutdown_ack)
+        shutdown_ack_write(writer);
+    association->send_shutdown = association->send_shutdown_ack = false;
+}
+
+/* DATA, and in front of it the SACK that was only delayed, if both fit. */
+static unsigned int write_data(struct sctp_association *association, struct sctp_path *path,
+                               struct packet_writer *writer)
+{
+    const struct sctp_receiver *receiver = &association->receiver;
+    size_t sack_length = sack_written_length(0, receiver->duplicate_count);
+    size_t before = writer->length;
+    unsigned int count;
+
+    if (!association_may_send_data(association))
+        return 0;
+    if (receiver->unacknowledged_packets > 0 && sack_length <= packet_writer_room(writer)) {
+        writer->length += sack_length;
+        count = sender_write(association, path, writer);
+        if (count > 0) {
+            struct packet_writer sack;
+
+            packet_writer_init(&sack, writer->bytes + before, sack_length);
+            receiver_write_sack(association, &sack);
+            return count;
+        }
+        packet_writer_rewind(writer, before);
+    }
+    return sender_write(association, path, writer);
+}
+
+/* Further packets of DATA for the same path, of the same size. */
+static void add_packets(struct sctp_association *association, struct sctp_path *path,
+                        struct braid_batch *batch)
+{
+    size_t capacity = minimum((uint32_t)batch->capacity, BATCH_MAXIMUM);
+    struct packet_writer writer;
+
+    while (batch->count < batch->maximum_packets &&
+           batch->length == batch->count * batch->segment_size &&
+           batch->length + batch->segment_size <= capacity) {
+        packet_begin(association, &writer, batch->bytes + batch->length, batch->segment_size);
+        if (sender_write(association, path, &writer) == 0)
+            break;
+        batch_add(batch, &writer);
+    }
+}
+
+static bool transmit_over(struct sctp_association *association, struct sctp_path *path,
+                          bool control, struct braid_batch *batch)
+{
+    struct packet_writer writer;
+    unsigned int chunks;
+
+    if (!path)
+        return false;
+    batch_begin(association, batch, path, &writer);
+    if (control)
+        write_control(association, &writer);
+    chunks = write_data(association, path, &writer);
+    if (chunks == 0 && writer.length == SCTP_COMMON_HEADER_LENGTH)
+        return false;
+    batch_add(batch, &writer);
+    if (chunks > 0)
+        add_packets(association, path, batch);
+    return batch_end(association, batch, path);
+}
+
+bool association_transmit(struct sctp_association *association, struct braid_batch *batch)
+{
+    struct sctp_path *path;
+
+    if (association->send_init)
+        return transmit_init(association, batch);
+    if (association->send_cookie_echo)
+        return transmit_cookie_echo(association, batch);
+    if (association->state < BRAID_ESTABLISHED) /* 5.1: nothing until COOKIE ACK */
+        return false;
+    path = control_path(association);
+    return transmit_over(association, path, true, batch) ||
+           transmit_heartbeat(association, batch) ||
+           transmit_over(association, sender_retransmission_path(association), false, batch) ||
+           transmit_over(association, sender_new_data_path(association), false, batch);
+}

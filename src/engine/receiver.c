@@ -1,0 +1,375 @@
+/*
+ * DATA comes in, and SACKs go out for it.
+ *
+ * RFC 9260, section 6.2 (acknowledgement), section 6.7 (gaps), section 6.5 (stream identifiers).
+ *
+ * What was received beyond the Cumulative TSN is a bit in a ring; the chunks among it that wait for
+ * others of their message stand in a ring beside it (reassembly.c).
+ */
+#include <stdlib.h>
+
+#include "engine/private.h"
+
+#define MAP_SMALLEST 64
+#define MAP_KEPT 1024    /* bits that an association without a gap keeps room for */
+#define AHEAD_LEAST 4096 /* TSNs beyond the Cumulative TSN that are always accepted */
+#define SNAPSHOTS 3      /* miss indications that make a fast retransmission (7.2.4) */
+#define OVERHEAD 32      /* bytes of the buffer's size for which one more message may stand in it */
+#define OVERHEAD_FREE 8192
+#define SACK_DELAY_MAXIMUM 500
+#define GAP_BLOCKS_MAXIMUM 4096
+
+/* ---- What was received ---- */
+
+static bool is_received(const struct sctp_receiver *receiver, uint32_t tsn)
+{
+    uint32_t bit = tsn & (receiver->map_size - 1);
+
+    if (!tsn_before(receiver->cumulative_tsn, tsn))
+        return true;
+    return !tsn_before(receiver->highest_tsn, tsn) && receiver->received[bit / 64] >> bit % 64 & 1;
+}
+
+static void set_received(struct sctp_receiver *receiver, uint32_t tsn, bool value)
+{
+    uint32_t bit = tsn & (receiver->map_size - 1);
+
+    receiver->received[bit / 64] &= ~((uint64_t)1 << bit % 64);
+    receiver->received[bit / 64] |= (uint64_t)value << bit % 64;
+}
+
+/* Makes room for TSNs up to `ahead` beyond the Cumulative TSN. */
+static bool map_reserve(struct sctp_receiver *receiver, uint32_t ahead)
+{
+    struct sctp_receiver grown = *receiver;
+
+    if (ahead < receiver->map_size)
+        return true;
+    grown.map_size = MAP_SMALLEST;
+    while (grown.map_size <= ahead)
+        grown.map_size *= 2;
+    grown.received = calloc(grown.map_size / 64, sizeof(uint64_t));
+    grown.held = calloc(grown.map_size, sizeof(struct received_data *));
+    if (!grown.received || !grown.held) {
+        free(grown.received);
+        free(grown.held);
+        return false;
+    }
+    for (uint32_t tsn = receiver->cumulative_tsn + 1;
+         receiver->map_size && !tsn_before(receiver->highest_tsn, tsn); tsn++) {
+        set_received(&grown, tsn, is_received(receiver, tsn));
+        *receiver_held(&grown, tsn) = *receiver_held(receiver, tsn);
+    }
+    free(receiver->received);
+    free(receiver->held);
+    *receiver = grown;
+    return true;
+}
+
+static void map_free(struct sctp_receiver *receiver)
+{
+    free(receiver->received);
+    free(receiver->held);
+    receiver->received = NULL;
+    receiver->held = NULL;
+    receiver->map_size = 0;
+}
+
+static bool has_gap(const struct sctp_receiver *receiver)
+{
+    return receiver->highest_tsn != receiver->cumulative_tsn;
+}
+
+void receiver_init(struct sctp_association *association, uint32_t initial_tsn)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    receiver->cumulative_tsn = receiver->highest_tsn = initial_tsn - 1;
+    receiver->unacknowledged_packets = 0;
+    receiver->duplicate_count = 0;
+    receiver->sack_now = receiver->any_data = receiver->had_gap = false;
+    receiver->advertised = association->parameters.receive_buffer;
+}
+
+void receiver_free(struct sctp_association *association, bool keep_messages)
+{
+    reassembly_free(association, keep_messages);
+    map_free(&association->receiver);
+    association->receiver.highest_tsn = association->receiver.cumulative_tsn;
+}
+
+/* ---- The window ---- */
+
+uint32_t association_local_rwnd(const struct sctp_association *association)
+{
+    const struct sctp_receiver *receiver = &association->receiver;
+    uint32_t size = association->parameters.receive_buffer;
+    uint64_t used = (uint64_t)receiver->held_bytes + receiver->user_held;
+    uint64_t count = (uint64_t)receiver->waiting_chunks + receiver->ready_messages;
+    uint32_t rwnd = used < size ? (uint32_t)(size - used) : 0;
+
+    if (count * OVERHEAD > (uint64_t)size + OVERHEAD_FREE)
+        return 0;
+    /* RFC 1122, section 4.2.3.3: once closed, it opens by a worthwhile amount. */
+    if (receiver->advertised == 0 && rwnd < minimum(size / 4, PACKET_MINIMUM))
+        return 0;
+    return rwnd;
+}
+
+void receiver_window_opened(struct sctp_association *association)
+{
+    const struct sctp_receiver *receiver = &association->receiver;
+    uint32_t size = association->parameters.receive_buffer;
+    uint32_t rwnd = association_local_rwnd(association);
+
+    if ((association->state != BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_PENDING) ||
+        receiver->advertised >= size / 2 || rwnd < receiver->advertised + size / 4)
+        return;
+    association->send_sack = true;
+    association_set_ready(association);
+}
+
+/* ---- DATA ---- */
+
+static void drop(struct sctp_association *association)
+{
+    association->engine->statistics.data_dropped++;
+    association->receiver.sack_now = true;
+}
+
+/* 6.2: may it be kept? */
+static bool has_room(struct sctp_association *association, uint32_t tsn)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    uint32_t size = association->parameters.receive_buffer;
+    uint32_t ahead = tsn - receiver->cumulative_tsn;
+
+    if (ahead > OUTSTANDING_MAXIMUM || ahead > maximum(AHEAD_LEAST, size / 8))
+        return false;
+    if (association_local_rwnd(association) > 0)
+        return true;
+    /* Closed: nothing beyond the highest TSN; what fills a gap makes progress, up to a limit. */
+    if (tsn_before(receiver->highest_tsn, tsn))
+        return false;
+    return ahead == 1 || receiver->held_bytes < 2 * (uint64_t)size;
+}
+
+static void remember_duplicate(struct sctp_association *association, uint32_t tsn)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    association->chunks_duplicate++;
+    if (receiver->duplicate_count < DUPLICATES_MAXIMUM)
+        receiver->duplicates[receiver->duplicate_count++] = tsn;
+}
+
+static void refuse_empty(struct sctp_association *association, uint32_t tsn)
+{
+    uint8_t bytes[32];
+    struct packet_writer causes;
+
+    packet_writer_init(&causes, bytes, sizeof(bytes));
+    no_user_data_write(&causes, tsn);
+    association_abort(association, BRAID_DOWN_PROTOCOL, &causes);
+}
+
+/* Advances the Cumulative TSN over what is there already. */
+static bool advance_cumulative(struct sctp_association *association)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    while (has_gap(receiver) && is_received(receiver, receiver->cumulative_tsn + 1)) {
+        set_received(receiver, ++receiver->cumulative_tsn, false);
+        if (!reassembly_take_held(association, receiver->cumulative_tsn))
+            return false;
+    }
+    if (!has_gap(receiver) && receiver->map_size > MAP_KEPT)
+        map_free(receiver);
+    return true;
+}
+
+/* False: the peer broke the protocol. */
+static bool accept(struct sctp_association *association, const struct sctp_data *data)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    bool known_stream = data->stream < association->inbound_streams;
+
+    if (!known_stream) { /* 6.5: acknowledged, reported, thrown away */
+        size_t before = association->engine->errors.length;
+
+        invalid_stream_identifier_write(&association->engine->errors, data->stream);
+        if (association->engine->errors.overflowed)
+            packet_writer_rewind(&association->engine->errors, before);
+    }
+    if (data->tsn == receiver->cumulative_tsn + 1) {
+        bool gap = has_gap(receiver);
+
+        receiver->cumulative_tsn++;
+        if (!gap)
+            receiver->highest_tsn = receiver->cumulative_tsn;
+        if (known_stream && !reassembly_take(association, data))
+            return false;
+        return !gap || advance_cumulative(association);
+    }
+    set_received(receiver, data->tsn, true);
+    if (tsn_before(receiver->highest_tsn, data->tsn))
+        receiver->highest_tsn = data->tsn;
+    return !known_stream || reassembly_hold(association, data);
+}
+
+void receiver_receive_data(struct sctp_association *association, struct arrival *arrival,
+                           const struct sctp_chunk *chunk)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    struct sctp_data data;
+
+    if (association->state != BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_PENDING &&
+        association->state != BRAID_SHUTDOWN_SENT)
+        return;
+    if (!data_read(chunk, &data)) {
+        association->engine->statistics.bad_packet++;
+        return;
+    }
+    if (data.payload_length == 0) {
+        refuse_empty(association, data.tsn);
+        return;
+    }
+    if (!arrival->data_seen)
+        receiver->had_gap = has_gap(receiver);
+    arrival->data_seen = true;
+    if (arrival->path)
+        receiver->sack_path = arrival->path->index;
+    if (data.flags & SCTP_DATA_FLAG_IMMEDIATE)
+        receiver->sack_now = true;
+    if (is_received(receiver, data.tsn)) {
+        arrival->duplicate_seen = true;
+        remember_duplicate(association, data.tsn);
+        return;
+    }
+    if (!has_room(association, data.tsn) ||
+        (data.tsn != receiver->cumulative_tsn + 1 &&
+         !map_reserve(receiver, data.tsn - receiver->cumulative_tsn))) {
+        drop(association);
+        reassembly_deliver_partially(association);
+        return;
+    }
+    arrival->new_data_seen = true;
+    if (!accept(association, &data))
+        association_abort_violation(association);
+    else
+        reassembly_deliver_partially(association);
+}
+
+/* ---- SACK ---- */
+
+/* The first TSN from `tsn` on whose bit is `value`; the one after highest_tsn if there is none. */
+static uint32_t find_bit(const struct sctp_receiver *receiver, uint32_t tsn, bool value)
+{
+    while (!tsn_before(receiver->highest_tsn, tsn)) {
+        uint32_t bit = tsn & (receiver->map_size - 1);
+        uint64_t word = receiver->received[bit / 64];
+        uint64_t rest = (value ? word : ~word) >> bit % 64;
+
+        if (rest) {
+            tsn += (uint32_t)__builtin_ctzll(rest);
+            break;
+        }
+        tsn += 64 - bit % 64;
+    }
+    return tsn_before(receiver->highest_tsn, tsn) ? receiver->highest_tsn + 1 : tsn;
+}
+
+static size_t list_gaps(const struct sctp_receiver *receiver, struct sctp_gap_ack_block *blocks,
+                        size_t capacity)
+{
+    uint32_t tsn = receiver->cumulative_tsn + 1;
+    size_t count = 0;
+
+    while (has_gap(receiver) && count < capacity) {
+        uint32_t first = find_bit(receiver, tsn, true);
+
+        if (tsn_before(receiver->highest_tsn, first))
+            break;
+        tsn = find_bit(receiver, first, false);
+        blocks[count++] = (struct sctp_gap_ack_block){
+            (uint16_t)(first - receiver->cumulative_tsn),
+            (uint16_t)(tsn - 1 - receiver->cumulative_tsn),
+        };
+    }
+    return count;
+}
+
+void receiver_write_sack(struct sctp_association *association, struct packet_writer *writer)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    struct sctp_gap_ack_block blocks[GAP_BLOCKS_MAXIMUM];
+    size_t room = packet_writer_room(writer), count, duplicates;
+
+    if (room < SCTP_SACK_HEADER_LENGTH)
+        return;
+    room = (room - SCTP_SACK_HEADER_LENGTH) / 4;
+    count = list_gaps(receiver, blocks, room < GAP_BLOCKS_MAXIMUM ? room : GAP_BLOCKS_MAXIMUM);
+    duplicates = receiver->duplicate_count;
+    if (duplicates > room - count)
+        duplicates = room - count;
+    receiver->advertised = association_local_rwnd(association);
+    sack_write(writer, receiver->cumulative_tsn, receiver->advertised, blocks, count,
+               receiver->duplicates, duplicates);
+    receiver->duplicate_count = 0;
+    receiver->unacknowledged_packets = 0;
+    receiver->sack_now = false;
+    association->send_sack = false;
+    association->sacks_sent++;
+    timer_stop(&association->engine->wheel, &receiver->sack_timer);
+}
+
+/* While a hole is open each packet has its SACK (7.2.4), as it was when the packet came. */
+static void send_snapshot(struct sctp_association *association)
+{
+    struct sctp_path *path = association->paths[association->receiver.sack_path];
+    struct packet_writer writer;
+    struct response *response = association_respond(
+        association, &writer, path_packet_size(path) - SCTP_CHUNK_HEADER_LENGTH);
+
+    if (!response)
+        return;
+    receiver_write_sack(association, &writer);
+    response_send_over(response, &writer, path);
+    association->receiver.snapshots++;
+}
+
+void receiver_packet_done(struct sctp_association *association, const struct arrival *arrival)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    bool gap = receiver->had_gap || has_gap(receiver);
+
+    receiver->unacknowledged_packets++;
+    if (gap || !receiver->any_data || (arrival->duplicate_seen && !arrival->new_data_seen))
+        receiver->sack_now = true;
+    receiver->any_data = true;
+    association_restart_autoclose(association);
+    if (association->state == BRAID_SHUTDOWN_SENT) /* 9.2 */
+        teardown_answer_data(association, gap || arrival->duplicate_seen);
+    if (has_gap(receiver) && receiver->snapshots < SNAPSHOTS)
+        send_snapshot(association);
+    if (list_is_empty(&association->touched_link))
+        list_append(&association->engine->touched, &association->touched_link);
+}
+
+void receiver_batch_done(struct sctp_association *association)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    const struct braid_parameters *parameters = &association->parameters;
+    uint32_t delay = minimum(parameters->sack_delay, SACK_DELAY_MAXIMUM);
+
+    receiver->snapshots = 0;
+    if (receiver->sack_now ||
+        (receiver->unacknowledged_packets > 0 &&
+         (receiver->unacknowledged_packets >= parameters->sack_frequency || delay == 0))) {
+        association->send_sack = true;
+        association_set_ready(association);
+    } else if (receiver->unacknowledged_packets > 0 && !timer_is_running(&receiver->sack_timer)) {
+        timer_start(&association->engine->wheel, &receiver->sack_timer,
+                    association->engine->now + milliseconds(delay));
+    }
+}

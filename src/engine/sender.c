@@ -1,0 +1,558 @@
+/*
+ * User messages on their way out: the queue, the ring of outstanding TSNs, and what may be sent
+ * when.
+ *
+ * RFC 9260, section 6.1 (transmission), section 6.3.2 and 6.3.3 (T3-rtx), section 6.9
+ * (fragmentation), section 7.2 (what congestion control permits).
+ *
+ * A message is copied once, when the user sends it; its fragments and their retransmissions point
+ * into it. The ring holds an entry for each TSN from the Cumulative TSN Ack Point on.
+ */
+#include <stdlib.h>
+
+#include "engine/private.h"
+
+#define RING_SMALLEST 16
+
+static size_t message_size(const struct sent_message *message)
+{
+    return sizeof(*message) + message->length;
+}
+
+void sender_init(struct sctp_sender *sender, uint32_t initial_tsn)
+{
+    *sender = (struct sctp_sender){
+        .next_tsn = initial_tsn,
+        .cumulative_tsn_ack = initial_tsn - 1,
+        .first = sender->first,
+        .last = sender->last,
+        .pending_bytes = sender->pending_bytes,
+        .pending_messages = sender->pending_messages,
+        .queued_bytes = sender->queued_bytes,
+        .told_full = sender->told_full,
+    };
+}
+
+static bool was_delivered(const struct sctp_sender *sender, uint32_t first_tsn)
+{
+    const struct sent_message *message = sender_entry(sender, first_tsn)->message;
+
+    if (message->begun < message->length)
+        return false;
+    for (uint32_t tsn = first_tsn;
+         tsn_before(tsn, sender->next_tsn) && sender_entry(sender, tsn)->message == message;
+         tsn++) {
+        if (!sender_entry(sender, tsn)->acknowledged)
+            return false;
+    }
+    return true;
+}
+
+static void give_up(struct sctp_association *association, struct sent_message *message, bool tell)
+{
+    if (tell)
+        event_send_failed(association, message);
+    else
+        pool_release(&association->engine->pool, message, message_size(message));
+}
+
+void sender_free(struct sctp_association *association, bool tell)
+{
+    struct sctp_sender *sender = &association->sender;
+    struct sent_message *last = NULL;
+
+    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
+        struct sent_message *message = sender_entry(sender, tsn)->message;
+
+        if (message == last || message == sender->first)
+            continue;
+        last = message;
+        give_up(association, message, tell && !was_delivered(sender, tsn));
+    }
+    while (sender->first) {
+        struct sent_message *message = sender->first;
+
+        sender->first = message->next;
+        give_up(association, message, tell);
+    }
+    free(sender->ring);
+    free(sender->ssn);
+    memset(sender, 0, sizeof(*sender));
+}
+
+void sender_set_peer_rwnd(struct sctp_sender *sender, uint32_t a_rwnd)
+{
+    sender->peer_window_closed = a_rwnd == 0;
+    sender->peer_rwnd = a_rwnd > sender->outstanding_bytes ? a_rwnd - sender->outstanding_bytes : 0;
+}
+
+bool sender_is_empty(const struct sctp_sender *sender)
+{
+    return !sender->first && sender->next_tsn == sender->cumulative_tsn_ack + 1;
+}
+
+/* ---- The user's side ---- */
+
+static void tell(struct sctp_association *association, enum braid_event_type type)
+{
+    struct braid_event event = {
+        .type = type,
+        .association = association->id,
+        .endpoint = association->endpoint->id,
+    };
+
+    event_add(association->engine, &event, NULL, 0);
+}
+
+static int check_send(const struct sctp_association *association, const struct braid_send *send,
+                      size_t length)
+{
+    if (!association || association->down)
+        return -ENOTCONN;
+    if (association->state > BRAID_ESTABLISHED)
+        return -EPIPE;
+    if (length == 0 || length > UINT32_MAX / 2 || send->stream >= association->outbound_streams ||
+        send->flags & ~(BRAID_SEND_UNORDERED | BRAID_SEND_SACK_IMMEDIATELY | BRAID_SEND_OVER_PATH))
+        return -EINVAL;
+    if (send->flags & BRAID_SEND_OVER_PATH && send->path >= association->path_count)
+        return -EINVAL;
+    if (association->parameters.disable_fragments &&
+        length > association_fragmentation_point(association))
+        return -EMSGSIZE;
+    return 0;
+}
+
+int braid_send(struct braid_engine *engine, uint32_t identifier, const struct braid_send *send,
+               const void *bytes, size_t length, braid_time now)
+{
+    struct sctp_association *association = association_find(engine, identifier);
+    struct sent_message *message;
+    struct sctp_sender *sender;
+    int error = check_send(association, send, length);
+
+    if (now > engine->now)
+        engine->now = now;
+    if (error < 0)
+        return error;
+    sender = &association->sender;
+    if (sender->queued_bytes >= association->parameters.send_buffer) {
+        sender->told_full = true;
+        return -EAGAIN;
+    }
+    message = pool_allocate(&engine->pool, sizeof(*message) + length);
+    if (!message)
+        return -ENOMEM;
+    *message = (struct sent_message){
+        .length = (uint32_t)length,
+        .small = length <= association_fragmentation_point(association),
+        .send = *send,
+        .expires = send->lifetime ? engine->now + milliseconds(send->lifetime) : BRAID_TIME_NEVER,
+    };
+    memcpy(message->bytes, bytes, length);
+    if (sender->first)
+        sender->last->next = message;
+    else
+        sender->first = message;
+    sender->last = message;
+    sender->pending_bytes += message->length;
+    sender->pending_messages++;
+    sender->queued_bytes += message->length;
+    association_set_ready(association);
+    return 0;
+}
+
+void sender_release(struct sctp_association *association, struct sent_message *message)
+{
+    struct sctp_sender *sender = &association->sender;
+
+    sender->queued_bytes -= message->length;
+    pool_release(&association->engine->pool, message, message_size(message));
+    if (sender->told_full && sender->queued_bytes < association->parameters.send_buffer) {
+        sender->told_full = false;
+        tell(association, BRAID_EVENT_WRITABLE);
+    }
+    if (sender->queued_bytes == 0)
+        tell(association, BRAID_EVENT_DRY);
+}
+
+/* ---- The ring ---- */
+
+static bool ring_has_room(struct sctp_sender *sender)
+{
+    uint32_t used = sender->next_tsn - sender->cumulative_tsn_ack - 1;
+    uint32_t capacity = sender->capacity ? 2 * sender->capacity : RING_SMALLEST;
+    struct outstanding *ring;
+
+    if (used < sender->capacity)
+        return used < OUTSTANDING_MAXIMUM;
+    if (used >= OUTSTANDING_MAXIMUM)
+        return false;
+    ring = calloc(capacity, sizeof(*ring));
+    if (!ring)
+        return false;
+    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++)
+        ring[tsn & (capacity - 1)] = *sender_entry(sender, tsn);
+    free(sender->ring);
+    sender->ring = ring;
+    sender->capacity = capacity;
+    return true;
+}
+
+void sender_leave_flight(struct sctp_association *association, const struct outstanding *entry)
+{
+    struct sctp_sender *sender = &association->sender;
+
+    association->paths[entry->path]->flight -= (uint32_t)data_written_length(entry->length);
+    sender->outstanding_chunks--;
+    sender->outstanding_bytes -= entry->length;
+}
+
+static void enter_flight(struct sctp_association *association, const struct outstanding *entry)
+{
+    struct sctp_sender *sender = &association->sender;
+
+    association->paths[entry->path]->flight += (uint32_t)data_written_length(entry->length);
+    sender->outstanding_chunks++;
+    sender->outstanding_bytes += entry->length;
+    sender->peer_rwnd -= minimum(sender->peer_rwnd, entry->length);
+}
+
+void sender_mark(struct sctp_association *association, uint32_t tsn, const struct sctp_path *path)
+{
+    struct sctp_sender *sender = &association->sender;
+    struct outstanding *entry = sender_entry(sender, tsn);
+    struct sctp_path *last = association->paths[entry->path];
+
+    if (entry->acknowledged)
+        return;
+    if (!entry->retransmit) {
+        sender_leave_flight(association, entry);
+        sender->peer_rwnd += entry->length; /* 6.2.1, C */
+        entry->retransmit = true;
+        if (sender->marked++ == 0 || tsn_before(tsn, sender->first_marked))
+            sender->first_marked = tsn;
+    }
+    if (last->rtt_running && last->rtt_tsn == tsn)
+        last->rtt_running = false; /* 6.3.1, C5 */
+    entry->path = path->index;
+    entry->misses = 0;
+}
+
+/* ---- Writing DATA ---- */
+
+static void write_chunk(struct packet_writer *writer, const struct outstanding *entry, uint32_t tsn)
+{
+    const struct sent_message *message = entry->message;
+
+    data_write(writer, &(struct sctp_data){
+                           .flags = entry->flags,
+                           .stream = message->send.stream,
+                           .ssn = message->ssn,
+                           .payload_length = entry->length,
+                           .tsn = tsn,
+                           .ppid = message->send.ppid,
+                           .payload = message->bytes + entry->offset,
+                       });
+}
+
+static void start_t3(struct sctp_path *path)
+{
+    struct sctp_association *association = path->association;
+
+    /* Until COOKIE ACK, T1-cookie brings the DATA again that went with the COOKIE ECHO. */
+    if (association->state != BRAID_COOKIE_ECHOED)
+        timer_start(&association->engine->wheel, &path->t3_rtx,
+                    association->engine->now + path->rto);
+}
+
+static bool is_earliest(const struct sctp_association *association, uint32_t tsn,
+                        const struct sctp_path *path)
+{
+    const struct sctp_sender *sender = &association->sender;
+
+    for (uint32_t lower = sender->cumulative_tsn_ack + 1; lower != tsn; lower++) {
+        const struct outstanding *entry = sender_entry(sender, lower);
+
+        if (entry->path == path->index && !entry->acknowledged && !entry->retransmit)
+            return false;
+    }
+    return true;
+}
+
+/* 7.2.1: after a timeout one packet is in flight, until something is acknowledged. */
+static bool may_begin_packet(const struct sctp_path *path)
+{
+    return !(path->after_timeout && path->flight > 0);
+}
+
+static unsigned int write_marked(struct sctp_association *association, struct sctp_path *path,
+                                 struct packet_writer *writer)
+{
+    struct sctp_sender *sender = &association->sender;
+    bool alone = writer->length == SCTP_COMMON_HEADER_LENGTH;
+    uint32_t left = sender->marked;
+    bool leading = true;
+    unsigned int count = 0;
+
+    for (uint32_t tsn = sender->first_marked; left > 0; tsn++) {
+        struct outstanding *entry = sender_entry(sender, tsn);
+        size_t size = data_written_length(entry->length);
+
+        if (!entry->retransmit)
+            continue;
+        left--;
+        if (leading)
+            sender->first_marked = tsn;
+        leading = false;
+        if (entry->path != path->index)
+            continue;
+        if (!sender->fast_retransmit_now &&
+            (path->flight >= path->cwnd || (count == 0 && !may_begin_packet(path))))
+            break;
+        if (size > packet_writer_room(writer)) {
+            if (!alone || count > 0)
+                break;
+            writer->capacity = writer->length + size; /* larger than the path's MTU: IP fragments */
+        }
+        if (!timer_is_running(&path->t3_rtx) || is_earliest(association, tsn, path))
+            start_t3(path);
+        write_chunk(writer, entry, tsn);
+        entry->retransmit = false;
+        entry->retransmitted = true;
+        sender->marked--;
+        enter_flight(association, entry);
+        association->chunks_retransmitted++;
+        count++;
+    }
+    if (count > 0)
+        sender->fast_retransmit_now = false;
+    return count;
+}
+
+/* The next number of an ordered message's stream. */
+static bool take_ssn(struct sctp_sender *sender, const struct sctp_association *association,
+                     struct sent_message *message)
+{
+    uint16_t stream = message->send.stream;
+
+    if (stream >= sender->ssn_count) {
+        uint32_t count = minimum(association->outbound_streams, maximum(stream + 1u, 16));
+        uint16_t *ssn = realloc(sender->ssn, count * sizeof(*ssn));
+
+        if (!ssn)
+            return false;
+        memset(ssn + sender->ssn_count, 0, (count - sender->ssn_count) * sizeof(*ssn));
+        sender->ssn = ssn;
+        sender->ssn_count = count;
+    }
+    message->ssn = sender->ssn[stream]++;
+    return true;
+}
+
+static void drop_first(struct sctp_sender *sender)
+{
+    sender->pending_bytes -= sender->first->length - sender->first->begun;
+    sender->pending_messages--;
+    sender->first = sender->first->next;
+}
+
+/* The message to be sent next; those that are too old, or whose stream the peer does not have, are
+ * given up. */
+static struct sent_message *next_message(struct sctp_association *association)
+{
+    struct sctp_sender *sender = &association->sender;
+    struct sent_message *message;
+
+    while ((message = sender->first) && message->begun == 0 &&
+           (association->engine->now >= message->expires ||
+            message->send.stream >= association->outbound_streams)) {
+        drop_first(sender);
+        event_send_failed(association, message);
+        if (sender->told_full && sender->queued_bytes < association->parameters.send_buffer) {
+            sender->told_full = false;
+            tell(association, BRAID_EVENT_WRITABLE);
+        }
+    }
+    return message;
+}
+
+static struct sctp_path *message_path(const struct sctp_association *association,
+                                      const struct sent_message *message)
+{
+    if (message->send.flags & BRAID_SEND_OVER_PATH &&
+        message->send.path < association->path_count &&
+        association->paths[message->send.path]->state == BRAID_PATH_ACTIVE)
+        return association->paths[message->send.path];
+    return association_data_path(association);
+}
+
+/* Rule A of section 6.1, and zero window probes. */
+static bool window_permits(struct sctp_association *association, struct sctp_path *path,
+                           uint32_t length)
+{
+    struct sctp_sender *sender = &association->sender;
+
+    if (length <= sender->peer_rwnd)
+        return true;
+    if (sender->outstanding_chunks > 0 || sender->marked > 0)
+        return false;
+    if (!sender->peer_window_closed || sender->probe)
+        return true;
+    if (!timer_is_running(&path->t3_rtx))
+        start_t3(path); /* it goes off as the time for a probe */
+    return false;
+}
+
+/* RFC 1122, section 4.2.3.4, as far as the user permits: a small chunk waits while others are
+ * outstanding, for an acknowledgement or for company that fills a packet. */
+static bool waits_for_company(const struct sctp_association *association,
+                              const struct sctp_path *path, const struct sent_message *message)
+{
+    const struct sctp_sender *sender = &association->sender;
+    size_t waiting =
+        sender->pending_bytes + (size_t)sender->pending_messages * SCTP_DATA_HEADER_LENGTH;
+
+    return !association->parameters.no_delay && message->small &&
+           association->state == BRAID_ESTABLISHED && sender->outstanding_chunks > 0 &&
+           waiting < path_maximum_data_chunk_size(path);
+}
+
+static void send_chunk(struct sctp_association *association, struct sctp_path *path,
+                       struct sent_message *message, uint32_t length, struct packet_writer *writer)
+{
+    struct sctp_sender *sender = &association->sender;
+    uint32_t tsn = sender->next_tsn++;
+    struct outstanding *entry = sender_entry(sender, tsn);
+    bool unordered = message->send.flags & BRAID_SEND_UNORDERED;
+
+    *entry = (struct outstanding){
+        .message = message,
+        .offset = message->begun,
+        .length = (uint16_t)length,
+        .flags = (uint8_t)((message->begun == 0 ? SCTP_DATA_FLAG_BEGINNING : 0) |
+                           (unordered ? SCTP_DATA_FLAG_UNORDERED : 0)),
+        .path = path->index,
+    };
+    message->begun += length;
+    message->unacknowledged++;
+    sender->pending_bytes -= length;
+    if (message->begun == message->length) {
+        entry->flags |= SCTP_DATA_FLAG_ENDING;
+        drop_first(sender);
+        association->messages_sent++;
+        if (message->send.flags & BRAID_SEND_SACK_IMMEDIATELY ||
+            (association->state == BRAID_SHUTDOWN_PENDING && !sender->first))
+            entry->flags |= SCTP_DATA_FLAG_IMMEDIATE; /* RFC 7053; RFC 9260, section 6.1 */
+    }
+    write_chunk(writer, entry, tsn);
+    enter_flight(association, entry);
+    if (sender->peer_window_closed) {
+        sender->probe = false;
+        sender->probe_outstanding = true;
+        sender->probe_tsn = tsn;
+    }
+    if (!path->rtt_running) {
+        path->rtt_running = true;
+        path->rtt_tsn = tsn;
+        path->rtt_sent = association->engine->now;
+    }
+    path->last_data = association->engine->now;
+    if (!timer_is_running(&path->t3_rtx))
+        start_t3(path);
+}
+
+static unsigned int write_new(struct sctp_association *association, struct sctp_path *path,
+                              struct packet_writer *writer)
+{
+    struct sctp_sender *sender = &association->sender;
+    uint32_t point = association_fragmentation_point(association);
+    uint32_t max_burst = association->parameters.max_burst;
+    struct sent_message *message;
+    unsigned int count = 0;
+
+    congestion_idle(path);
+    while ((message = next_message(association)) && message_path(association, message) == path) {
+        uint32_t length = minimum(message->length - message->begun, point);
+
+        if (path->flight >= path->cwnd || /* rule B */
+            (count == 0 &&
+             (!may_begin_packet(path) || (max_burst && path->burst == 0) || /* rule D */
+              waits_for_company(association, path, message))) ||
+            data_written_length(length) > packet_writer_room(writer) ||
+            !window_permits(association, path, length) || !ring_has_room(sender))
+            break;
+        if (message->begun == 0 && !(message->send.flags & BRAID_SEND_UNORDERED) &&
+            !take_ssn(sender, association, message))
+            break;
+        send_chunk(association, path, message, length, writer);
+        count++;
+    }
+    if (count > 0 && path->burst > 0)
+        path->burst--;
+    return count;
+}
+
+unsigned int sender_write(struct sctp_association *association, struct sctp_path *path,
+                          struct packet_writer *writer)
+{
+    struct sctp_sender *sender = &association->sender;
+    unsigned int count = 0;
+
+    if (sender->marked > 0)
+        count = write_marked(association, path, writer);
+    if (sender->marked == 0 || sender_retransmission_path(association) != path)
+        count += write_new(association, path, writer); /* rule C */
+    if (count > 0)
+        association_restart_autoclose(association);
+    return count;
+}
+
+struct sctp_path *sender_retransmission_path(const struct sctp_association *association)
+{
+    const struct sctp_sender *sender = &association->sender;
+    uint32_t tsn = sender->first_marked;
+
+    if (sender->marked == 0)
+        return NULL;
+    while (!sender_entry(sender, tsn)->retransmit)
+        tsn++;
+    return association->paths[sender_entry(sender, tsn)->path];
+}
+
+struct sctp_path *sender_new_data_path(struct sctp_association *association)
+{
+    const struct sent_message *message = next_message(association);
+
+    return message ? message_path(association, message) : NULL;
+}
+
+/* ---- T3-rtx: 6.3.3 ---- */
+
+void sender_timeout(struct sctp_path *path)
+{
+    struct sctp_association *association = path->association;
+    struct sctp_sender *sender = &association->sender;
+    struct sctp_path *alternate;
+
+    if (path->flight == 0) { /* the time for a zero window probe */
+        sender->probe = sender->peer_window_closed;
+        path_back_off(path);
+        association_set_ready(association);
+        return;
+    }
+    association->t3_expirations++;
+    if (sender->peer_window_closed && sender->sack_since_probe)
+        sender->sack_since_probe = false; /* it answers, it only takes nothing (6.1, A) */
+    else if (!path_failed(path, true))
+        return;
+    if (!sender->peer_window_closed)
+        congestion_timeout(path); /* E1 */
+    path_back_off(path);          /* E2 */
+    alternate = association_alternate_path(association, path);
+    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
+        if (sender_entry(sender, tsn)->path == path->index)
+            sender_mark(association, tsn, alternate); /* E3, 6.4.1 */
+    }
+    sender->fast_recovery = sender->fast_retransmit_now = false;
+    association_set_ready(association);
+}
