@@ -1,8 +1,8 @@
 /*
  * Sending and receiving in batches through sockets, for the links over UDP and over IP.
  *
- * RFC 6951 (UDP), RFC 9260 section 3 (IP), section 10 (ICMP), RFC 3168 (ECN), RFC 8899 (Don't
- * Fragment while the path MTU is discovered).
+ * RFC 6951 (UDP), RFC 9260 section 3 (IP), RFC 3168 (ECN), RFC 8899 (Don't Fragment while the path
+ * MTU is discovered).
  *
  * A batch leaves by one sendmmsg(), in which each message is up to 64 packets that the host cuts
  * apart (UDP_SEGMENT). Where it cannot, each message is one packet. What comes in by recvmmsg() may
@@ -12,9 +12,6 @@
 
 #include <errno.h>
 #include <time.h>
-#include <linux/errqueue.h>
-#include <netinet/icmp6.h>
-#include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,7 +25,6 @@ enum {
     SEND_TRIES = 4,              /* how often a send is repeated that an old ICMP error spoiled */
     RECEIVE_BYTES = 65536,       /* room for one message */
     RECEIVE_STRIDE = RECEIVE_BYTES + 128, /* apart, so that headers do not share a cache set */
-    CONTROL_BYTES = 256,
     SOCKET_BUFFER = 8 << 20,
     ECN_MASK = 3,
     ECN_CE = 3,
@@ -39,18 +35,13 @@ struct socket_received {
     struct mmsghdr messages[SOCKET_RECEIVE_MESSAGES];
     struct iovec vectors[SOCKET_RECEIVE_MESSAGES];
     union socket_address sources[SOCKET_RECEIVE_MESSAGES];
-    _Alignas(struct cmsghdr) uint8_t controls[SOCKET_RECEIVE_MESSAGES][CONTROL_BYTES];
+    _Alignas(struct cmsghdr) uint8_t controls[SOCKET_RECEIVE_MESSAGES][SOCKET_CONTROL_BYTES];
     struct link_socket *socket; /* where it came from */
     unsigned int count, next;   /* messages: how many, and the first that was not yet begun */
     struct braid_packet packet; /* the message that is being cut: its first packet left */
     size_t left, segment;       /* bytes of it; bytes of each packet */
     uint8_t *bytes;
 };
-
-static struct socket_link *socket_link_of(struct link *link)
-{
-    return (struct socket_link *)link;
-}
 
 /* ---- Receiving ------------------------------------------------------------------------------ */
 
@@ -96,7 +87,7 @@ static int receive_messages(struct socket_received *received, struct link_socket
         struct msghdr *header = &received->messages[i].msg_hdr;
 
         header->msg_namelen = sizeof(received->sources[i]);
-        header->msg_controllen = CONTROL_BYTES;
+        header->msg_controllen = SOCKET_CONTROL_BYTES;
     }
     for (int tries = 0; count < 0 && tries < SEND_TRIES; tries++) {
         count = recvmmsg(socket->descriptor, received->messages, (unsigned int)maximum,
@@ -312,24 +303,6 @@ static int send_messages(struct link_socket *socket, struct msghdr *header,
     return (int)(packets < batch->count ? packets : batch->count);
 }
 
-/* Our own interface is too small for the packet: reported as a router would have done. */
-static void report_too_big(struct socket_link *self, const struct braid_batch *batch)
-{
-    struct link_error *error = &self->local_error;
-
-    *error = (struct link_error){
-        .kind = BRAID_ICMP_TOO_BIG,
-        .destination = batch->destination,
-        .quoted = self->quoted,
-        .length = batch->length < batch->segment_size ? batch->length : batch->segment_size,
-    };
-    if (error->length > sizeof(self->quoted))
-        error->length = sizeof(self->quoted);
-    memcpy(self->quoted, batch->bytes, error->length);
-    (void)route_lookup(&self->routes, &batch->destination, NULL, &error->mtu);
-    self->local_error_waits = true;
-}
-
 /* How many packets of the batch one message can carry. */
 static size_t batch_segments(const struct braid_batch *batch)
 {
@@ -350,7 +323,7 @@ static int socket_link_send(struct link *link, const struct braid_batch *batch)
     struct link_socket *socket = &self->sockets[ipv6];
     struct braid_batch rest = *batch;
     union socket_address address;
-    _Alignas(struct cmsghdr) uint8_t control[CONTROL_BYTES];
+    _Alignas(struct cmsghdr) uint8_t control[SOCKET_CONTROL_BYTES];
     struct msghdr header = {.msg_name = &address, .msg_control = control};
     size_t plain_length; /* of the control messages without UDP_SEGMENT */
     size_t segments = socket->segments ? batch_segments(batch) : 1;
@@ -390,99 +363,8 @@ static int socket_link_send(struct link *link, const struct braid_batch *batch)
     if (total > 0)
         return (int)total;
     if (sent == -EMSGSIZE)
-        report_too_big(self, batch);
+        socket_link_report_too_big(self, batch);
     return sent;
-}
-
-/* ---- ICMP ----------------------------------------------------------------------------------- */
-
-/* What an ICMP message means to SCTP (RFC 9260 section 10, RFC 6951 section 5.5). False: nothing.
- */
-static bool icmp_kind(bool over_ip, const struct sock_extended_err *icmp, enum braid_icmp *kind)
-{
-    *kind = BRAID_ICMP_UNREACHABLE;
-    if (icmp->ee_origin == SO_EE_ORIGIN_ICMP && icmp->ee_type == ICMP_DEST_UNREACH) {
-        if (icmp->ee_code == ICMP_FRAG_NEEDED)
-            *kind = BRAID_ICMP_TOO_BIG;
-        else if (icmp->ee_code == ICMP_PROT_UNREACH ||
-                 (icmp->ee_code == ICMP_PORT_UNREACH && !over_ip))
-            *kind = BRAID_ICMP_PROTOCOL_UNREACHABLE;
-        return icmp->ee_code != ICMP_PORT_UNREACH || !over_ip;
-    }
-    if (icmp->ee_origin != SO_EE_ORIGIN_ICMP6)
-        return false;
-    if (icmp->ee_type == ICMP6_PACKET_TOO_BIG) {
-        *kind = BRAID_ICMP_TOO_BIG;
-        return true;
-    }
-    if (icmp->ee_type == ICMP6_DST_UNREACH) {
-        if (icmp->ee_code == ICMP6_DST_UNREACH_NOPORT)
-            *kind = BRAID_ICMP_PROTOCOL_UNREACHABLE;
-        return icmp->ee_code != ICMP6_DST_UNREACH_NOPORT || !over_ip;
-    }
-    *kind = BRAID_ICMP_PROTOCOL_UNREACHABLE;
-    return icmp->ee_type == ICMP6_PARAM_PROB && icmp->ee_code == ICMP6_PARAMPROB_NEXTHEADER;
-}
-
-/* Takes one entry from the error queue of a socket: 1 if it means something, 0 if not, negative if
- * there is none. */
-static int receive_icmp(struct socket_link *self, struct link_socket *socket,
-                        struct link_error *error)
-{
-    union socket_address destination = {.any = {.sa_family = AF_UNSPEC}};
-    _Alignas(struct cmsghdr) uint8_t controls[CONTROL_BYTES];
-    struct iovec vector = {.iov_base = self->quoted, .iov_len = sizeof(self->quoted)};
-    struct msghdr header = {
-        .msg_name = &destination,
-        .msg_namelen = sizeof(destination),
-        .msg_iov = &vector,
-        .msg_iovlen = 1,
-        .msg_control = controls,
-        .msg_controllen = sizeof(controls),
-    };
-    ssize_t length = recvmsg(socket->descriptor, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
-
-    if (length < 0)
-        return -errno;
-    for (struct cmsghdr *control = CMSG_FIRSTHDR(&header); control;
-         control = CMSG_NXTHDR(&header, control)) {
-        bool ipv4 = control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_RECVERR;
-        bool ipv6 = control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_RECVERR;
-        const struct sock_extended_err *icmp = (const void *)CMSG_DATA(control);
-        enum braid_icmp kind;
-
-        if ((!ipv4 && !ipv6) || !icmp_kind(self->over_ip, icmp, &kind))
-            continue;
-        *error = (struct link_error){
-            .kind = kind,
-            .mtu = kind == BRAID_ICMP_TOO_BIG ? icmp->ee_info : 0,
-            .destination = socket_address_get(&destination),
-            .quoted = self->quoted,
-            .length = (size_t)length,
-        };
-        return 1;
-    }
-    return 0;
-}
-
-static bool socket_link_receive_error(struct link *link, struct link_error *error)
-{
-    struct socket_link *self = socket_link_of(link);
-
-    if (self->local_error_waits) {
-        self->local_error_waits = false;
-        *error = self->local_error;
-        return true;
-    }
-    for (int i = 0; i < LINK_SOCKET_MAXIMUM; i++) {
-        int found = 0;
-
-        while (self->sockets[i].descriptor >= 0 && found == 0)
-            found = receive_icmp(self, &self->sockets[i], error);
-        if (found > 0)
-            return true;
-    }
-    return false;
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 enum {
     SOCKET_RECEIVE_MESSAGES = 32, /* datagrams that one system call receives at most */
+    SOCKET_CONTROL_BYTES = 256,   /* room for all control messages of one message */
     SOCKET_QUOTE_MAXIMUM = 1280,  /* bytes of a packet that an ICMP message quotes at most */
 };
 
@@ -40,6 +41,11 @@ struct socket_link {
     uint8_t quoted[SOCKET_QUOTE_MAXIMUM];
 };
 
+static inline struct socket_link *socket_link_of(struct link *link)
+{
+    return (struct socket_link *)link;
+}
+
 /* Makes a link without sockets; NULL if there is no memory. Freed by link_close(). */
 struct socket_link *socket_link_new(const char *name);
 
@@ -52,5 +58,10 @@ int socket_link_open(struct socket_link *self, enum braid_family family, int typ
 
 /* Closes the sockets, to start again. */
 void socket_link_shut(struct socket_link *self);
+
+/* link_receive_error() of these links. */
+bool socket_link_receive_error(struct link *link, struct link_error *error);
+/* The first packet of a batch is too big for our own interface: reported as a router would. */
+void socket_link_report_too_big(struct socket_link *self, const struct braid_batch *batch);
 
 #endif
