@@ -98,6 +98,26 @@ bool channel_name_parse(const struct sockaddr_un *address, socklen_t length, con
     return position == end;
 }
 
+int channel_connect(const char *name)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+    int connection;
+    int error = channel_rendezvous(name, &address, &length);
+
+    if (error < 0)
+        return error;
+    connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (connection < 0)
+        return -errno;
+    if (connect(connection, (struct sockaddr *)&address, length) < 0) {
+        error = -errno;
+        close(connection);
+        return error;
+    }
+    return connection;
+}
+
 /* Room for one descriptor as ancillary data, aligned as it must be. */
 union channel_rights {
     struct cmsghdr header;

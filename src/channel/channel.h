@@ -156,7 +156,7 @@ enum channel_operation {
                              there is something to wait for. Then the program closes its descriptor
                              and sends the request again without one: the reply comes when all is
                              done, or the time is over, or at once if others still hold the socket */
-    CHANNEL_STATUS,       /* no descriptor. Reply: a memory file with JSON in SCM_RIGHTS */
+    CHANNEL_STATUS,       /* no descriptor. Reply: a memory file of records, see stack/status.h */
     CHANNEL_STOP,         /* no descriptor. The stack ends (its own user or root only) */
     CHANNEL_SEND_NOW,     /* payload: a channel_header and at most CHANNEL_PIECE_MAXIMUM bytes, a whole
                              message: as CHANNEL_SEND, for who cannot decide by the page alone whether
@@ -246,6 +246,10 @@ int channel_rendezvous(const char *name, struct sockaddr_un *address, socklen_t 
 /* Fills `address` with the name of a program end. Returns like channel_rendezvous(). */
 int channel_socket_name(const char *name, uint32_t slot, uint32_t generation,
                         struct sockaddr_un *address, socklen_t *length);
+
+/* A new connection to the rendezvous of NAME, close-on-exec, or a negative errno: ECONNREFUSED if
+ * no stack is there. */
+int channel_connect(const char *name);
 
 /* Sends one datagram of two parts, and a descriptor if `descriptor` >= 0. Retries EINTR.
  * 0 or a negative errno. */

@@ -26,6 +26,8 @@ struct command {
 };
 
 extern const struct command dump_command;
+extern const struct command ss_command;
+extern const struct command stack_command;
 
 /* Says "braid NAME: what went wrong" on standard error. Returns CLI_FAILED. */
 int cli_failure(const struct command *command, const char *format, ...)

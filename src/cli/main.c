@@ -9,6 +9,8 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
+    &stack_command,
+    &ss_command,
     &dump_command,
 };
 

@@ -45,7 +45,7 @@ int socket_associate(struct sctp_socket *socket, const struct braid_address *add
         socket_apply_parameters(socket);
     if (error < 0)
         return error;
-    *association = association_new(socket, engine);
+    *association = socket_association_new(socket, engine);
     if (!*association) {
         braid_abort(table->engine, engine, NULL, 0, now);
         braid_association_release(table->engine, engine, now);
@@ -56,7 +56,7 @@ int socket_associate(struct sctp_socket *socket, const struct braid_address *add
     socket->peer = addresses[0];
     socket->peer_port = port;
     socket->error = 0;
-    association_publish(*association);
+    socket_association_publish(*association);
     socket_changed(socket, SOCKET_STATE);
     return 0;
 }
@@ -147,10 +147,10 @@ int socket_peel_off(struct sctp_socket *socket, int32_t identifier, struct sctp_
         socket_free(new, 0);
         return error;
     }
-    association_give(association, new);
+    socket_association_give(association, new);
     new->peer = association->primary;
     new->peer_port = association->peer_port;
-    association_publish(association);
+    socket_association_publish(association);
     socket_changed(socket, SOCKET_STATE);
     socket_changed(new, SOCKET_STATE);
     *peeled = new;

@@ -45,7 +45,7 @@ static struct socket_association *accept_association(struct sctp_socket *listene
     child = socket_clone(listener, SOCKET_ONE_TO_ONE, &error);
     if (!child)
         return NULL;
-    association = association_new(child, engine);
+    association = socket_association_new(child, engine);
     if (!association ||
         braid_association_move(listener->table->engine, engine, child->endpoint) < 0) {
         socket_free(child, 0);
@@ -65,7 +65,7 @@ incoming_association(struct socket_table *table, const struct braid_event *event
 
     if (socket && socket->state == SOCKET_LISTENING && !socket->closed) {
         if (socket_is_one_to_many(socket)) {
-            association = association_new(socket, event->association);
+            association = socket_association_new(socket, event->association);
             braid_association_claim(table->engine, event->association);
         } else {
             association = accept_association(socket, event->association);
@@ -100,9 +100,9 @@ static void event_up(struct socket_table *table, struct socket_association *asso
     learn_primary(association);
     if (!socket_is_one_to_many(association->socket) && association->socket->state == SOCKET_CLOSED)
         association->socket->state = SOCKET_ESTABLISHED;
-    association_publish(association);
+    socket_association_publish(association);
     notify_association_change(association, SCTP_COMM_UP, 0, association->messages_read, NULL, 0);
-    association_set_readable(association);
+    socket_association_set_readable(association);
     socket_changed(association->socket, SOCKET_STATE | SOCKET_READABLE | SOCKET_WRITABLE);
     tell_outcome(association, 0);
 }
@@ -142,7 +142,7 @@ static void event_down(struct socket_association *association, const struct brai
     int error = error_of_end(association, event->reason);
 
     if (socket->closed) {
-        association_free(association, now);
+        socket_association_free(association, now);
         socket_free_if_done(socket, now);
         return;
     }
@@ -160,7 +160,7 @@ static void event_down(struct socket_association *association, const struct brai
             socket->state = SOCKET_CLOSING;
         }
     }
-    association_set_readable(association);
+    socket_association_set_readable(association);
     socket_changed(socket, SOCKET_STATE | SOCKET_READABLE | SOCKET_WRITABLE);
     if (!association->up)
         tell_outcome(association, error != 0 ? error : ECONNREFUSED);
@@ -176,7 +176,7 @@ static void event_peer_shutdown(struct socket_association *association)
         socket->shut_read = true;
         socket->state = SOCKET_CLOSING;
     }
-    association_publish(association);
+    socket_association_publish(association);
     socket_changed(socket, SOCKET_STATE | SOCKET_READABLE);
 }
 
@@ -207,12 +207,12 @@ static void association_event(struct socket_association *association,
         break;
     case BRAID_EVENT_RESTART:
         notify_association_change(association, SCTP_RESTART, 0, after_unread(association), NULL, 0);
-        association_publish(association);
-        association_set_readable(association);
+        socket_association_publish(association);
+        socket_association_set_readable(association);
         break;
     case BRAID_EVENT_READABLE:
         if (!association->socket->closed)
-            association_set_readable(association);
+            socket_association_set_readable(association);
         break;
     case BRAID_EVENT_WRITABLE:
         socket_changed(association->socket, SOCKET_WRITABLE);

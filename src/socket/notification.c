@@ -9,11 +9,15 @@
 
 #define ERROR_CAUSE_HEADER 4 /* RFC 9260, 3.3.10 */
 
-/* Room for a notification with `extra` bytes behind its structure; NULL if it is not wanted. */
+/* Room for a notification, whose header (all begin alike) is filled, with `extra` bytes behind its
+ * structure; NULL if it is not wanted. */
 static void *notify_new(struct socket_association *association, uint16_t type, uint64_t after,
                         size_t length, size_t extra, struct socket_notification **notification)
 {
-    union sctp_notification *header;
+    struct {
+        uint16_t type, flags;
+        uint32_t length;
+    } header = {.type = type, .length = (uint32_t)(length + extra)};
 
     if (!socket_event_is_on(association->subscribed, type) || association->socket->closed)
         return NULL;
@@ -21,18 +25,16 @@ static void *notify_new(struct socket_association *association, uint16_t type, u
     if (!*notification)
         return NULL;
     (*notification)->after = after;
-    (*notification)->length = (uint32_t)(length + extra);
-    header = (union sctp_notification *)(*notification)->bytes;
-    header->sn_header.sn_type = type;
-    header->sn_header.sn_length = (*notification)->length;
-    return header;
+    (*notification)->length = header.length;
+    memcpy((*notification)->bytes, &header, sizeof(header));
+    return (*notification)->bytes;
 }
 
 static void notify_queue(struct socket_association *association,
                          struct socket_notification *notification)
 {
     list_append(&association->notifications, &notification->link);
-    association_set_readable(association);
+    socket_association_set_readable(association);
 }
 
 void notify_association_change(struct socket_association *association, uint16_t state,

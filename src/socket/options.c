@@ -129,7 +129,7 @@ void option_for_all(struct sctp_socket *socket,
     LIST_FOR_EACH(link, &socket->associations)
     {
         struct socket_association *association = LIST_ENTRY(link, struct socket_association, link);
-        struct braid_parameters *parameters = association_parameters(association);
+        struct braid_parameters *parameters = socket_association_parameters(association);
 
         if (parameters && !association->down)
             apply(socket, parameters);

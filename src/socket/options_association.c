@@ -20,7 +20,7 @@ static const struct braid_parameters *parameters_of(const struct sctp_socket *so
                                                     const struct socket_association *association)
 {
     const struct braid_parameters *parameters =
-        association ? association_parameters(association) : NULL;
+        association ? socket_association_parameters(association) : NULL;
 
     return parameters ? parameters : &socket->parameters;
 }

@@ -7,8 +7,9 @@
 
 #define SEGMENT_MINIMUM 512u /* Linux's SCTP_DEFAULT_MINSEGMENT */
 #define SACK_DELAY_MAXIMUM 500u
-#define HEARTBEAT_AT_ONCE 1 /* ms: SPP_HB_TIME_IS_ZERO, since 0 is "no heartbeats" to the engine   \
-                             */
+#define HEARTBEAT_AT_ONCE                                                                          \
+    1 /* ms: SPP_HB_TIME_IS_ZERO, since 0 is "no heartbeats" to the engine                         \
+       */
 /* struct sctp_paddrparams before spp_ipv6_flowlabel came to it. */
 #define PADDRPARAMS_OLD_SIZE ((offsetof(struct sctp_paddrparams, spp_ipv6_flowlabel) + 3) & ~3ul)
 
@@ -167,7 +168,7 @@ static int get_peer_addr_params(struct option_call *call)
     if (error < 0)
         return error;
     if (path.association)
-        parameters = association_parameters(path.association);
+        parameters = socket_association_parameters(path.association);
     if (!parameters) {
         fill_defaults(&call->socket->path, &call->socket->parameters, &params);
         return option_answer(call, &params, size);
@@ -283,7 +284,7 @@ static int set_peer_addr_params(struct option_call *call)
     }
     if (!path.all)
         return change_path(&path, &params, call->now);
-    parameters = association_parameters(path.association);
+    parameters = socket_association_parameters(path.association);
     if (!parameters)
         return -EINVAL;
     change_defaults(&path.association->path, parameters, &params);

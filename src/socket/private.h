@@ -167,22 +167,24 @@ struct braid_address address_of_destination(const struct braid_address *address)
 
 /* ---- table.c ---- */
 
-struct socket_association *association_new(struct sctp_socket *socket, uint32_t engine);
+struct socket_association *socket_association_new(struct sctp_socket *socket, uint32_t engine);
 /* Takes it out of everything, and gives its identifier in the engine back. */
-void association_free(struct socket_association *association, braid_time now);
+void socket_association_free(struct socket_association *association, braid_time now);
 /* Puts it under another socket: accept and peel-off. */
-void association_give(struct socket_association *association, struct sctp_socket *socket);
+void socket_association_give(struct socket_association *association, struct sctp_socket *socket);
 /* By the program's identifier; NULL also for those that are down. */
-struct socket_association *association_find(const struct socket_table *table, int32_t identifier);
+struct socket_association *socket_association_find(const struct socket_table *table,
+                                                   int32_t identifier);
 /* As Linux's sctp_id2assoc(): on one-to-one sockets the identifier does not matter. */
 struct socket_association *socket_find_association(const struct sctp_socket *socket,
                                                    int32_t identifier);
 struct socket_association *socket_find_peer(const struct sctp_socket *socket,
                                             const struct braid_address *peer, uint16_t port);
 /* Tells the floor above what may be sent to it. */
-void association_publish(struct socket_association *association);
+void socket_association_publish(struct socket_association *association);
 /* Those of the engine; NULL if it has given the association up. */
-struct braid_parameters *association_parameters(const struct socket_association *association);
+struct braid_parameters *
+socket_association_parameters(const struct socket_association *association);
 
 /* ---- socket.c ---- */
 
@@ -223,7 +225,7 @@ int socket_peel_off(struct sctp_socket *socket, int32_t identifier, struct sctp_
 
 /* ---- receive.c ---- */
 
-void association_set_readable(struct socket_association *association);
+void socket_association_set_readable(struct socket_association *association);
 
 /* ---- notification.c ---- */
 

@@ -7,7 +7,7 @@
 
 #include "socket/private.h"
 
-void association_set_readable(struct socket_association *association)
+void socket_association_set_readable(struct socket_association *association)
 {
     association->readable = true;
     if (list_is_empty(&association->ready))
@@ -103,7 +103,7 @@ static bool receive_from(struct socket_association *association, struct socket_r
         if (list_is_empty(&association->notifications)) {
             list_remove(&association->ready);
             if (association->down) {
-                association_free(association, now);
+                socket_association_free(association, now);
                 socket_changed(socket, SOCKET_STATE);
             }
             return false;

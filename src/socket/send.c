@@ -57,7 +57,7 @@ static int apply_flags(struct socket_association *association, const struct outg
     if (flags & SCTP_EOF) {
         association->shutting = true;
         braid_shutdown(engine, association->engine, now);
-        association_publish(association);
+        socket_association_publish(association);
         return 0;
     }
     if (flags & SCTP_ABORT) {

@@ -121,8 +121,8 @@ void socket_free(struct sctp_socket *socket, braid_time now)
         list_remove(link);
     }
     while (!list_is_empty(&socket->associations))
-        association_free(LIST_ENTRY(socket->associations.next, struct socket_association, link),
-                         now);
+        socket_association_free(
+            LIST_ENTRY(socket->associations.next, struct socket_association, link), now);
     if (socket->endpoint != 0)
         braid_endpoint_close(table->engine, socket->endpoint, now);
     list_remove(&socket->accept_link);
@@ -183,11 +183,11 @@ void socket_close(struct sctp_socket *socket, bool unread, braid_time now)
         if (!association->down &&
             (unread || socket_aborts(socket) || association_has_unread(association))) {
             braid_abort(engine, association->engine, NULL, 0, now);
-            association_free(association, now);
+            socket_association_free(association, now);
         } else if (association->down || braid_shutdown(engine, association->engine, now) < 0) {
             if (!association->down)
                 braid_abort(engine, association->engine, NULL, 0, now);
-            association_free(association, now);
+            socket_association_free(association, now);
         } else {
             association->shutting = true;
             list_remove(&association->ready);
@@ -242,7 +242,7 @@ int socket_shutdown(struct sctp_socket *socket, int how, braid_time now)
         socket->state = SOCKET_CLOSING;
         association->shutting = true;
         braid_shutdown(socket->table->engine, association->engine, now);
-        association_publish(association);
+        socket_association_publish(association);
     }
     socket_changed(socket, SOCKET_STATE);
     return socket->state == SOCKET_CLOSED ? -ENOTCONN : 0;

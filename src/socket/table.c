@@ -102,7 +102,7 @@ static int32_t association_choose_identifier(struct socket_table *table)
     }
 }
 
-struct socket_association *association_new(struct sctp_socket *socket, uint32_t engine)
+struct socket_association *socket_association_new(struct sctp_socket *socket, uint32_t engine)
 {
     struct socket_table *table = socket->table;
     struct socket_association *association;
@@ -140,7 +140,7 @@ static void association_unhold(struct socket_association *association)
     association->held_bytes = 0;
 }
 
-void association_free(struct socket_association *association, braid_time now)
+void socket_association_free(struct socket_association *association, braid_time now)
 {
     struct sctp_socket *socket = association->socket;
     struct socket_table *table = socket->table;
@@ -163,7 +163,7 @@ void association_free(struct socket_association *association, braid_time now)
     free(association);
 }
 
-void association_give(struct socket_association *association, struct sctp_socket *socket)
+void socket_association_give(struct socket_association *association, struct sctp_socket *socket)
 {
     struct sctp_socket *from = association->socket;
     bool ready = !list_is_empty(&association->ready);
@@ -183,7 +183,8 @@ void association_give(struct socket_association *association, struct sctp_socket
         list_append(&socket->readable, &association->ready);
 }
 
-struct socket_association *association_find(const struct socket_table *table, int32_t identifier)
+struct socket_association *socket_association_find(const struct socket_table *table,
+                                                   int32_t identifier)
 {
     struct socket_association *association;
 
@@ -201,7 +202,7 @@ struct socket_association *socket_find_association(const struct sctp_socket *soc
     struct socket_association *association;
 
     if (socket_is_one_to_many(socket)) {
-        association = association_find(socket->table, identifier);
+        association = socket_association_find(socket->table, identifier);
         return association && association->socket == socket ? association : NULL;
     }
     if (socket->state != SOCKET_ESTABLISHED && socket->state != SOCKET_CLOSING)
@@ -231,12 +232,12 @@ struct socket_association *socket_find_peer(const struct sctp_socket *socket,
     return association && !association->down && association->socket == socket ? association : NULL;
 }
 
-struct braid_parameters *association_parameters(const struct socket_association *association)
+struct braid_parameters *socket_association_parameters(const struct socket_association *association)
 {
     return braid_association_parameters(association->socket->table->engine, association->engine);
 }
 
-void association_publish(struct socket_association *association)
+void socket_association_publish(struct socket_association *association)
 {
     struct socket_table *table = association->socket->table;
     struct braid_association_info info = {0};
@@ -253,7 +254,7 @@ void association_publish(struct socket_association *association)
 
 bool socket_association_is_up(const struct socket_table *table, int32_t identifier)
 {
-    const struct socket_association *association = association_find(table, identifier);
+    const struct socket_association *association = socket_association_find(table, identifier);
 
     return !association || association->up;
 }

@@ -12,6 +12,8 @@
 
 struct stack;
 
+#define STACK_NAME "default" /* of the rendezvous, if nobody says another */
+
 struct stack_config {
     const char *name;       /* of the rendezvous: channel.h */
     bool udp;               /* a link over UDP (RFC 6951) ... */

@@ -1,0 +1,646 @@
+/*
+ * braid ss: the sockets and associations of the running stack.
+ *
+ * RFC 9260, section 14.2 and 14.3 (what there is to tell of associations and paths); the layout is
+ * that of ss(8).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "channel/channel.h"
+#include "cli/cli.h"
+#include "cli/describe.h"
+#include "cli/document.h"
+#include "stack/stack.h"
+#include "stack/status.h"
+
+enum {
+    COLUMNS = 5,
+    CELL = 64,
+};
+
+struct ss_options {
+    const char *name;
+    bool json, all, verbose;
+};
+
+/* The records, one behind the other. */
+struct status {
+    uint8_t *bytes;
+    size_t length;
+};
+
+/* ---- Asking ---- */
+
+static int read_file(int descriptor, struct status *status)
+{
+    struct stat info;
+    ssize_t got;
+
+    if (fstat(descriptor, &info) < 0)
+        return -errno;
+    status->length = (size_t)info.st_size;
+    status->bytes = malloc(status->length + 1);
+    if (!status->bytes)
+        return -ENOMEM;
+    got = pread(descriptor, status->bytes, status->length, 0);
+    return got == (ssize_t)status->length ? 0 : -EIO;
+}
+
+static int ask(const char *name, struct status *status)
+{
+    struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STATUS};
+    struct channel_reply reply;
+    int descriptor = -1;
+    int connection = channel_connect(name);
+    int error = connection;
+
+    if (error >= 0)
+        error = channel_send(connection, &request, sizeof(request), NULL, 0, -1);
+    if (error == 0) {
+        ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, &descriptor);
+
+        error = received == sizeof(reply) ? reply.result : -EPROTO;
+    }
+    if (error == 0)
+        error = descriptor >= 0 ? read_file(descriptor, status) : -EPROTO;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (connection >= 0)
+        close(connection);
+    return error;
+}
+
+/* The record after another, or the first; NULL at the end. */
+static const struct status_record *next_record(const struct status *status,
+                                               const struct status_record *record)
+{
+    const uint8_t *position = record ? (const uint8_t *)record + record->length : status->bytes;
+    size_t left = status->length - (size_t)(position - status->bytes);
+    const struct status_record *next = (const void *)position;
+
+    if (left < sizeof(*next) || next->length < sizeof(*next) || next->length > left)
+        return NULL;
+    return next;
+}
+
+/* The next record of this type that belongs to the same one: before any of a type below it. */
+static const struct status_record *
+next_below(const struct status *status, const struct status_record *record, enum status_type type)
+{
+    while ((record = next_record(status, record)) && record->type > type)
+        ;
+    return record && record->type == type ? record : NULL;
+}
+
+static size_t count_below(const struct status *status, const struct status_record *record,
+                          enum status_type type)
+{
+    size_t count = 0;
+
+    while ((record = next_below(status, record, type)))
+        count++;
+    return count;
+}
+
+/* ---- Words ---- */
+
+static const char *style_name(enum socket_style style)
+{
+    switch (style) {
+    case SOCKET_ONE_TO_ONE:
+        return "one-to-one";
+    case SOCKET_ONE_TO_MANY:
+        return "one-to-many";
+    case SOCKET_PEELED_OFF:
+        break;
+    }
+    return "peeled-off";
+}
+
+static const char *socket_state_name(const struct socket_description *socket)
+{
+    if (socket->state == SOCKET_LISTENING)
+        return "LISTEN";
+    return socket->closed ? "CLOSING" : "UNCONN";
+}
+
+static const char *path_state_name(enum braid_path_state state)
+{
+    switch (state) {
+    case BRAID_PATH_UNCONFIRMED:
+        return "UNCONFIRMED";
+    case BRAID_PATH_ACTIVE:
+        return "ACTIVE";
+    case BRAID_PATH_INACTIVE:
+        break;
+    }
+    return "INACTIVE";
+}
+
+/* address:port as ss(8) writes it; no port is '*'. */
+static void endpoint_text(char *text, const struct braid_address *address, uint16_t port)
+{
+    char bytes[DESCRIBE_ADDRESS_SIZE];
+    char number[8] = "*";
+
+    if (port != 0)
+        snprintf(number, sizeof(number), "%u", port);
+    if (address->family == BRAID_UNSPECIFIED)
+        snprintf(text, CELL, "*:%s", number);
+    else
+        snprintf(text, CELL, address->family == BRAID_IPV6 ? "[%s]:%s" : "%s:%s",
+                 describe_address(address, bytes), number);
+}
+
+/* ---- As text ---- */
+
+struct table {
+    char (*rows)[COLUMNS][CELL];
+    const struct status_record **records;
+    size_t count;
+};
+
+static char (*table_add(struct table *table, const struct status_record *record))[CELL]
+{
+    static const char *const headings[COLUMNS] = {"State", "Recv-Q", "Send-Q", "Local Address:Port",
+                                                  "Peer Address:Port"};
+    size_t count = table->count + 1;
+    void *rows = realloc(table->rows, count * sizeof(*table->rows));
+
+    if (rows)
+        table->rows = rows;
+    table->records = realloc(table->records, count * sizeof(*table->records));
+    if (!rows || !table->records)
+        abort();
+    table->records[table->count] = record;
+    for (size_t i = 0; i < COLUMNS; i++)
+        snprintf(table->rows[table->count][i], CELL, "%s", record ? "" : headings[i]);
+    return table->rows[table->count++];
+}
+
+static const struct status_path *primary_path(const struct status *status,
+                                              const struct status_record *association)
+{
+    const struct status_record *record = association;
+
+    while ((record = next_below(status, record, STATUS_PATH))) {
+        const struct status_path *path = (const void *)record;
+
+        if (path->info.primary)
+            return path;
+    }
+    return NULL;
+}
+
+static void add_association(struct table *table, const struct status *status,
+                            const struct status_socket *socket, const struct status_record *record,
+                            bool below)
+{
+    const struct status_association *association = (const void *)record;
+    const struct status_path *path = primary_path(status, record);
+    struct braid_address local = {0}, peer = {0};
+    char(*row)[CELL] = table_add(table, record);
+
+    if (path) {
+        local = path->info.source;
+        peer = path->info.address;
+    }
+    if (local.family == BRAID_UNSPECIFIED && socket->address_count > 0)
+        local = socket->addresses[0];
+    snprintf(row[0], CELL, "%s%s", below ? "`- " : "", braid_state_name(association->info.state));
+    snprintf(row[1], CELL, "%" PRIu32, association->info.unread_bytes);
+    snprintf(row[2], CELL, "%" PRIu32, association->info.queued_bytes);
+    endpoint_text(row[3], &local, association->info.local_port);
+    endpoint_text(row[4], &peer, association->info.peer_port);
+}
+
+static void add_socket(struct table *table, const struct status *status,
+                       const struct status_record *record, bool all)
+{
+    const struct status_socket *socket = (const void *)record;
+    const struct socket_description *now = &socket->socket;
+    const struct status_record *association = record;
+    bool listening = now->state == SOCKET_LISTENING;
+    bool has_row =
+        listening || now->style == SOCKET_ONE_TO_MANY || (all && now->association_count == 0);
+
+    if (has_row) {
+        struct braid_address any = {.family = now->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+        char(*row)[CELL] = table_add(table, record);
+
+        snprintf(row[0], CELL, "%s", socket_state_name(now));
+        snprintf(row[1], CELL, "%" PRIu32, listening ? now->waiting : socket->unread);
+        snprintf(row[2], CELL, "%" PRIu32,
+                 listening && now->backlog < UINT32_MAX ? now->backlog : 0);
+        endpoint_text(row[3], socket->address_count > 0 ? &socket->addresses[0] : &any, now->port);
+        endpoint_text(row[4], &any, 0);
+    }
+    while ((association = next_below(status, association, STATUS_ASSOCIATION)))
+        add_association(table, status, socket, association, has_row);
+}
+
+static void print_socket_details(FILE *out, const struct status_socket *socket)
+{
+    fprintf(out, "     %s uid %u rcvbuf %" PRIu32 " sndbuf %" PRIu32,
+            style_name(socket->socket.style), socket->socket.uid, socket->socket.receive_buffer,
+            socket->socket.send_buffer);
+    if (socket->slot != UINT32_MAX)
+        fprintf(out, " slot %" PRIx32, socket->slot);
+    if (socket->pending > 0)
+        fprintf(out, " pending %" PRIu32, socket->pending);
+    fputc('\n', out);
+    for (uint32_t i = 1; i < socket->address_count; i++) {
+        char text[CELL];
+
+        endpoint_text(text, &socket->addresses[i], socket->socket.port);
+        fprintf(out, "     also %s\n", text);
+    }
+}
+
+static void print_path(FILE *out, const struct braid_path_info *path)
+{
+    char text[DESCRIBE_ADDRESS_SIZE];
+
+    fprintf(out, "     path %s %s%s", describe_address(&path->address, text),
+            path_state_name(path->state), path->primary ? " primary" : "");
+    if (path->encapsulation_port != 0)
+        fprintf(out, " udp %u", path->encapsulation_port);
+    fprintf(out,
+            " cwnd %" PRIu32 " ssthresh %" PRIu32 " flight %" PRIu32
+            " srtt %.3fms rto %.3fms mtu %" PRIu32 " errors %" PRIu32 "/%" PRIu32 "\n",
+            path->cwnd, path->ssthresh, path->flight, path->srtt / 1000.0, path->rto / 1000.0,
+            path->mtu, path->error_count, path->path_max_retrans);
+}
+
+static void print_association_details(FILE *out, const struct status *status,
+                                      const struct status_record *record)
+{
+    const struct status_association *association = (const void *)record;
+    const struct braid_association_info *info = &association->info;
+
+    fprintf(out,
+            "     id %" PRId32 " %s streams %u/%u tags %08" PRIx32 "/%08" PRIx32 " rwnd %" PRIu32
+            "/%" PRIu32 " outstanding %" PRIu32 " retransmitted %" PRIu64 "\n",
+            association->identifier, info->incoming ? "incoming" : "outgoing",
+            info->outbound_streams, info->inbound_streams, info->local_tag, info->peer_tag,
+            info->local_rwnd, info->peer_rwnd, info->outstanding_chunks,
+            info->chunks_retransmitted);
+    while ((record = next_below(status, record, STATUS_PATH)))
+        print_path(out, &((const struct status_path *)(const void *)record)->info);
+}
+
+static const char *state_colour(const struct document *document, const struct status_record *record)
+{
+    const struct status_association *association = (const void *)record;
+
+    if (!record)
+        return document_colour(document, COLOUR_STRONG);
+    if (record->type == STATUS_SOCKET)
+        return document_colour(document, COLOUR_CONTROL);
+    return document_colour(document, association->info.state == BRAID_ESTABLISHED ? COLOUR_GOOD
+                                                                                  : COLOUR_FAINT);
+}
+
+static void print_table(const struct table *table, const struct status *status,
+                        const struct document *document, bool verbose)
+{
+    int widths[COLUMNS] = {0};
+
+    for (size_t i = 0; i < table->count; i++)
+        for (size_t j = 0; j < COLUMNS; j++)
+            if ((int)strlen(table->rows[i][j]) > widths[j])
+                widths[j] = (int)strlen(table->rows[i][j]);
+    for (size_t i = 0; i < table->count; i++) {
+        char(*row)[CELL] = table->rows[i];
+        const struct status_record *record = table->records[i];
+
+        fprintf(document->out, "%s%-*s%s  %*s  %*s  %-*s  %s\n", state_colour(document, record),
+                widths[0], row[0], document_colour(document, COLOUR_OFF), widths[1], row[1],
+                widths[2], row[2], widths[3], row[3], row[4]);
+        if (verbose && record && record->type == STATUS_SOCKET)
+            print_socket_details(document->out, (const void *)record);
+        if (verbose && record && record->type == STATUS_ASSOCIATION)
+            print_association_details(document->out, status, record);
+    }
+}
+
+static void print_stack(FILE *out, const struct status *status)
+{
+    const struct status_stack *stack = (const void *)status->bytes;
+    const struct status_record *record = &stack->record;
+
+    fprintf(out, "Stack '%s', pid %" PRId32 ", up %.0f s, %" PRIu64 " associations\n", stack->name,
+            stack->pid, (double)stack->uptime / 1e6, stack->engine.associations_now);
+    while ((record = next_below(status, record, STATUS_LINK))) {
+        const struct status_link *link = (const void *)record;
+
+        fprintf(out, "     link %s", link->name);
+        if (link->port != 0)
+            fprintf(out, " port %u", link->port);
+        fprintf(out, "%s%s sent %" PRIu64 " received %" PRIu64 "\n", link->ipv4 ? " IPv4" : "",
+                link->ipv6 ? " IPv6" : "", link->statistics.packets_sent,
+                link->statistics.packets_received);
+    }
+    fprintf(out, "     to ourselves %" PRIu64 "\n", stack->local_packets);
+}
+
+static void print_text(const struct status *status, const struct ss_options *options)
+{
+    struct document document = {.out = stdout, .colour = cli_wants_colour(stdout)};
+    struct table table = {0};
+    const struct status_record *record = NULL;
+
+    if (options->verbose)
+        print_stack(stdout, status);
+    table_add(&table, NULL);
+    while ((record = next_record(status, record)))
+        if (record->type == STATUS_SOCKET)
+            add_socket(&table, status, record, options->all);
+    print_table(&table, status, &document, options->verbose);
+    free(table.rows);
+    free(table.records);
+}
+
+/* ---- As JSON ---- */
+
+static void write_address(struct document *document, const char *name,
+                          const struct braid_address *address)
+{
+    char text[DESCRIBE_ADDRESS_SIZE];
+
+    if (address->family != BRAID_UNSPECIFIED)
+        document_text(document, name, describe_address(address, text));
+}
+
+static void write_path(struct document *document, const struct braid_path_info *path)
+{
+    document_object_begin(document, NULL, "path");
+    write_address(document, "address", &path->address);
+    write_address(document, "source", &path->source);
+    document_text(document, "state", path_state_name(path->state));
+    document_boolean(document, "primary", path->primary);
+    document_number(document, "udp_port", path->encapsulation_port);
+    document_number(document, "srtt_us", path->srtt);
+    document_number(document, "rttvar_us", path->rttvar);
+    document_number(document, "rto_us", path->rto);
+    document_number(document, "cwnd", path->cwnd);
+    document_number(document, "ssthresh", path->ssthresh);
+    document_number(document, "flight", path->flight);
+    document_number(document, "partial_bytes_acked", path->partial_bytes_acked);
+    document_number(document, "mtu", path->mtu);
+    document_number(document, "error_count", path->error_count);
+    document_number(document, "path_max_retrans", path->path_max_retrans);
+    document_number(document, "hb_interval_ms", path->hb_interval);
+    document_number(document, "packets_sent", path->packets_sent);
+    document_number(document, "bytes_sent", path->bytes_sent);
+    document_object_end(document);
+}
+
+static void write_association_counters(struct document *document,
+                                       const struct braid_association_info *info)
+{
+    document_number(document, "packets_sent", info->packets_sent);
+    document_number(document, "packets_received", info->packets_received);
+    document_number(document, "bytes_sent", info->bytes_sent);
+    document_number(document, "bytes_received", info->bytes_received);
+    document_number(document, "messages_sent", info->messages_sent);
+    document_number(document, "messages_received", info->messages_received);
+    document_number(document, "chunks_retransmitted", info->chunks_retransmitted);
+    document_number(document, "chunks_duplicate", info->chunks_duplicate);
+    document_number(document, "sacks_sent", info->sacks_sent);
+    document_number(document, "sacks_received", info->sacks_received);
+    document_number(document, "fast_retransmits", info->fast_retransmits);
+    document_number(document, "t3_expirations", info->t3_expirations);
+    document_number(document, "heartbeats_sent", info->heartbeats_sent);
+    document_number(document, "heartbeats_acknowledged", info->heartbeats_acknowledged);
+}
+
+static void write_association(struct document *document, const struct status *status,
+                              const struct status_record *record)
+{
+    const struct status_association *association = (const void *)record;
+    const struct braid_association_info *info = &association->info;
+
+    document_object_begin(document, NULL, "association");
+    document_number(document, "id", (uint64_t)association->identifier);
+    document_text(document, "state", braid_state_name(info->state));
+    document_boolean(document, "incoming", info->incoming);
+    document_number(document, "local_port", info->local_port);
+    document_number(document, "peer_port", info->peer_port);
+    document_number(document, "local_tag", info->local_tag);
+    document_number(document, "peer_tag", info->peer_tag);
+    document_number(document, "outbound_streams", info->outbound_streams);
+    document_number(document, "inbound_streams", info->inbound_streams);
+    document_number(document, "local_rwnd", info->local_rwnd);
+    document_number(document, "peer_rwnd", info->peer_rwnd);
+    document_number(document, "outstanding_chunks", info->outstanding_chunks);
+    document_number(document, "outstanding_bytes", info->outstanding_bytes);
+    document_number(document, "queued_bytes", info->queued_bytes);
+    document_number(document, "unread_messages", info->unread_messages);
+    document_number(document, "unread_bytes", info->unread_bytes);
+    document_number(document, "error_count", info->error_count);
+    write_association_counters(document, info);
+    document_list_begin(document, "paths", info->path_count);
+    while ((record = next_below(status, record, STATUS_PATH)))
+        write_path(document, &((const struct status_path *)(const void *)record)->info);
+    document_list_end(document);
+    document_object_end(document);
+}
+
+static void write_socket(struct document *document, const struct status *status,
+                         const struct status_record *record)
+{
+    const struct status_socket *socket = (const void *)record;
+    const struct socket_description *now = &socket->socket;
+
+    document_object_begin(document, NULL, "socket");
+    document_text(document, "style", style_name(now->style));
+    document_text(document, "state", socket_state_name(now));
+    document_boolean(document, "ipv6", now->domain == AF_INET6);
+    document_number(document, "uid", now->uid);
+    document_number(document, "port", now->port);
+    document_list_begin(document, "addresses", socket->address_count);
+    for (uint32_t i = 0; i < socket->address_count; i++)
+        write_address(document, NULL, &socket->addresses[i]);
+    document_list_end(document);
+    document_boolean(document, "closed", now->closed);
+    document_boolean(document, "held", socket->slot != UINT32_MAX);
+    document_number(document, "receive_buffer", now->receive_buffer);
+    document_number(document, "send_buffer", now->send_buffer);
+    document_number(document, "unread_bytes", socket->unread);
+    document_number(document, "pending_messages", socket->pending);
+    if (now->state == SOCKET_LISTENING && now->style == SOCKET_ONE_TO_ONE) {
+        document_number(document, "backlog", now->backlog);
+        document_number(document, "waiting", now->waiting);
+    }
+    document_list_begin(document, "associations", count_below(status, record, STATUS_ASSOCIATION));
+    while ((record = next_below(status, record, STATUS_ASSOCIATION)))
+        write_association(document, status, record);
+    document_list_end(document);
+    document_object_end(document);
+}
+
+static void write_link(struct document *document, const struct status_link *link)
+{
+    document_object_begin(document, NULL, "link");
+    document_text(document, "name", link->name);
+    document_number(document, "port", link->port);
+    document_boolean(document, "ipv4", link->ipv4);
+    document_boolean(document, "ipv6", link->ipv6);
+    document_number(document, "packets_sent", link->statistics.packets_sent);
+    document_number(document, "packets_received", link->statistics.packets_received);
+    document_number(document, "bytes_sent", link->statistics.bytes_sent);
+    document_number(document, "bytes_received", link->statistics.bytes_received);
+    document_number(document, "send_full", link->statistics.send_full);
+    document_number(document, "send_failed", link->statistics.send_failed);
+    document_number(document, "receive_dropped", link->statistics.receive_dropped);
+    document_object_end(document);
+}
+
+static void write_counters(struct document *document, const struct braid_statistics *counters)
+{
+    document_object_begin(document, "counters", "counters");
+    document_number(document, "packets_received", counters->packets_received);
+    document_number(document, "packets_sent", counters->packets_sent);
+    document_number(document, "bytes_received", counters->bytes_received);
+    document_number(document, "bytes_sent", counters->bytes_sent);
+    document_number(document, "bad_checksum", counters->bad_checksum);
+    document_number(document, "bad_packet", counters->bad_packet);
+    document_number(document, "bad_tag", counters->bad_tag);
+    document_number(document, "out_of_the_blue", counters->out_of_the_blue);
+    document_number(document, "bad_cookie", counters->bad_cookie);
+    document_number(document, "stale_cookie", counters->stale_cookie);
+    document_number(document, "unknown_chunks", counters->unknown_chunks);
+    document_number(document, "unknown_parameters", counters->unknown_parameters);
+    document_number(document, "associations_opened", counters->associations_opened);
+    document_number(document, "associations_accepted", counters->associations_accepted);
+    document_number(document, "associations_aborted", counters->associations_aborted);
+    document_number(document, "associations_shut_down", counters->associations_shut_down);
+    document_number(document, "associations_refused", counters->associations_refused);
+    document_number(document, "data_dropped", counters->data_dropped);
+    document_number(document, "associations_now", counters->associations_now);
+    document_object_end(document);
+}
+
+static void print_json(const struct status *status)
+{
+    struct document document = {.out = stdout, .json = true};
+    const struct status_stack *stack = (const void *)status->bytes;
+    const struct status_record *record = &stack->record;
+
+    document_object_begin(&document, NULL, "stack");
+    document_text(&document, "name", stack->name);
+    document_number(&document, "pid", (uint64_t)stack->pid);
+    document_number(&document, "uptime_us", stack->uptime);
+    document_number(&document, "local_packets", stack->local_packets);
+    write_counters(&document, &stack->engine);
+    document_list_begin(&document, "links", count_below(status, record, STATUS_LINK));
+    while ((record = next_below(status, record, STATUS_LINK)))
+        write_link(&document, (const void *)record);
+    document_list_end(&document);
+    document_list_begin(&document, "sockets", stack->sockets);
+    record = NULL;
+    while ((record = next_record(status, record)))
+        if (record->type == STATUS_SOCKET)
+            write_socket(&document, status, record);
+    document_list_end(&document);
+    document_object_end(&document);
+    fputc('\n', stdout);
+}
+
+/* ---- The command line ---- */
+
+static int show(const struct ss_options *options)
+{
+    struct status status = {0};
+    int error = ask(options->name, &status);
+    int result = CLI_OK;
+
+    if (error == 0 && status.length < sizeof(struct status_stack))
+        error = -EPROTO;
+    if (error == -ECONNREFUSED)
+        result = cli_failure(&ss_command, "no stack named '%s' is running", options->name);
+    else if (error == -EACCES)
+        result = cli_failure(&ss_command, "the stack named '%s' is another user's", options->name);
+    else if (error == -EPROTO)
+        result = cli_failure(&ss_command, "the stack named '%s' is of another version of Braid",
+                             options->name);
+    else if (error < 0)
+        result = cli_failure(&ss_command, "%s", strerror(-error));
+    else if (options->json)
+        print_json(&status);
+    else
+        print_text(&status, options);
+    if (fflush(stdout) != 0)
+        result = cli_failure(&ss_command, "the output could not be written");
+    free(status.bytes);
+    return result;
+}
+
+static int run_ss(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        {"all", no_argument, NULL, 'a'},  {"verbose", no_argument, NULL, 'v'},
+        {"json", no_argument, NULL, 'j'}, {"name", required_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+    };
+    struct ss_options options = {.name = getenv(CHANNEL_ENVIRONMENT)};
+    int option;
+
+    if (!options.name || !*options.name)
+        options.name = STACK_NAME;
+    while ((option = getopt_long(argc, argv, "ahv", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'a':
+            options.all = true;
+            break;
+        case 'v':
+            options.verbose = true;
+            break;
+        case 'j':
+            options.json = true;
+            break;
+        case 'n':
+            options.name = optarg;
+            break;
+        case 'h':
+            fputs(ss_command.help, stdout);
+            return CLI_OK;
+        default:
+            return cli_usage_error(&ss_command);
+        }
+    }
+    if (optind != argc) {
+        cli_failure(&ss_command, "'%s' is one argument too many", argv[optind]);
+        return cli_usage_error(&ss_command);
+    }
+    return show(&options);
+}
+
+const struct command ss_command = {
+    .name = "ss",
+    .summary = "show sockets and associations",
+    .help =
+        "usage: braid ss [OPTION]...\n"
+        "\n"
+        "Shows the sockets that listen and the associations of the running stack. Of a socket\n"
+        "that listens, Recv-Q is how many associations wait for accept(), Send-Q how many may;\n"
+        "else they are bytes: received and not read, sent and not acknowledged.\n"
+        "\n"
+        "  -a, --all        also sockets without an association\n"
+        "  -v, --verbose    the stack and its links; of each association its streams, tags and\n"
+        "                   windows, and a line for each path\n"
+        "      --json       one JSON object with all there is to tell\n"
+        "      --name NAME  of the stack (default: $" CHANNEL_ENVIRONMENT ", else " STACK_NAME ")\n"
+        "  -h, --help       this text\n"
+        "\n"
+        "Exit status: 0 if all went well, 1 if no stack is running or it cannot be asked, 2 if\n"
+        "the command was not understood.\n",
+    .run = run_ss,
+};

@@ -1,0 +1,283 @@
+/*
+ * braid stack: runs the stack process, or ends one.
+ *
+ * RFC 9260 (SCTP over IP), RFC 6951 (over UDP).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel/channel.h"
+#include "cli/cli.h"
+#include "link/link.h"
+#include "stack/stack.h"
+
+struct stack_options {
+    struct stack_config config;
+    int ready; /* a descriptor to tell the outcome to; -1: none */
+    bool stop;
+};
+
+/* A number in decimal, within limits. */
+static bool parse_number(const char *text, unsigned long least, unsigned long most,
+                         unsigned long *value)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *value = strtoul(text, &end, 10);
+    return *end == '\0' && errno == 0 && *value >= least && *value <= most;
+}
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+    unsigned long value;
+
+    if (!parse_number(text, 1, UINT16_MAX, &value)) {
+        cli_failure(&stack_command, "'%s' is not a UDP port", text);
+        return false;
+    }
+    *port = (uint16_t)value;
+    return true;
+}
+
+static bool parse_name(const char *text)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+
+    if (channel_rendezvous(text, &address, &length) == 0)
+        return true;
+    cli_failure(&stack_command, "'%s' is not a name: 1 to %d bytes, without '/'", text,
+                CHANNEL_NAME_MAXIMUM);
+    return false;
+}
+
+/* ---- In the background ---- */
+
+/* Leaves the one who started us, his terminal and his session: stack.h. */
+static int go_to_background(int ready)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    pid_t child;
+
+    if (null < 0)
+        return -errno;
+    child = fork();
+    if (child < 0)
+        return -errno;
+    if (child > 0)
+        _exit(CLI_OK);
+    setsid();
+    for (int i = 0; i <= STDERR_FILENO; i++)
+        dup2(null, i);
+    /* what is not ours would seem open to others as long as we live */
+    if (ready > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned int)ready - 1, 0);
+    close_range((unsigned int)ready + 1, ~0u, 0);
+    fcntl(ready, F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+static void tell_ready(int descriptor, const char *text)
+{
+    (void)!write(descriptor, text, strlen(text));
+    close(descriptor);
+}
+
+/* ---- Running ---- */
+
+static int run(const struct stack_options *options)
+{
+    bool running;
+    char text[512];
+    int error;
+    struct stack *stack = stack_open(&options->config, &error, &running, text, sizeof(text));
+
+    if (!stack && options->ready >= 0) {
+        tell_ready(options->ready, running ? STACK_READY : text);
+        return running ? CLI_OK : CLI_FAILED;
+    }
+    if (!stack)
+        return cli_failure(&stack_command, "%s", text);
+    if (options->ready >= 0) {
+        (void)!chdir("/"); /* no file system is kept busy */
+        tell_ready(options->ready, STACK_READY);
+    }
+    error = stack_run(stack);
+    stack_close(stack);
+    if (error < 0)
+        return cli_failure(&stack_command, "%s", strerror(-error));
+    return CLI_OK;
+}
+
+static int stop(const char *name)
+{
+    struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STOP};
+    struct channel_reply reply;
+    int connection = channel_connect(name);
+    int error = connection < 0 ? connection
+                               : channel_send(connection, &request, sizeof(request), NULL, 0, -1);
+
+    if (error == 0) {
+        ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL);
+
+        error = received == sizeof(reply) ? reply.result : -EPROTO;
+    }
+    if (connection >= 0) {
+        char end;
+
+        /* it has ended when it no longer holds the connection */
+        if (error == 0)
+            (void)!read(connection, &end, 1);
+        close(connection);
+    }
+    if (error == -ECONNREFUSED)
+        return cli_failure(&stack_command, "no stack named '%s' is running", name);
+    if (error == -EPERM || error == -EACCES)
+        return cli_failure(&stack_command, "the stack named '%s' is another user's", name);
+    return error < 0 ? cli_failure(&stack_command, "%s", strerror(-error)) : CLI_OK;
+}
+
+/* ---- The command line ---- */
+
+enum {
+    OPTION_NAME = 256,
+    OPTION_UDP,
+    OPTION_NO_UDP,
+    OPTION_RAW,
+    OPTION_PEER_UDP,
+    OPTION_CAPTURE,
+    OPTION_LOG,
+    OPTION_IDLE,
+    OPTION_READY,
+    OPTION_STOP,
+};
+
+static bool take_option(struct stack_options *options, int option)
+{
+    struct stack_config *config = &options->config;
+    unsigned long value;
+
+    switch (option) {
+    case OPTION_NAME:
+        config->name = optarg;
+        return parse_name(optarg);
+    case OPTION_UDP:
+        config->udp = true;
+        return parse_port(optarg, &config->udp_port);
+    case OPTION_NO_UDP:
+        config->udp = false;
+        return true;
+    case OPTION_RAW:
+        config->raw = true;
+        return true;
+    case OPTION_PEER_UDP:
+        return parse_port(optarg, &config->peer_udp_port);
+    case OPTION_CAPTURE:
+        config->capture = optarg;
+        return true;
+    case OPTION_LOG:
+        config->log = optarg;
+        return true;
+    case OPTION_STOP:
+        options->stop = true;
+        return true;
+    case OPTION_IDLE:
+        if (parse_number(optarg, 0, UINT32_MAX / 1000, &value)) {
+            config->idle = (uint32_t)value;
+            return true;
+        }
+        cli_failure(&stack_command, "'%s' is not a number of seconds", optarg);
+        return false;
+    case OPTION_READY:
+        if (parse_number(optarg, STDERR_FILENO + 1, INT32_MAX, &value) &&
+            fcntl((int)value, F_GETFD) >= 0) {
+            options->ready = (int)value;
+            return true;
+        }
+        cli_failure(&stack_command, "'%s' is not an open descriptor above 2", optarg);
+        return false;
+    default:
+        return false;
+    }
+}
+
+static int run_stack(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        {"name", required_argument, NULL, OPTION_NAME},
+        {"udp", required_argument, NULL, OPTION_UDP},
+        {"no-udp", no_argument, NULL, OPTION_NO_UDP},
+        {"raw", no_argument, NULL, OPTION_RAW},
+        {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
+        {"capture", required_argument, NULL, OPTION_CAPTURE},
+        {"log", required_argument, NULL, OPTION_LOG},
+        {"idle", required_argument, NULL, OPTION_IDLE},
+        {"ready-fd", required_argument, NULL, OPTION_READY},
+        {"stop", no_argument, NULL, OPTION_STOP},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct stack_options options = {
+        .config = {.name = STACK_NAME, .udp = true, .udp_port = LINK_UDP_PORT},
+        .ready = -1,
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(stack_command.help, stdout);
+            return CLI_OK;
+        }
+        if (!take_option(&options, option))
+            return cli_usage_error(&stack_command);
+    }
+    if (optind != argc) {
+        cli_failure(&stack_command, "'%s' is one argument too many", argv[optind]);
+        return cli_usage_error(&stack_command);
+    }
+    if (options.stop)
+        return stop(options.config.name);
+    if (options.ready >= 0) {
+        int error = go_to_background(options.ready);
+
+        if (error < 0)
+            return cli_failure(&stack_command, "%s", strerror(-error));
+    }
+    return run(&options);
+}
+
+const struct command stack_command = {
+    .name = "stack",
+    .summary = "run the stack process that serves programs",
+    .help =
+        "usage: braid stack [OPTION]...\n"
+        "\n"
+        "Runs the stack process: SCTP for the programs that 'braid run' starts, one process for a\n"
+        "network namespace. 'braid run' starts one by itself; as a service it is started so, and\n"
+        "stays until SIGTERM. A stack of root serves all users, another one its own user.\n"
+        "\n"
+        "      --name NAME       how programs find it (default " STACK_NAME ")\n"
+        "      --udp PORT        carry SCTP in UDP, on this port of ours (default 9899)\n"
+        "      --no-udp          do not\n"
+        "      --raw             carry SCTP directly over IP; needs the capability CAP_NET_RAW.\n"
+        "                        Associations that we begin go over IP then. With both, peers\n"
+        "                        are answered in the way that they came\n"
+        "      --peer-udp PORT   associations that we begin go over UDP, to this port of the\n"
+        "                        peer's (default 9899)\n"
+        "      --capture FILE    write all packets to FILE, a pcapng capture\n"
+        "      --log FILE        add what is worth telling to FILE (default: standard error)\n"
+        "      --idle SECONDS    end that long after the last socket is gone (default 0: never)\n"
+        "      --ready-fd N      go to the background, and tell the outcome to descriptor N\n"
+        "      --stop            end the stack that is running\n"
+        "  -h, --help            this text\n"
+        "\n"
+        "Exit status: 0 if all went well, 1 if it did not, 2 if the command was not understood.\n",
+    .run = run_stack,
+};
