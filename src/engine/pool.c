@@ -11,9 +11,9 @@ struct pool_block {
 
 /* Under AddressSanitizer nothing is kept: what is used after its release is to be seen. */
 #ifdef __SANITIZE_ADDRESS__
-#define KEEP 0
+static const size_t keep = 0;
 #else
-#define KEEP POOL_KEPT
+static const size_t keep = POOL_KEPT;
 #endif
 
 static unsigned int size_class(size_t length)
@@ -51,7 +51,7 @@ void pool_release(struct pool *pool, void *bytes, size_t length)
 
     if (!bytes)
         return;
-    if (length > (size_t)1 << POOL_LARGEST || pool->kept[class] >= KEEP) {
+    if (length > (size_t)1 << POOL_LARGEST || pool->kept[class] >= keep) {
         free(bytes);
         return;
     }
