@@ -69,6 +69,8 @@ void page_publish(struct stack *stack, struct stack_socket *end)
     struct channel_slot *slot = &stack->page->slot[end->slot];
     struct socket_description now;
 
+    if (end->watch.descriptor < 0)
+        return;
     socket_describe(end->socket, &now);
     if (end->shutdown == SHUT_WR || end->shutdown == SHUT_RDWR)
         now.channel_state |= CHANNEL_STATE_SHUT_WRITE;

@@ -339,6 +339,7 @@ static const struct operation {
 static int request_handle(struct stack *stack, struct request *request)
 {
     const struct operation *operation = NULL;
+    int result;
 
     if (request->head->version != CHANNEL_VERSION)
         return -EPROTONOSUPPORT;
@@ -357,7 +358,10 @@ static int request_handle(struct stack *stack, struct request *request)
         if (!request->end->socket)
             return -ENOTSOCK;
     }
-    return operation->handle(stack, request);
+    result = operation->handle(stack, request);
+    if (request->end && request->end->socket)
+        page_publish(stack, request->end); /* before the reply */
+    return result;
 }
 
 void request_receive(struct stack *stack, struct connection *connection)

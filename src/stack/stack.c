@@ -103,11 +103,13 @@ static void association_outcome(void *context, struct sctp_socket *socket, int32
 
     if (!end)
         return;
+    page_publish(stack, end); /* before anybody is told */
+    if (error == 0)
+        end_unplug(stack, end);
     if (connections_outcome(stack, end, association, error)) {
         if (error != 0)
             socket_take_error(socket);
-    } else if (error != 0) {
-        page_publish(stack, end);
+    } else {
         end_unplug(stack, end); /* writable: connect() has an outcome */
     }
 }
@@ -139,7 +141,7 @@ static void end_serve(struct stack *stack, struct stack_socket *end)
     struct socket_description now;
 
     end->changed = 0;
-    if (what & SOCKET_STATE && end->watch.descriptor >= 0) {
+    if (what & SOCKET_STATE) {
         page_publish(stack, end);
         socket_describe(end->socket, &now);
         if (now.channel_state & CHANNEL_STATE_CONNECTED)
