@@ -26,7 +26,7 @@ void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced)
 {
     const struct sctp_association *association = path->association;
     uint32_t pmdcs = path_maximum_data_chunk_size(path);
-    uint32_t sacks = maximum(1, path->acknowledged / (2 * pmdcs));
+    uint32_t sacks = maximum(1, path->acknowledged_packets / 2);
     uint32_t burst = association->parameters.max_burst;
 
     path->burst = minimum(burst * sacks, OUTSTANDING_MAXIMUM);
@@ -74,7 +74,7 @@ void congestion_idle(struct sctp_path *path)
 
     if (path->flight > 0 || path->last_data == 0)
         return;
-    path->burst = path->association->parameters.max_burst;
+    path->burst = maximum(path->burst, path->association->parameters.max_burst);
     if (now - path->last_data < path->rto || path->cwnd <= 4 * pmdcs)
         return;
     path->ssthresh = path->cwnd;

@@ -102,6 +102,7 @@ struct sctp_path {
     bool idle_adjusted;
     /* while one SACK is processed */
     uint32_t acknowledged; /* bytes newly acknowledged */
+    uint32_t acknowledged_packets;
     uint32_t flight_before;
     bool earliest_acknowledged; /* its lowest outstanding TSN was */
     bool hole_seen;             /* it has a lower TSN that is still outstanding */
@@ -130,13 +131,13 @@ struct outstanding {
     struct sent_message *message;
     uint32_t offset;
     uint16_t length;
-    uint8_t flags;          /* B, E, U, I */
-    uint8_t path;           /* it was sent over, or is to be retransmitted over */
-    bool acknowledged : 1;  /* by a gap ack block */
-    bool retransmit : 1;    /* marked for retransmission */
-    bool fast : 1;          /* was fast retransmitted: not again (7.2.4) */
-    bool retransmitted : 1; /* sent more than once: no RTT from it (6.3.1, C5) */
-    uint8_t misses;         /* miss indications */
+    uint8_t flags;         /* B, E, U, I */
+    uint8_t path;          /* it was sent over, or is to be retransmitted over */
+    bool acknowledged : 1; /* by a gap ack block */
+    bool retransmit : 1;   /* marked for retransmission */
+    bool fast : 1;         /* was fast retransmitted: not again (7.2.4) */
+    bool leads : 1;        /* the first DATA chunk of its packet */
+    uint8_t misses;        /* miss indications */
 };
 
 struct sctp_sender {

@@ -21,7 +21,7 @@ static void begin(struct sctp_association *association)
     for (uint8_t i = 0; i < association->path_count; i++) {
         struct sctp_path *path = association->paths[i];
 
-        path->acknowledged = 0;
+        path->acknowledged = path->acknowledged_packets = 0;
         path->flight_before = path->flight;
         path->earliest_acknowledged = path->hole_seen = path->lost = false;
     }
@@ -43,6 +43,7 @@ static void acknowledge(struct sctp_association *association, uint32_t tsn,
             path->earliest_acknowledged = true;
     }
     path->acknowledged += (uint32_t)data_written_length(entry->length);
+    path->acknowledged_packets += entry->leads;
     if (path->rtt_running && path->rtt_tsn == tsn) {
         path->rtt_running = false;
         path_update_rtt(path, association->engine->now - path->rtt_sent);
@@ -85,7 +86,7 @@ static void take_hole(struct sctp_association *association, uint32_t first, uint
 
         if (entry->acknowledged) {
             entry->acknowledged = false;
-            entry->retransmitted = true; /* no RTT from it any more */
+            path->rtt_running = false;
             sender->gap_acknowledged--;
             sender->outstanding_chunks++;
             sender->outstanding_bytes += entry->length;

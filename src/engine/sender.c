@@ -318,7 +318,7 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
             start_t3(path);
         write_chunk(writer, entry, tsn);
         entry->retransmit = false;
-        entry->retransmitted = true;
+        entry->leads = count == 0;
         sender->marked--;
         enter_flight(association, entry);
         association->chunks_retransmitted++;
@@ -418,7 +418,8 @@ static bool waits_for_company(const struct sctp_association *association,
 }
 
 static void send_chunk(struct sctp_association *association, struct sctp_path *path,
-                       struct sent_message *message, uint32_t length, struct packet_writer *writer)
+                       struct sent_message *message, uint32_t length, bool leads,
+                       struct packet_writer *writer)
 {
     struct sctp_sender *sender = &association->sender;
     uint32_t tsn = sender->next_tsn++;
@@ -432,6 +433,7 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         .flags = (uint8_t)((message->begun == 0 ? SCTP_DATA_FLAG_BEGINNING : 0) |
                            (unordered ? SCTP_DATA_FLAG_UNORDERED : 0)),
         .path = path->index,
+        .leads = leads,
     };
     message->begun += length;
     message->unacknowledged++;
@@ -484,7 +486,7 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
         if (message->begun == 0 && !(message->send.flags & BRAID_SEND_UNORDERED) &&
             !take_ssn(sender, association, message))
             break;
-        send_chunk(association, path, message, length, writer);
+        send_chunk(association, path, message, length, count == 0, writer);
         count++;
     }
     if (count > 0 && path->burst > 0)
