@@ -1,0 +1,42 @@
+# For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
+# The build itself is Meson's.
+
+.PHONY: help build demo test bench format lint clean
+
+help:
+	@echo 'make build    install what is needed to build, and build into build/'
+	@echo 'make demo     build, and show an association between two unmodified programs'
+	@echo 'make test     install the peers too, build, and run all tests'
+	@echo 'make bench    build, and measure Braid beside usrsctp and TCP'
+	@echo 'make format   give every C file the form of .clang-format'
+	@echo 'make lint     clang-format and clang-tidy, as a check'
+	@echo 'make clean    remove build/'
+
+build:
+	@scripts/install-dependencies build
+	@test -f build/build.ninja || meson setup build >/dev/null || (meson setup build; false)
+	@ninja -C build --quiet
+
+demo: build
+	@scripts/demo
+
+test:
+	@scripts/install-dependencies test
+	@$(MAKE) --no-print-directory build
+	@meson test -C build --no-rebuild --print-errorlogs
+
+bench: build
+	@bench/run --build build
+
+format:
+	@scripts/install-dependencies lint
+	@git ls-files '*.[ch]' | xargs clang-format -i
+
+lint:
+	@scripts/install-dependencies lint
+	@$(MAKE) --no-print-directory build
+	@git ls-files '*.[ch]' | xargs clang-format --dry-run -Werror
+	@git ls-files 'src/*.c' | xargs -P 2 -n 4 clang-tidy --quiet -p build
+
+clean:
+	@rm -rf build
