@@ -156,7 +156,7 @@ static void event_down(struct socket_association *association, const struct brai
         if (error != 0)
             socket->error = error;
         if (error == 0 && socket->style == SOCKET_ONE_TO_ONE && association->up) {
-            socket->shut_read = true;
+            socket->peer_shut = true;
             socket->state = SOCKET_CLOSING;
         }
     }
@@ -173,7 +173,7 @@ static void event_peer_shutdown(struct socket_association *association)
     association->shutting = true;
     notify_shutdown(association, after_unread(association));
     if (socket->style == SOCKET_ONE_TO_ONE) {
-        socket->shut_read = true;
+        socket->peer_shut = true;
         socket->state = SOCKET_CLOSING;
     }
     socket_association_publish(association);

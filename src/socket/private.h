@@ -80,6 +80,7 @@ struct sctp_socket {
     uid_t uid;
     bool closed;
     bool shut_read, shut_write;
+    bool peer_shut;       /* one-to-one: the peer has ended its side */
     bool had_association; /* one-to-one: it was connected once */
     int error;            /* SO_ERROR, positive */
 

@@ -13,6 +13,7 @@ struct outgoing {
     const void *more; /* further destinations */
     size_t more_length;
     bool has_info;
+    bool implicit;                    /* it begins an association */
     struct socket_send_defaults send; /* the ancillary data */
     uint32_t path;                    /* with SCTP_ADDR_OVER */
     bool over_path;
@@ -204,7 +205,8 @@ static int find_receiver(struct sctp_socket *socket, struct outgoing *message,
         return error;
     address = address_of_destination(&address);
     *association = socket_find_peer(socket, &address, port);
-    if (!*association)
+    message->implicit = !*association;
+    if (message->implicit)
         error = associate_implicitly(socket, message, &address, port, caller, now, association);
     if (error < 0)
         return error;
@@ -256,7 +258,15 @@ int socket_send(struct sctp_socket *socket, const struct channel_header *header,
     if (error < 0)
         return error;
     error = apply_flags(receiver, &message, now);
-    return error <= 0 ? error : send_to(receiver, &message, now);
+    if (error > 0)
+        error = send_to(receiver, &message, now);
+    if (error < 0 && error != -EAGAIN && message.implicit) {
+        /* without the message nobody wants the association */
+        socket_association_free(receiver, now);
+        if (association)
+            *association = 0;
+    }
+    return error;
 }
 
 uint32_t socket_send_room(const struct sctp_socket *socket)

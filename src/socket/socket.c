@@ -93,7 +93,7 @@ struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_sty
     socket->association_count = 0;
     socket->held_bytes = 0;
     socket->error = 0;
-    socket->shut_read = socket->shut_write = false;
+    socket->shut_read = socket->shut_write = socket->peer_shut = false;
     socket->partial = NULL;
     list_init(&socket->accept_link);
     list_init(&socket->accepted);
@@ -275,7 +275,18 @@ bool socket_has_ended(const struct sctp_socket *socket)
         return false;
     if (socket->shut_read)
         return true;
-    return socket->state >= SOCKET_ESTABLISHED && socket->association_count == 0;
+    if (socket->state < SOCKET_ESTABLISHED)
+        return false;
+    /* who wants to hear of SHUTDOWN COMPLETE hears of it before the end */
+    LIST_FOR_EACH(link, &socket->associations)
+    {
+        const struct socket_association *association =
+            LIST_ENTRY(link, struct socket_association, link);
+
+        if (!association->down && socket_event_is_on(association->subscribed, SCTP_ASSOC_CHANGE))
+            return false;
+    }
+    return socket->association_count == 0 || socket->peer_shut;
 }
 
 static uint32_t socket_channel_state(const struct sctp_socket *socket,
@@ -294,7 +305,7 @@ static uint32_t socket_channel_state(const struct sctp_socket *socket,
         state |= CHANNEL_STATE_LISTENING;
     if (socket->state == SOCKET_CLOSING || (only && only->shutting))
         state |= CHANNEL_STATE_SHUT_WRITE;
-    if (socket->shut_read)
+    if (socket->shut_read || socket->peer_shut)
         state |= CHANNEL_STATE_SHUT_READ;
     if (socket->domain == AF_INET6)
         state |= CHANNEL_STATE_IPV6;

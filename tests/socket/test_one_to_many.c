@@ -1,0 +1,239 @@
+/*
+ * One-to-many sockets: RFC 6458, section 3: implicit setup, identifiers, SCTP_EOF and SCTP_ABORT,
+ * peel-off (9.2).
+ */
+#include "world.h"
+
+/* A listener on the second host and a socket on the first, both one-to-many. */
+struct sockets {
+    struct world world;
+    struct sctp_socket *client, *server;
+    struct sockaddr_in to;
+};
+
+static void sockets_open(struct sockets *sockets)
+{
+    world_open(&sockets->world);
+    sockets->server = socket_make_listener(&sockets->world.hosts[1], SOCK_SEQPACKET);
+    sockets->client = socket_make(&sockets->world.hosts[0], AF_INET, SOCK_SEQPACKET);
+    sockets->to = host_address(&sockets->world.hosts[1], PORT);
+    subscribe(&sockets->world, sockets->server);
+    subscribe(&sockets->world, sockets->client);
+}
+
+static int32_t only_association(const struct sctp_socket *socket, struct host *host)
+{
+    return socket_association_identifier(host->table, socket_next_association(socket, 0));
+}
+
+static void test_implicit_setup(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+    int32_t identifier;
+
+    (void)state;
+    sockets_open(&sockets);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    assert_int_equal(send_text(world, sockets.client, "two", 0, 0, &sockets.to), 0);
+    assert_int_equal(world->hosts[0].associations, 1);
+    world_run(world, SECOND);
+    assert_int_equal(world->hosts[0].outcomes[0].error, 0);
+    assert_string_equal(next_text(world, sockets.server), "COMM_UP");
+    assert_string_equal(next_text(world, sockets.server), "one");
+    assert_string_equal(next_text(world, sockets.server), "two");
+    assert_string_equal(next_text(world, sockets.client), "COMM_UP");
+    identifier = only_association(sockets.server, &world->hosts[1]);
+    assert_int_equal(send_text(world, sockets.server, "back", 0, identifier, NULL), 0);
+    assert_int_equal(send_text(world, sockets.server, "back", 0, identifier + 1, NULL), -EPIPE);
+    world_run(world, SECOND);
+    assert_string_equal(next_text(world, sockets.client), "back");
+    assert_string_equal(next_text(world, sockets.client), "-");
+    world_close(world);
+}
+
+/* A first message that cannot be sent begins nothing. */
+static void test_implicit_setup_that_fails(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+    struct channel_header header = {
+        .type = CHANNEL_SEND,
+        .flags = CHANNEL_HAS_INFO | CHANNEL_HAS_ADDRESS,
+        .info.stream = 5000,
+    };
+    int32_t identifier = -1;
+
+    (void)state;
+    sockets_open(&sockets);
+    header.address.in = sockets.to;
+    assert_int_equal(send_bytes(world, sockets.client, "x", 1, &header, &identifier), -EINVAL);
+    assert_int_equal(identifier, 0);
+    assert_int_equal(send_text(world, sockets.client, "", SCTP_EOF, 0, &sockets.to), -EINVAL);
+    assert_int_equal(send_text(world, sockets.client, "", SCTP_ABORT, 0, &sockets.to), -EINVAL);
+    assert_int_equal(socket_next_association(sockets.client, 0), 0);
+    world_run(world, SECOND);
+    assert_string_equal(next_text(world, sockets.server), "-");
+    assert_string_equal(next_text(world, sockets.client), "-");
+    world_close(world);
+}
+
+static void test_implicit_setup_refused(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+
+    (void)state;
+    sockets_open(&sockets);
+    sockets.to.sin_port = htons(PORT + 1);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    world_run(world, SECOND);
+    assert_int_equal(world->hosts[0].outcomes[0].error, ECONNREFUSED);
+    assert_int_equal(world->hosts[0].associations, 0);
+    assert_string_equal(next_text(world, sockets.client), "SEND_FAILED_EVENT");
+    assert_string_equal(next_text(world, sockets.client), "CANT_STR_ASSOC");
+    assert_string_equal(next_text(world, sockets.client), "-");
+    world_close(world);
+}
+
+/* SCTP_EOF: graceful, after what was sent. The peer hears SHUTDOWN_EVENT after all data, then
+ * SHUTDOWN_COMP; the socket goes on. */
+static void test_eof(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+
+    (void)state;
+    sockets_open(&sockets);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+        world_run(world, SECOND);
+        assert_int_equal(send_text(world, sockets.client, "two", 0, 0, &sockets.to), 0);
+        assert_int_equal(send_text(world, sockets.client, "x", SCTP_EOF, 0, &sockets.to), -EINVAL);
+        assert_int_equal(send_text(world, sockets.client, "", SCTP_EOF, 0, &sockets.to), 0);
+        assert_int_equal(send_text(world, sockets.client, "late", 0, 0, &sockets.to), -ESHUTDOWN);
+        world_run(world, 5 * SECOND);
+        assert_string_equal(next_text(world, sockets.server), "COMM_UP");
+        assert_string_equal(next_text(world, sockets.server), "one");
+        assert_string_equal(next_text(world, sockets.server), "two");
+        assert_string_equal(next_text(world, sockets.server), "SHUTDOWN_EVENT");
+        assert_string_equal(next_text(world, sockets.server), "SHUTDOWN_COMP");
+        assert_string_equal(next_text(world, sockets.server), "-");
+        assert_string_equal(next_text(world, sockets.client), "COMM_UP");
+        assert_string_equal(next_text(world, sockets.client), "SHUTDOWN_COMP");
+        assert_string_equal(next_text(world, sockets.client), "-");
+        assert_int_equal(world->hosts[0].associations, 0);
+        assert_false(socket_has_ended(sockets.server));
+    }
+    world_close(world);
+}
+
+static void test_abort(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+
+    (void)state;
+    sockets_open(&sockets);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    world_run(world, SECOND);
+    assert_int_equal(send_text(world, sockets.client, "why", SCTP_ABORT, 0, &sockets.to), 0);
+    world_run(world, SECOND);
+    assert_string_equal(next_text(world, sockets.server), "COMM_UP");
+    assert_string_equal(next_text(world, sockets.server), "one");
+    assert_string_equal(next_text(world, sockets.server), "COMM_LOST");
+    assert_string_equal(next_text(world, sockets.client), "COMM_UP");
+    assert_string_equal(next_text(world, sockets.client), "COMM_LOST");
+    assert_int_equal(socket_take_error(sockets.server), 0);
+    world_close(world);
+}
+
+/* Peel-off takes along what is unread; the one-to-many socket no longer knows the association. */
+static void test_peel_off(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+    sctp_peeloff_arg_t argument = {0};
+    size_t length = sizeof(argument);
+    struct sctp_socket *peeled;
+
+    (void)state;
+    sockets_open(&sockets);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    world_run(world, SECOND);
+    assert_string_equal(next_text(world, sockets.server), "COMM_UP");
+    argument.associd = only_association(sockets.server, &world->hosts[1]);
+    assert_true(socket_get_option(sockets.server, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF, &argument,
+                                  &length, &user, world->now, &peeled) >= 0);
+    assert_non_null(peeled);
+    assert_string_equal(next_text(world, sockets.server), "-");
+    assert_string_equal(next_text(world, peeled), "one");
+    assert_int_equal(send_text(world, sockets.server, "x", 0, argument.associd, NULL), -EPIPE);
+    assert_int_equal(send_text(world, peeled, "back", 0, 0, NULL), 0);
+    world_run(world, SECOND);
+    assert_string_equal(next_text(world, sockets.client), "COMM_UP");
+    assert_string_equal(next_text(world, sockets.client), "back");
+    /* and once more is refused */
+    length = sizeof(argument);
+    assert_int_equal(socket_get_option(sockets.server, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF,
+                                       &argument, &length, &user, world->now, &peeled),
+                     -EINVAL);
+    world_close(world);
+}
+
+static void test_close_ends_all(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+
+    (void)state;
+    sockets_open(&sockets);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    world_run(world, SECOND);
+    socket_close(sockets.client, false, world->now);
+    world_run(world, 5 * SECOND);
+    assert_int_equal(world->hosts[0].gone, 1);
+    assert_int_equal(socket_table_count(world->hosts[0].table), 0);
+    assert_string_equal(next_text(world, sockets.server), "COMM_UP");
+    assert_string_equal(next_text(world, sockets.server), "one");
+    assert_string_equal(next_text(world, sockets.server), "SHUTDOWN_EVENT");
+    assert_string_equal(next_text(world, sockets.server), "SHUTDOWN_COMP");
+    world_close(world);
+}
+
+/* SCTP_AUTOCLOSE (RFC 6458, 8.1.8): idle associations are shut down. */
+static void test_autoclose(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+    int32_t association;
+    int seconds = 5;
+
+    (void)state;
+    sockets_open(&sockets);
+    assert_int_equal(socket_set_option(sockets.client, IPPROTO_SCTP, SCTP_AUTOCLOSE, &seconds,
+                                       sizeof(seconds), &user, world->now, &association),
+                     0);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    world_run(world, 4 * SECOND);
+    assert_int_equal(world->hosts[0].associations, 1);
+    world_run(world, 4 * SECOND);
+    assert_int_equal(world->hosts[0].associations, 0);
+    world_close(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_implicit_setup),
+        cmocka_unit_test(test_implicit_setup_that_fails),
+        cmocka_unit_test(test_implicit_setup_refused),
+        cmocka_unit_test(test_eof),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_peel_off),
+        cmocka_unit_test(test_close_ends_all),
+        cmocka_unit_test(test_autoclose),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
