@@ -6,6 +6,15 @@
  */
 #include "engine/private.h"
 
+/* Max.Burst (6.1, D), in bytes. */
+static uint32_t burst(const struct sctp_path *path, uint64_t sacks)
+{
+    uint32_t packets = path->association->parameters.max_burst;
+    uint64_t bytes = sacks * packets * path_maximum_data_chunk_size(path);
+
+    return packets == 0 || bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+}
+
 void congestion_init(struct sctp_path *path)
 {
     uint32_t pmdcs = path_maximum_data_chunk_size(path);
@@ -14,7 +23,7 @@ void congestion_init(struct sctp_path *path)
     path->cwnd = minimum(4 * pmdcs, maximum(2 * pmdcs, floor));
     path->ssthresh = UINT32_MAX;
     path->partial_bytes_acked = 0;
-    path->burst = path->association->parameters.max_burst;
+    path->burst = burst(path, 1);
 }
 
 /*
@@ -27,9 +36,8 @@ void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced)
     const struct sctp_association *association = path->association;
     uint32_t pmdcs = path_maximum_data_chunk_size(path);
     uint32_t sacks = maximum(1, path->acknowledged_packets / 2);
-    uint32_t burst = association->parameters.max_burst;
 
-    path->burst = minimum(burst * sacks, OUTSTANDING_MAXIMUM);
+    path->burst = burst(path, sacks);
     if (path->acknowledged > 0)
         path->after_timeout = false;
     if (path->acknowledged > 0 && !association->sender.fast_recovery) {
@@ -74,7 +82,7 @@ void congestion_idle(struct sctp_path *path)
 
     if (path->flight > 0 || path->last_data == 0)
         return;
-    path->burst = maximum(path->burst, path->association->parameters.max_burst);
+    path->burst = maximum(path->burst, burst(path, 1));
     if (now - path->last_data < path->rto || path->cwnd <= 4 * pmdcs)
         return;
     path->ssthresh = path->cwnd;

@@ -11,7 +11,7 @@ static bool is_about(const struct sctp_association *association, const void *quo
     struct sctp_common_header header;
     uint32_t initiate_tag;
 
-    packet_read_common_header(quoted, length, &header);
+    packet_read_quoted_header(quoted, length, &header);
     if (header.verification_tag != 0)
         return header.verification_tag == association->peer_tag;
     return association->state == BRAID_COOKIE_WAIT &&
@@ -48,7 +48,7 @@ void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind, uint32
 
     if (now > engine->now)
         engine->now = now;
-    if (!packet_read_common_header(quoted, length, &header))
+    if (!packet_read_quoted_header(quoted, length, &header))
         return;
     path = path_hash_find(engine, NULL, NULL, header.source_port, &peer, header.destination_port);
     if (!path || !is_about(path->association, quoted, length))

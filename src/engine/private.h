@@ -57,6 +57,7 @@ static inline braid_time milliseconds(uint64_t value)
 }
 
 #define ADDRESSES_MAXIMUM 32 /* of one endpoint or peer that setup looks at */
+#define A_RWND_MINIMUM 1500  /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
 #define COOKIE_LENGTH_MAXIMUM 1024
 #define CAUSES_MAXIMUM 1200        /* bytes of error causes that one ABORT or ERROR carries */
 #define PACKET_MAXIMUM 65535u      /* an IP packet */
@@ -97,7 +98,7 @@ struct sctp_path {
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
     uint32_t flight;      /* bytes of DATA chunks with header and padding */
-    uint32_t burst;       /* packets with new DATA that may leave before the next SACK */
+    uint32_t burst;       /* bytes of new DATA that may leave before the next SACK; UINT32_MAX */
     braid_time last_data; /* when DATA was last sent: section 7.2.1, idle */
     bool idle_adjusted;
     /* while one SACK is processed */
@@ -158,9 +159,8 @@ struct sctp_sender {
     uint32_t marked;                   /* entries with `retransmit` */
     uint32_t first_marked;             /* no marked TSN is before it */
     uint32_t peer_rwnd;
-    bool peer_window_closed; /* the last a_rwnd was 0 */
-    bool probe;              /* one chunk may pass the closed window */
-    bool probe_outstanding;  /* it did, as probe_tsn */
+    bool probe;             /* one chunk may be sent though the window has no room for it */
+    bool probe_outstanding; /* it did, as probe_tsn */
     uint32_t probe_tsn;
     bool sack_since_probe; /* the peer answers, though its window is closed */
     bool fast_recovery;
@@ -268,7 +268,7 @@ struct sctp_association {
     uint8_t *cookie; /* the peer's; behind it, what it said that we do not know, as
                         error causes */
     uint16_t cookie_length, setup_error_length;
-    uint16_t setup_attempts;
+    uint16_t setup_attempts, stale_cookies;
     uint32_t cookie_life_increment; /* asked of the peer: ms */
     braid_time cookie_echoed;       /* when it was first sent: RTT */
     braid_time init_sent;

@@ -350,7 +350,8 @@ void receiver_packet_done(struct sctp_association *association, const struct arr
     association_restart_autoclose(association);
     if (association->state == BRAID_SHUTDOWN_SENT) /* 9.2 */
         teardown_answer_data(association, gap || arrival->duplicate_seen);
-    if (has_gap(receiver) && receiver->snapshots < SNAPSHOTS)
+    if (has_gap(receiver) && receiver->snapshots < SNAPSHOTS &&
+        association->state != BRAID_SHUTDOWN_SENT)
         send_snapshot(association);
     if (list_is_empty(&association->touched_link))
         list_append(&association->engine->touched, &association->touched_link);

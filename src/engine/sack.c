@@ -196,17 +196,23 @@ static void fast_retransmit(struct sctp_association *association)
     sender->fast_retransmit_now = true;
 }
 
-/* The window is open again: the probe, which the peer had to drop, need not wait for T3-rtx. */
-static void end_probe(struct sctp_association *association)
+/* 6.1, A: the peer answers. When its window is open again, the probe that it had to drop need not
+ * wait for T3-rtx. */
+static void end_probe(struct sctp_association *association, uint32_t a_rwnd)
 {
     struct sctp_sender *sender = &association->sender;
+    const struct outstanding *entry;
 
-    if (!sender->probe_outstanding || sender->peer_window_closed)
+    if (!sender->probe_outstanding)
         return;
-    sender->probe_outstanding = false;
-    if (tsn_before(sender->cumulative_tsn_ack, sender->probe_tsn))
-        sender_mark(association, sender->probe_tsn,
-                    association->paths[sender_entry(sender, sender->probe_tsn)->path]);
+    entry = sender_entry(sender, sender->probe_tsn);
+    sender->sack_since_probe = true;
+    if (!tsn_before(sender->cumulative_tsn_ack, sender->probe_tsn)) {
+        sender->probe_outstanding = false;
+    } else if (entry->length <= a_rwnd) {
+        sender->probe_outstanding = false;
+        sender_mark(association, sender->probe_tsn, association->paths[entry->path]);
+    }
 }
 
 static void finish(struct sctp_association *association, const struct sack_result *result)
@@ -261,8 +267,8 @@ void sender_receive_sack(struct sctp_association *association, const struct sctp
     if (sack->gap_ack_block_count > 0 && count_misses(association, sack, &result))
         fast_retransmit(association);
     sender_set_peer_rwnd(sender, sack->a_rwnd);
-    sender->sack_since_probe |= sender->peer_window_closed;
-    end_probe(association);
+    sender->probe = false;
+    end_probe(association, sack->a_rwnd);
     teardown_continue(association);
     association_set_ready(association);
 }

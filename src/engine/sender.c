@@ -82,7 +82,6 @@ void sender_free(struct sctp_association *association, bool tell)
 
 void sender_set_peer_rwnd(struct sctp_sender *sender, uint32_t a_rwnd)
 {
-    sender->peer_window_closed = a_rwnd == 0;
     sender->peer_rwnd = a_rwnd > sender->outstanding_bytes ? a_rwnd - sender->outstanding_bytes : 0;
 }
 
@@ -386,19 +385,16 @@ static struct sctp_path *message_path(const struct sctp_association *association
     return association_data_path(association);
 }
 
-/* Rule A of section 6.1, and zero window probes. */
+/* Rule A of section 6.1. A window too small for the chunk counts as closed, so that it is not
+ * filled with scraps; a probe passes it after an RTO when nothing else is on the way. */
 static bool window_permits(struct sctp_association *association, struct sctp_path *path,
                            uint32_t length)
 {
     struct sctp_sender *sender = &association->sender;
 
-    if (length <= sender->peer_rwnd)
+    if (length <= sender->peer_rwnd || sender->probe)
         return true;
-    if (sender->outstanding_chunks > 0 || sender->marked > 0)
-        return false;
-    if (!sender->peer_window_closed || sender->probe)
-        return true;
-    if (!timer_is_running(&path->t3_rtx))
+    if (sender->outstanding_chunks == 0 && sender->marked == 0 && !timer_is_running(&path->t3_rtx))
         start_t3(path); /* it goes off as the time for a probe */
     return false;
 }
@@ -447,17 +443,19 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
             entry->flags |= SCTP_DATA_FLAG_IMMEDIATE; /* RFC 7053; RFC 9260, section 6.1 */
     }
     write_chunk(writer, entry, tsn);
-    enter_flight(association, entry);
-    if (sender->peer_window_closed) {
+    if (length > sender->peer_rwnd) {
         sender->probe = false;
         sender->probe_outstanding = true;
         sender->probe_tsn = tsn;
     }
+    enter_flight(association, entry);
     if (!path->rtt_running) {
         path->rtt_running = true;
         path->rtt_tsn = tsn;
         path->rtt_sent = association->engine->now;
     }
+    if (path->burst != UINT32_MAX)
+        path->burst -= minimum(path->burst, (uint32_t)data_written_length(length));
     path->last_data = association->engine->now;
     if (!timer_is_running(&path->t3_rtx))
         start_t3(path);
@@ -468,7 +466,6 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
 {
     struct sctp_sender *sender = &association->sender;
     uint32_t point = association_fragmentation_point(association);
-    uint32_t max_burst = association->parameters.max_burst;
     struct sent_message *message;
     unsigned int count = 0;
 
@@ -476,10 +473,9 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
     while ((message = next_message(association)) && message_path(association, message) == path) {
         uint32_t length = minimum(message->length - message->begun, point);
 
-        if (path->flight >= path->cwnd || /* rule B */
-            (count == 0 &&
-             (!may_begin_packet(path) || (max_burst && path->burst == 0) || /* rule D */
-              waits_for_company(association, path, message))) ||
+        if (path->flight >= path->cwnd ||                                  /* rule B */
+            (count == 0 && (!may_begin_packet(path) || path->burst == 0 || /* rule D */
+                            waits_for_company(association, path, message))) ||
             data_written_length(length) > packet_writer_room(writer) ||
             !window_permits(association, path, length) || !ring_has_room(sender))
             break;
@@ -489,8 +485,6 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
         send_chunk(association, path, message, length, count == 0, writer);
         count++;
     }
-    if (count > 0 && path->burst > 0)
-        path->burst--;
     return count;
 }
 
@@ -537,17 +531,17 @@ void sender_timeout(struct sctp_path *path)
     struct sctp_path *alternate;
 
     if (path->flight == 0) { /* the time for a zero window probe */
-        sender->probe = sender->peer_window_closed;
+        sender->probe = true;
         path_back_off(path);
         association_set_ready(association);
         return;
     }
     association->t3_expirations++;
-    if (sender->peer_window_closed && sender->sack_since_probe)
+    if (sender->probe_outstanding && sender->sack_since_probe)
         sender->sack_since_probe = false; /* it answers, it only takes nothing (6.1, A) */
     else if (!path_failed(path, true))
         return;
-    if (!sender->peer_window_closed)
+    if (!sender->probe_outstanding)
         congestion_timeout(path); /* E1 */
     path_back_off(path);          /* E2 */
     alternate = association_alternate_path(association, path);

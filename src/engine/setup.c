@@ -280,7 +280,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     chunk = init_begin(&writer, SCTP_CHUNK_INIT_ACK,
                        &(struct sctp_init){
                            .initiate_tag = cookie.local_tag,
-                           .a_rwnd = own->receive_buffer,
+                           .a_rwnd = maximum(own->receive_buffer, A_RWND_MINIMUM),
                            .outbound_streams = cookie.outbound_streams,
                            .inbound_streams = own->inbound_streams,
                            .initial_tsn = cookie.local_initial_tsn,
@@ -312,6 +312,8 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
         engine->statistics.bad_packet++;
         return;
     }
+    if (!association)
+        association = setup_find_by_addresses(engine, arrival, chunk);
     endpoint = association ? association->endpoint
                            : endpoint_find_listener(engine, arrival->header.destination_port,
                                                     &arrival->destination);
@@ -321,7 +323,7 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
         abort_statelessly(engine, arrival, init.initiate_tag, false, NULL);
         return;
     }
-    if (init.outbound_streams == 0 || init.inbound_streams == 0) {
+    if (init.outbound_streams == 0 || init.inbound_streams == 0 || init.a_rwnd < A_RWND_MINIMUM) {
         refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER, NULL, 0);
         return;
     }
@@ -369,7 +371,7 @@ void setup_start(struct sctp_association *association)
 {
     association->state = BRAID_COOKIE_WAIT;
     association->send_init = true;
-    association->setup_resent = association->setup_attempts > 0;
+    association->setup_resent = false;
     association->init_sent = association->engine->now;
     start_t1(association);
     association_set_ready(association);
@@ -383,7 +385,7 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
     struct braid_address addresses[ADDRESSES_MAXIMUM];
     struct sctp_init init = {
         .initiate_tag = association->local_tag,
-        .a_rwnd = own->receive_buffer,
+        .a_rwnd = maximum(own->receive_buffer, A_RWND_MINIMUM),
         .outbound_streams = own->outbound_streams,
         .inbound_streams = own->inbound_streams,
         .initial_tsn = association->local_initial_tsn,
@@ -466,7 +468,16 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
         engine->statistics.bad_packet++;
         return;
     }
-    if (init.initiate_tag == 0 || init.outbound_streams == 0 || init.inbound_streams == 0) {
+    if (init.initiate_tag == 0) {
+        abort_statelessly(engine, arrival, arrival->header.verification_tag, true, NULL);
+        association_down(association, BRAID_DOWN_PROTOCOL, NULL, 0);
+        return;
+    }
+    if (init.a_rwnd < A_RWND_MINIMUM) { /* the association stays as it is */
+        refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER, NULL, 0);
+        return;
+    }
+    if (init.outbound_streams == 0 || init.inbound_streams == 0) {
         refuse_init_ack(association, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER,
                         NULL, 0);
         return;
@@ -557,7 +568,7 @@ void setup_receive_stale_cookie(struct sctp_association *association, uint32_t s
 
     if (association->state != BRAID_COOKIE_ECHOED)
         return;
-    if (association->setup_attempts++ >= association->parameters.max_init_retransmits) {
+    if (association->stale_cookies++ >= association->parameters.max_init_retransmits) {
         association_down(association, BRAID_DOWN_CANNOT_START, NULL, 0);
         return;
     }
@@ -569,6 +580,7 @@ void setup_receive_stale_cookie(struct sctp_association *association, uint32_t s
     setup_start(association);
 }
 
+/* 5.1.2, D; 8.4. */
 struct sctp_association *setup_find_by_addresses(const struct braid_engine *engine,
                                                  const struct arrival *arrival,
                                                  const struct sctp_chunk *chunk)

@@ -45,15 +45,21 @@ bool packet_verify_checksum(const uint8_t *packet, size_t length)
            packet_compute_checksum(packet, length) == packet_read_checksum(packet);
 }
 
-bool packet_read_common_header(const uint8_t *packet, size_t length,
+bool packet_read_quoted_header(const uint8_t *packet, size_t length,
                                struct sctp_common_header *header)
 {
-    if (length < SCTP_COMMON_HEADER_LENGTH)
+    if (length < SCTP_CHECKSUM_OFFSET)
         return false;
     header->source_port = wire_get_u16(packet);
     header->destination_port = wire_get_u16(packet + 2);
     header->verification_tag = wire_get_u32(packet + 4);
     return true;
+}
+
+bool packet_read_common_header(const uint8_t *packet, size_t length,
+                               struct sctp_common_header *header)
+{
+    return length >= SCTP_COMMON_HEADER_LENGTH && packet_read_quoted_header(packet, length, header);
 }
 
 bool packet_read_quoted_initiate_tag(const uint8_t *packet, size_t length, uint32_t *initiate_tag)

@@ -79,6 +79,11 @@ struct chunk_iterator {
 bool packet_read_common_header(const uint8_t *packet, size_t length,
                                struct sctp_common_header *header);
 
+/* As packet_read_common_header(), of a packet of which an ICMP message quotes the first bytes:
+ * eight of them suffice. */
+bool packet_read_quoted_header(const uint8_t *packet, size_t length,
+                               struct sctp_common_header *header);
+
 /*
  * The Initiate Tag of an INIT that an ICMP message quotes, however little of it. False if there is
  * none.
