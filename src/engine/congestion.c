@@ -6,13 +6,12 @@
  */
 #include "engine/private.h"
 
-/* Max.Burst (6.1, D), in bytes. */
-static uint32_t burst(const struct sctp_path *path, uint64_t sacks)
+bool congestion_permits_burst(const struct sctp_path *path)
 {
-    uint32_t packets = path->association->parameters.max_burst;
-    uint64_t bytes = sacks * packets * path_maximum_data_chunk_size(path);
+    uint32_t max_burst = path->association->parameters.max_burst;
 
-    return packets == 0 || bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    return max_burst == 0 || path->burst_sent < (uint64_t)path->burst_sacks * max_burst *
+                                                    path_maximum_data_chunk_size(path);
 }
 
 void congestion_init(struct sctp_path *path)
@@ -23,7 +22,8 @@ void congestion_init(struct sctp_path *path)
     path->cwnd = minimum(4 * pmdcs, maximum(2 * pmdcs, floor));
     path->ssthresh = UINT32_MAX;
     path->partial_bytes_acked = 0;
-    path->burst = burst(path, 1);
+    path->burst_sacks = 1;
+    path->burst_sent = 0;
 }
 
 /*
@@ -37,7 +37,9 @@ void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced)
     uint32_t pmdcs = path_maximum_data_chunk_size(path);
     uint32_t sacks = maximum(1, path->acknowledged_packets / 2);
 
-    path->burst = burst(path, sacks);
+    /* What was earned is for the data that waits. */
+    path->burst_sacks = association->sender.first ? sacks : 1;
+    path->burst_sent = 0;
     if (path->acknowledged > 0)
         path->after_timeout = false;
     if (path->acknowledged > 0 && !association->sender.fast_recovery) {
@@ -82,7 +84,6 @@ void congestion_idle(struct sctp_path *path)
 
     if (path->flight > 0 || path->last_data == 0)
         return;
-    path->burst = maximum(path->burst, burst(path, 1));
     if (now - path->last_data < path->rto || path->cwnd <= 4 * pmdcs)
         return;
     path->ssthresh = path->cwnd;

@@ -98,7 +98,8 @@ struct sctp_path {
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
     uint32_t flight;      /* bytes of DATA chunks with header and padding */
-    uint32_t burst;       /* bytes of new DATA that may leave before the next SACK; UINT32_MAX */
+    uint32_t burst_sacks; /* Max.Burst (6.1, D): so many bursts may leave before the next SACK */
+    uint32_t burst_sent;  /* bytes that did */
     braid_time last_data; /* when DATA was last sent: section 7.2.1, idle */
     bool idle_adjusted;
     /* while one SACK is processed */
@@ -596,6 +597,7 @@ void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced);
 void congestion_loss(struct sctp_path *path);
 void congestion_timeout(struct sctp_path *path);
 void congestion_idle(struct sctp_path *path); /* before new data is sent */
+bool congestion_permits_burst(const struct sctp_path *path);
 
 /* ---- sender.c, sack.c ---- */
 

@@ -341,17 +341,19 @@ static void send_snapshot(struct sctp_association *association)
 void receiver_packet_done(struct sctp_association *association, const struct arrival *arrival)
 {
     struct sctp_receiver *receiver = &association->receiver;
-    bool gap = receiver->had_gap || has_gap(receiver);
+    bool now = receiver->had_gap || has_gap(receiver) || !receiver->any_data ||
+               (arrival->duplicate_seen && !arrival->new_data_seen);
 
-    receiver->unacknowledged_packets++;
-    if (gap || !receiver->any_data || (arrival->duplicate_seen && !arrival->new_data_seen))
-        receiver->sack_now = true;
     receiver->any_data = true;
     association_restart_autoclose(association);
-    if (association->state == BRAID_SHUTDOWN_SENT) /* 9.2 */
-        teardown_answer_data(association, gap || arrival->duplicate_seen);
-    if (has_gap(receiver) && receiver->snapshots < SNAPSHOTS &&
-        association->state != BRAID_SHUTDOWN_SENT)
+    if (association->state == BRAID_SHUTDOWN_SENT) { /* 9.2: the SHUTDOWN acknowledges */
+        receiver->sack_now = false;
+        teardown_answer_data(association, has_gap(receiver) || receiver->duplicate_count > 0);
+        return;
+    }
+    receiver->unacknowledged_packets++;
+    receiver->sack_now |= now;
+    if (has_gap(receiver) && receiver->snapshots < SNAPSHOTS)
         send_snapshot(association);
     if (list_is_empty(&association->touched_link))
         list_append(&association->engine->touched, &association->touched_link);

@@ -454,8 +454,7 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         path->rtt_tsn = tsn;
         path->rtt_sent = association->engine->now;
     }
-    if (path->burst != UINT32_MAX)
-        path->burst -= minimum(path->burst, (uint32_t)data_written_length(length));
+    path->burst_sent += (uint32_t)data_written_length(length);
     path->last_data = association->engine->now;
     if (!timer_is_running(&path->t3_rtx))
         start_t3(path);
@@ -473,9 +472,10 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
     while ((message = next_message(association)) && message_path(association, message) == path) {
         uint32_t length = minimum(message->length - message->begun, point);
 
-        if (path->flight >= path->cwnd ||                                  /* rule B */
-            (count == 0 && (!may_begin_packet(path) || path->burst == 0 || /* rule D */
-                            waits_for_company(association, path, message))) ||
+        if (path->flight >= path->cwnd || /* rule B */
+            (count == 0 &&
+             (!may_begin_packet(path) || !congestion_permits_burst(path) || /* rule D */
+              waits_for_company(association, path, message))) ||
             data_written_length(length) > packet_writer_room(writer) ||
             !window_permits(association, path, length) || !ring_has_room(sender))
             break;
