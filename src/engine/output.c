@@ -88,7 +88,7 @@ static bool transmit_cookie_echo(struct sctp_association *association, struct br
     association->send_cookie_echo = false;
     if (writer.length < capacity) {
         writer.capacity = capacity;
-        sender_write(association, path, &writer);
+        sender_write(association, path, &writer, false);
     }
     batch_add(batch, &writer);
     return batch_end(association, batch, path);
@@ -151,7 +151,7 @@ static unsigned int write_data(struct sctp_association *association, struct sctp
         return 0;
     if (receiver->unacknowledged_packets > 0 && sack_length <= packet_writer_room(writer)) {
         writer->length += sack_length;
-        count = sender_write(association, path, writer);
+        count = sender_write(association, path, writer, true);
         if (count > 0) {
             struct packet_writer sack;
 
@@ -161,21 +161,22 @@ static unsigned int write_data(struct sctp_association *association, struct sctp
         }
         packet_writer_rewind(writer, before);
     }
-    return sender_write(association, path, writer);
+    return sender_write(association, path, writer, true);
 }
 
-/* Further packets of DATA for the same path, of the same size. */
+/* Further packets of DATA for the same path, of the same size; none behind one that IP fragments.
+ */
 static void add_packets(struct sctp_association *association, struct sctp_path *path,
                         struct braid_batch *batch)
 {
     size_t capacity = minimum((uint32_t)batch->capacity, BATCH_MAXIMUM);
     struct packet_writer writer;
 
-    while (batch->count < batch->maximum_packets &&
+    while (batch->count < batch->maximum_packets && batch->segment_size <= path_packet_size(path) &&
            batch->length == batch->count * batch->segment_size &&
            batch->length + batch->segment_size <= capacity) {
         packet_begin(association, &writer, batch->bytes + batch->length, batch->segment_size);
-        if (sender_write(association, path, &writer) == 0)
+        if (sender_write(association, path, &writer, false) == 0)
             break;
         batch_add(batch, &writer);
     }

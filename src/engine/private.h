@@ -622,9 +622,10 @@ void sender_release(struct sctp_association *association, struct sent_message *m
 struct sctp_path *sender_retransmission_path(const struct sctp_association *association);
 struct sctp_path *sender_new_data_path(struct sctp_association *association);
 /* Writes the DATA chunks that may go over `path` now, as far as there is room. In a packet with
- * nothing else, one that is too large for the path may pass. Returns how many were written. */
+ * nothing else that `may_grow`, one that is too large for the path may pass. Returns how many were
+ * written. */
 unsigned int sender_write(struct sctp_association *association, struct sctp_path *path,
-                          struct packet_writer *writer);
+                          struct packet_writer *writer, bool may_grow);
 void sender_timeout(struct sctp_path *path); /* T3-rtx */
 void sender_receive_sack(struct sctp_association *association, const struct sctp_sack *sack);
 /* The Cumulative TSN Ack of a SHUTDOWN. */

@@ -285,7 +285,7 @@ static bool may_begin_packet(const struct sctp_path *path)
 }
 
 static unsigned int write_marked(struct sctp_association *association, struct sctp_path *path,
-                                 struct packet_writer *writer)
+                                 struct packet_writer *writer, bool may_grow)
 {
     struct sctp_sender *sender = &association->sender;
     bool alone = writer->length == SCTP_COMMON_HEADER_LENGTH;
@@ -309,7 +309,7 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
             (path->flight >= path->cwnd || (count == 0 && !may_begin_packet(path))))
             break;
         if (size > packet_writer_room(writer)) {
-            if (!alone || count > 0)
+            if (!may_grow || !alone || count > 0)
                 break;
             writer->capacity = writer->length + size; /* larger than the path's MTU: IP fragments */
         }
@@ -489,13 +489,13 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
 }
 
 unsigned int sender_write(struct sctp_association *association, struct sctp_path *path,
-                          struct packet_writer *writer)
+                          struct packet_writer *writer, bool may_grow)
 {
     struct sctp_sender *sender = &association->sender;
     unsigned int count = 0;
 
     if (sender->marked > 0)
-        count = write_marked(association, path, writer);
+        count = write_marked(association, path, writer, may_grow);
     if (sender->marked == 0 || sender_retransmission_path(association) != path)
         count += write_new(association, path, writer); /* rule C */
     if (count > 0)
