@@ -1,0 +1,263 @@
+/*
+ * Transfers over Linux's SCTP sockets (RFC 6458): an ordinary program, for a Linux kernel or for Braid.
+ * What it does is in transfer.h.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "transfer.h"
+
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(struct sctp_sndinfo)) + CMSG_SPACE(sizeof(struct sctp_rcvinfo))];
+};
+
+static ssize_t send_message(struct channel *channel, uint32_t association, const void *bytes,
+                            size_t length, uint16_t stream, uint32_t payload_protocol,
+                            bool unordered)
+{
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+    union control control = {0};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    struct sctp_sndinfo info = {
+        .snd_sid = stream,
+        .snd_ppid = htonl(payload_protocol),
+        .snd_flags = unordered ? SCTP_UNORDERED : 0,
+        .snd_assoc_id = (sctp_assoc_t)association,
+    };
+
+    if (channel->options->plain)
+        return send(channel->descriptor, bytes, length, 0);
+    message.msg_control = control.bytes;
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+    control.header.cmsg_level = IPPROTO_SCTP;
+    control.header.cmsg_type = SCTP_SNDINFO;
+    control.header.cmsg_len = CMSG_LEN(sizeof info);
+    memcpy(CMSG_DATA(&control.header), &info, sizeof info);
+    if (association == 0 && channel->peer_length) {
+        message.msg_name = &channel->peer;
+        message.msg_namelen = channel->peer_length;
+    }
+    return sendmsg(channel->descriptor, &message, 0);
+}
+
+static void read_notification(const void *bytes, struct received *received)
+{
+    const union sctp_notification *notification = bytes;
+    const struct sctp_assoc_change *change = &notification->sn_assoc_change;
+
+    if (notification->sn_header.sn_type != SCTP_ASSOC_CHANGE)
+        return;
+    received->association = (uint32_t)change->sac_assoc_id;
+    received->ended = change->sac_state == SCTP_COMM_LOST ||
+                      change->sac_state == SCTP_SHUTDOWN_COMP ||
+                      change->sac_state == SCTP_CANT_STR_ASSOC;
+}
+
+static ssize_t receive_message(struct channel *channel, void *bytes, size_t size,
+                               struct received *received)
+{
+    struct iovec vector = {.iov_base = bytes, .iov_len = size};
+    union control control;
+    struct msghdr message = {
+        .msg_iov = &vector,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t length;
+
+    if (channel->options->plain) {
+        length = recv(channel->descriptor, bytes, size, 0);
+        received->complete = length >= 0 && (size_t)length < size;
+        return length;
+    }
+    length = recvmsg(channel->descriptor, &message, 0);
+    if (length < 0)
+        return length;
+    received->complete = message.msg_flags & MSG_EOR;
+    received->notification = message.msg_flags & MSG_NOTIFICATION;
+    if (received->notification) {
+        read_notification(bytes, received);
+        return length;
+    }
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(&message); at; at = CMSG_NXTHDR(&message, at)) {
+        struct sctp_rcvinfo info;
+
+        if (at->cmsg_level != IPPROTO_SCTP || at->cmsg_type != SCTP_RCVINFO)
+            continue;
+        memcpy(&info, CMSG_DATA(at), sizeof info);
+        received->has_information = true;
+        received->stream = info.rcv_sid;
+        received->payload_protocol = ntohl(info.rcv_ppid);
+        received->unordered = info.rcv_flags & SCTP_UNORDERED;
+        if (channel->options->one_to_many)
+            received->association = (uint32_t)info.rcv_assoc_id;
+    }
+    return length;
+}
+
+static void set_option(int descriptor, int level, int name, const void *value, socklen_t length,
+                       const char *what)
+{
+    if (setsockopt(descriptor, level, name, value, length) < 0)
+        transfer_fail(what);
+}
+
+static void set_options(int descriptor, const struct transfer_options *options)
+{
+    static const int on = 1;
+    struct sctp_initmsg init = {.sinit_num_ostreams = options->streams ? options->streams : 64,
+                                .sinit_max_instreams = 65535};
+    struct sctp_event event = {.se_type = SCTP_ASSOC_CHANGE, .se_on = 1};
+
+    if (options->send_buffer)
+        set_option(descriptor, SOL_SOCKET, SO_SNDBUF, &options->send_buffer, sizeof(int),
+                   "SO_SNDBUF");
+    if (options->receive_buffer)
+        set_option(descriptor, SOL_SOCKET, SO_RCVBUF, &options->receive_buffer, sizeof(int),
+                   "SO_RCVBUF");
+    if (options->plain)
+        return;
+    set_option(descriptor, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init, "SCTP_INITMSG");
+    set_option(descriptor, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on, "SCTP_RECVRCVINFO");
+    if (options->no_delay)
+        set_option(descriptor, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
+    if (options->one_to_many)
+        set_option(descriptor, IPPROTO_SCTP, SCTP_EVENT, &event, sizeof event, "SCTP_EVENT");
+}
+
+static void bind_addresses(int descriptor, const struct transfer_options *options, uint16_t port)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+
+    for (unsigned i = 0; i < options->local_address_count; i++) {
+        length = transfer_address(options->local_addresses[i], port, &address);
+        if (i == 0 && bind(descriptor, (struct sockaddr *)&address, length) < 0)
+            transfer_fail("bind");
+        if (i > 0)
+            set_option(descriptor, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, &address, length,
+                       "SCTP_SOCKOPT_BINDX_ADD");
+    }
+    if (options->local_address_count || !port)
+        return;
+    length = transfer_address(options->ipv6 ? "::" : "0.0.0.0", port, &address);
+    if (bind(descriptor, (struct sockaddr *)&address, length) < 0)
+        transfer_fail("bind");
+}
+
+static int open_socket(const struct transfer_options *options, int family)
+{
+    int descriptor =
+        socket(family, options->one_to_many ? SOCK_SEQPACKET : SOCK_STREAM, IPPROTO_SCTP);
+
+    if (descriptor < 0)
+        transfer_fail("socket");
+    set_options(descriptor, options);
+    return descriptor;
+}
+
+static struct channel open_channel(const struct transfer_options *options, int descriptor)
+{
+    return (struct channel){.send = send_message,
+                            .receive = receive_message,
+                            .descriptor = descriptor,
+                            .options = options};
+}
+
+static bool run_client(const struct transfer_options *options)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = transfer_address(options->host, options->port, &peer);
+    int descriptor = open_socket(options, peer.ss_family);
+    struct channel channel = open_channel(options, descriptor);
+    bool good;
+
+    bind_addresses(descriptor, options, options->local_port);
+    if (options->one_to_many) {
+        channel.peer = peer;
+        channel.peer_length = length;
+    } else if (connect(descriptor, (struct sockaddr *)&peer, length) < 0) {
+        transfer_fail("connect");
+    }
+    good = transfer_client(&channel);
+    if (close(descriptor) < 0)
+        transfer_fail("close");
+    return good;
+}
+
+static bool serve_one(const struct transfer_options *options, int descriptor)
+{
+    struct channel channel = open_channel(options, descriptor);
+    bool good = transfer_serve(&channel);
+
+    close(descriptor);
+    return good;
+}
+
+static void serve_in_child(const struct transfer_options *options, int listener, int descriptor)
+{
+    pid_t child = fork();
+
+    if (child < 0)
+        transfer_fail("fork");
+    if (child == 0) {
+        close(listener);
+        exit(serve_one(options, descriptor) ? 0 : 1);
+    }
+    close(descriptor);
+}
+
+static bool wait_for_children(void)
+{
+    bool good = true;
+    int status;
+
+    while (wait(&status) > 0)
+        good = good && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return good;
+}
+
+static bool run_server(const struct transfer_options *options)
+{
+    int listener = open_socket(options, options->ipv6 ? AF_INET6 : AF_INET);
+    bool good = true;
+
+    bind_addresses(listener, options, options->port);
+    if (listen(listener, 16) < 0)
+        transfer_fail("listen");
+    printf("ready\n");
+    fflush(stdout);
+    if (options->one_to_many)
+        return serve_one(options, listener);
+    for (unsigned served = 0; !options->count || served < options->count; served++) {
+        int descriptor = accept(listener, NULL, NULL);
+
+        if (descriptor < 0)
+            transfer_fail("accept");
+        if (options->fork)
+            serve_in_child(options, listener, descriptor);
+        else
+            good = serve_one(options, descriptor) && good;
+    }
+    close(listener);
+    return wait_for_children() && good;
+}
+
+int main(int count, char **arguments)
+{
+    struct transfer_options options;
+
+    signal(SIGPIPE, SIG_IGN);
+    transfer_read_options(&options, count, arguments);
+    return (options.mode <= MODE_SERVER ? run_server(&options) : run_client(&options)) ? 0 : 1;
+}
