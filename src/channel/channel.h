@@ -61,7 +61,7 @@
 
 /* The largest datagram on the data way. A longer user message is sent in pieces, each but the last
  * with CHANNEL_MORE. It fits the least SO_SNDBUF that the stack gives a socket. */
-#define CHANNEL_PIECE_MAXIMUM (128u * 1024)
+#define CHANNEL_PIECE_MAXIMUM 131072u
 
 union channel_address {
     struct sockaddr any;
@@ -183,7 +183,7 @@ struct channel_reply {
     uint32_t argument[2];
 };
 
-#define CHANNEL_CONTROL_MAXIMUM (128u * 1024) /* a request or reply with its payload */
+#define CHANNEL_CONTROL_MAXIMUM 131072u /* a request or reply with its payload */
 
 /* ---- Page ---- */
 

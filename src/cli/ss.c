@@ -160,28 +160,38 @@ static void endpoint_text(char *text, const struct braid_address *address, uint1
 
 /* ---- As text ---- */
 
+struct row {
+    const struct status_record *record; /* what it tells of; NULL: the headings */
+    char cells[COLUMNS][CELL];
+};
+
 struct table {
-    char (*rows)[COLUMNS][CELL];
-    const struct status_record **records;
+    struct row *rows;
     size_t count;
 };
 
-static char (*table_add(struct table *table, const struct status_record *record))[CELL]
+static struct row *table_add(struct table *table, const struct status_record *record)
+{
+    struct row *rows = realloc(table->rows, (table->count + 1) * sizeof(*rows));
+    struct row *row;
+
+    if (!rows)
+        abort();
+    table->rows = rows;
+    row = &rows[table->count++];
+    memset(row, 0, sizeof(*row));
+    row->record = record;
+    return row;
+}
+
+static void add_headings(struct table *table)
 {
     static const char *const headings[COLUMNS] = {"State", "Recv-Q", "Send-Q", "Local Address:Port",
                                                   "Peer Address:Port"};
-    size_t count = table->count + 1;
-    void *rows = realloc(table->rows, count * sizeof(*table->rows));
+    struct row *row = table_add(table, NULL);
 
-    if (rows)
-        table->rows = rows;
-    table->records = realloc(table->records, count * sizeof(*table->records));
-    if (!rows || !table->records)
-        abort();
-    table->records[table->count] = record;
     for (size_t i = 0; i < COLUMNS; i++)
-        snprintf(table->rows[table->count][i], CELL, "%s", record ? "" : headings[i]);
-    return table->rows[table->count++];
+        snprintf(row->cells[i], CELL, "%s", headings[i]);
 }
 
 static const struct status_path *primary_path(const struct status *status,
@@ -205,7 +215,7 @@ static void add_association(struct table *table, const struct status *status,
     const struct status_association *association = (const void *)record;
     const struct status_path *path = primary_path(status, record);
     struct braid_address local = {0}, peer = {0};
-    char(*row)[CELL] = table_add(table, record);
+    struct row *row = table_add(table, record);
 
     if (path) {
         local = path->info.source;
@@ -213,11 +223,12 @@ static void add_association(struct table *table, const struct status *status,
     }
     if (local.family == BRAID_UNSPECIFIED && socket->address_count > 0)
         local = socket->addresses[0];
-    snprintf(row[0], CELL, "%s%s", below ? "`- " : "", braid_state_name(association->info.state));
-    snprintf(row[1], CELL, "%" PRIu32, association->info.unread_bytes);
-    snprintf(row[2], CELL, "%" PRIu32, association->info.queued_bytes);
-    endpoint_text(row[3], &local, association->info.local_port);
-    endpoint_text(row[4], &peer, association->info.peer_port);
+    snprintf(row->cells[0], CELL, "%s%s", below ? "`- " : "",
+             braid_state_name(association->info.state));
+    snprintf(row->cells[1], CELL, "%" PRIu32, association->info.unread_bytes);
+    snprintf(row->cells[2], CELL, "%" PRIu32, association->info.queued_bytes);
+    endpoint_text(row->cells[3], &local, association->info.local_port);
+    endpoint_text(row->cells[4], &peer, association->info.peer_port);
 }
 
 static void add_socket(struct table *table, const struct status *status,
@@ -232,14 +243,15 @@ static void add_socket(struct table *table, const struct status *status,
 
     if (has_row) {
         struct braid_address any = {.family = now->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
-        char(*row)[CELL] = table_add(table, record);
+        struct row *row = table_add(table, record);
 
-        snprintf(row[0], CELL, "%s", socket_state_name(now));
-        snprintf(row[1], CELL, "%" PRIu32, listening ? now->waiting : socket->unread);
-        snprintf(row[2], CELL, "%" PRIu32,
+        snprintf(row->cells[0], CELL, "%s", socket_state_name(now));
+        snprintf(row->cells[1], CELL, "%" PRIu32, listening ? now->waiting : socket->unread);
+        snprintf(row->cells[2], CELL, "%" PRIu32,
                  listening && now->backlog < UINT32_MAX ? now->backlog : 0);
-        endpoint_text(row[3], socket->address_count > 0 ? &socket->addresses[0] : &any, now->port);
-        endpoint_text(row[4], &any, 0);
+        endpoint_text(row->cells[3], socket->address_count > 0 ? &socket->addresses[0] : &any,
+                      now->port);
+        endpoint_text(row->cells[4], &any, 0);
     }
     while ((association = next_below(status, association, STATUS_ASSOCIATION)))
         add_association(table, status, socket, association, has_row);
@@ -314,15 +326,15 @@ static void print_table(const struct table *table, const struct status *status,
 
     for (size_t i = 0; i < table->count; i++)
         for (size_t j = 0; j < COLUMNS; j++)
-            if ((int)strlen(table->rows[i][j]) > widths[j])
-                widths[j] = (int)strlen(table->rows[i][j]);
+            if ((int)strlen(table->rows[i].cells[j]) > widths[j])
+                widths[j] = (int)strlen(table->rows[i].cells[j]);
     for (size_t i = 0; i < table->count; i++) {
-        char(*row)[CELL] = table->rows[i];
-        const struct status_record *record = table->records[i];
+        const struct row *row = &table->rows[i];
+        const struct status_record *record = row->record;
 
         fprintf(document->out, "%s%-*s%s  %*s  %*s  %-*s  %s\n", state_colour(document, record),
-                widths[0], row[0], document_colour(document, COLOUR_OFF), widths[1], row[1],
-                widths[2], row[2], widths[3], row[3], row[4]);
+                widths[0], row->cells[0], document_colour(document, COLOUR_OFF), widths[1],
+                row->cells[1], widths[2], row->cells[2], widths[3], row->cells[3], row->cells[4]);
         if (verbose && record && record->type == STATUS_SOCKET)
             print_socket_details(document->out, (const void *)record);
         if (verbose && record && record->type == STATUS_ASSOCIATION)
@@ -358,13 +370,12 @@ static void print_text(const struct status *status, const struct ss_options *opt
 
     if (options->verbose)
         print_stack(stdout, status);
-    table_add(&table, NULL);
+    add_headings(&table);
     while ((record = next_record(status, record)))
         if (record->type == STATUS_SOCKET)
             add_socket(&table, status, record, options->all);
     print_table(&table, status, &document, options->verbose);
     free(table.rows);
-    free(table.records);
 }
 
 /* ---- As JSON ---- */
@@ -562,7 +573,7 @@ static int show(const struct ss_options *options)
     int error = ask(options->name, &status);
     int result = CLI_OK;
 
-    if (error == 0 && status.length < sizeof(struct status_stack))
+    if (error == 0 && (!status.bytes || status.length < sizeof(struct status_stack)))
         error = -EPROTO;
     if (error == -ECONNREFUSED)
         result = cli_failure(&ss_command, "no stack named '%s' is running", options->name);
@@ -571,7 +582,7 @@ static int show(const struct ss_options *options)
     else if (error == -EPROTO)
         result = cli_failure(&ss_command, "the stack named '%s' is of another version of Braid",
                              options->name);
-    else if (error < 0)
+    else if (error != 0)
         result = cli_failure(&ss_command, "%s", strerror(-error));
     else if (options->json)
         print_json(&status);

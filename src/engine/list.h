@@ -11,6 +11,9 @@ struct list {
     struct list *next, *previous;
 };
 
+/* Types and names of variables cannot stand in parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
+
 /* The struct that has `link` as its member. */
 #define LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
@@ -21,6 +24,8 @@ struct list {
 #define LIST_FOR_EACH_SAFE(link, head)                                                             \
     for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
          link = link##_next, link##_next = link->next)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* An empty list, or a link that is in none. */
 static inline void list_init(struct list *list)

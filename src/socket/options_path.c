@@ -59,6 +59,8 @@ static int find_paths(const struct option_call *call, const void *storage, sctp_
 
 static int path_info(const struct path *path, struct braid_path_info *info)
 {
+    if (!path->association)
+        return -EINVAL;
     return braid_path_info(path->association->socket->table->engine, path->association->engine,
                            path->index, info);
 }
@@ -85,7 +87,7 @@ static int get_peer_addr_info(struct option_call *call)
 {
     struct sctp_paddrinfo info;
     struct braid_path_info now;
-    struct path path;
+    struct path path = {0};
     int error = option_read(call, &info, sizeof(info));
 
     if (error == 0)
@@ -122,12 +124,12 @@ static int get_primary_addr(struct option_call *call)
 static int set_primary_addr(struct option_call *call)
 {
     struct sctp_prim prim;
-    struct path path;
+    struct path path = {0};
     int error = option_read_exactly(call, &prim, sizeof(prim));
 
     if (error == 0)
         error = find_path(call, &prim.ssp_addr, prim.ssp_assoc_id, &path);
-    if (error < 0)
+    if (error < 0 || !path.association)
         return error;
     return braid_path_set_primary(call->socket->table->engine, path.association->engine, path.index,
                                   call->now);
@@ -156,7 +158,7 @@ static int get_peer_addr_params(struct option_call *call)
     struct sctp_paddrparams params = {0};
     struct braid_path_info info;
     size_t size = sizeof(params);
-    struct path path;
+    struct path path = {0};
     int error;
 
     if (call->length < sizeof(params))
@@ -266,7 +268,7 @@ static int set_peer_addr_params(struct option_call *call)
     struct braid_parameters *parameters;
     struct sctp_paddrparams params = {0};
     struct braid_path_info info;
-    struct path path;
+    struct path path = {0};
     int error;
 
     option_read(call, &params, call->length < sizeof(params) ? call->length : sizeof(params));
@@ -299,7 +301,7 @@ static int get_encapsulation_port(struct option_call *call)
 {
     struct sctp_udpencaps encapsulation;
     struct braid_path_info info;
-    struct path path;
+    struct path path = {0};
     int error = option_read(call, &encapsulation, sizeof(encapsulation));
 
     if (error == 0)
@@ -319,7 +321,7 @@ static int get_encapsulation_port(struct option_call *call)
 static int set_encapsulation_port(struct option_call *call)
 {
     struct sctp_udpencaps encapsulation;
-    struct path path;
+    struct path path = {0};
     int error = option_read_exactly(call, &encapsulation, sizeof(encapsulation));
 
     if (error == 0)

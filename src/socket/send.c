@@ -255,7 +255,7 @@ int socket_send(struct sctp_socket *socket, const struct channel_header *header,
     error = find_receiver(socket, &message, caller, now, &receiver);
     if (association)
         *association = receiver ? receiver->identifier : 0;
-    if (error < 0)
+    if (error < 0 || !receiver)
         return error;
     error = apply_flags(receiver, &message, now);
     if (error > 0)

@@ -185,18 +185,16 @@ static bool settle(struct stack *stack)
 
 static void free_dead(struct stack *stack)
 {
-    while (!list_is_empty(&stack->dead)) {
-        struct list *link = stack->dead.next;
-
-        list_remove(link);
+    LIST_FOR_EACH_SAFE(link, &stack->dead)
+    {
         free(LIST_ENTRY(link, struct stack_socket, link));
     }
-    while (!list_is_empty(&stack->dead_connections)) {
-        struct list *link = stack->dead_connections.next;
-
-        list_remove(link);
+    LIST_FOR_EACH_SAFE(link, &stack->dead_connections)
+    {
         free(LIST_ENTRY(link, struct connection, link));
     }
+    list_init(&stack->dead);
+    list_init(&stack->dead_connections);
 }
 
 /* When nobody has needed it for a while. Returns when that will be. */

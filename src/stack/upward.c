@@ -92,10 +92,14 @@ int upward_append(struct stack_socket *end, const struct channel_header *header,
 
 void upward_free(struct stack_socket *end)
 {
-    while (!list_is_empty(&end->assemblies))
-        upward_delete(LIST_ENTRY(end->assemblies.next, struct upward, link));
-    while (!list_is_empty(&end->pending))
-        upward_delete(LIST_ENTRY(end->pending.next, struct upward, link));
+    LIST_FOR_EACH_SAFE(link, &end->assemblies)
+    {
+        upward_delete(LIST_ENTRY(link, struct upward, link));
+    }
+    LIST_FOR_EACH_SAFE(link, &end->pending)
+    {
+        upward_delete(LIST_ENTRY(link, struct upward, link));
+    }
     end->assembly_count = end->assembly_bytes = 0;
 }
 
@@ -268,8 +272,9 @@ static void upward_answer(struct stack *stack, struct stack_socket *end, struct 
 
 void upward_continue(struct stack *stack, struct stack_socket *end)
 {
-    while (upward_is_blocked(end)) {
-        struct upward *message = LIST_ENTRY(end->pending.next, struct upward, link);
+    LIST_FOR_EACH_SAFE(link, &end->pending)
+    {
+        struct upward *message = LIST_ENTRY(link, struct upward, link);
         int32_t association = 0;
         int error = upward_send(stack, end, &message->header, message->bytes, message->length,
                                 &association);

@@ -37,17 +37,18 @@ static int send_now(const struct stack_process *stack, int descriptor,
                     int32_t *association)
 {
     uint8_t payload[sizeof(*header) + 256];
+    size_t length = strlen(text);
     struct call call = {
         .operation = CHANNEL_SEND_NOW,
         .descriptor = descriptor,
         .argument = {wait},
         .payload = payload,
-        .length = sizeof(*header) + strlen(text),
+        .length = sizeof(*header) + length,
     };
     int result;
 
     memcpy(payload, header, sizeof(*header));
-    memcpy(payload + sizeof(*header), text, strlen(text));
+    memcpy(payload + sizeof(*header), text, length);
     result = program_call(stack, &call);
     if (association)
         *association = (int32_t)call.answer_argument;

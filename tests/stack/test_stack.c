@@ -69,7 +69,7 @@ static const char *const plain[] = {"--no-udp", NULL};
 static void fill(uint8_t *bytes, size_t length, unsigned int seed)
 {
     for (size_t i = 0; i < length; i++)
-        bytes[i] = (uint8_t)(i * 7 + seed * 31 + (i >> 8));
+        bytes[i] = (uint8_t)(i * 7 + (size_t)seed * 31 + (i >> 8));
 }
 
 /* Reads one message and checks that it is the one with this seed. */
