@@ -161,6 +161,7 @@ struct sctp_sender {
     uint32_t first_marked;             /* no marked TSN is before it */
     uint32_t peer_rwnd;
     bool probe;             /* one chunk may be sent though the window has no room for it */
+    braid_time probe_at;    /* when that will be; 0: the window is open */
     bool probe_outstanding; /* it did, as probe_tsn */
     uint32_t probe_tsn;
     bool sack_since_probe; /* the peer answers, though its window is closed */

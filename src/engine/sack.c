@@ -275,12 +275,17 @@ void sender_receive_sack(struct sctp_association *association, const struct sctp
 
 void sender_receive_cumulative(struct sctp_association *association, uint32_t cumulative_tsn_ack)
 {
+    struct sctp_sender *sender = &association->sender;
     struct sack_result result = {.highest_new = cumulative_tsn_ack};
+    /* A SHUTDOWN does not say how large the window is: as large as it was. */
+    uint32_t a_rwnd = sender->peer_rwnd + sender->outstanding_bytes;
 
     if (!is_current(association, cumulative_tsn_ack))
         return;
     begin(association);
     take_cumulative(association, cumulative_tsn_ack, &result);
     finish(association, &result);
+    sender_set_peer_rwnd(sender, a_rwnd);
+    end_probe(association, a_rwnd);
     association_set_ready(association);
 }

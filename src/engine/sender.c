@@ -392,10 +392,17 @@ static bool window_permits(struct sctp_association *association, struct sctp_pat
 {
     struct sctp_sender *sender = &association->sender;
 
-    if (length <= sender->peer_rwnd || sender->probe)
+    if (length <= sender->peer_rwnd || sender->probe) {
+        sender->probe_at = 0;
         return true;
-    if (sender->outstanding_chunks == 0 && sender->marked == 0 && !timer_is_running(&path->t3_rtx))
-        start_t3(path); /* it goes off as the time for a probe */
+    }
+    if (sender->outstanding_chunks == 0 && sender->marked == 0 &&
+        !timer_is_running(&path->t3_rtx)) {
+        /* T3-rtx goes off as the time for a probe, which no SACK in between puts off. */
+        if (sender->probe_at <= association->engine->now)
+            sender->probe_at = association->engine->now + path->rto;
+        timer_start(&association->engine->wheel, &path->t3_rtx, sender->probe_at);
+    }
     return false;
 }
 

@@ -467,6 +467,26 @@ static void test_zero_window_probe(void **state)
     assert_true(peer_skip(peer) > 0);
 }
 
+/* SACKs that come all the time, as with DATA of the peer's, do not put the probe off. */
+static void test_zero_window_probe_among_sacks(void **state)
+{
+    struct peer *peer = *state;
+    unsigned int waited = 0;
+
+    peer_accept(peer);
+    peer->a_rwnd = 0;
+    assert_int_equal(peer_user_send(peer, 0, 1000), 0);
+    expect(peer, "DATA");
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    assert_int_equal(peer_user_send(peer, 0, 1000), 0);
+    while (peer->sent_seen == peer->sent_count && waited++ < 30) {
+        peer_advance(peer, 100 * MS);
+        peer_send_sack(peer, peer->engine_initial_tsn);
+    }
+    assert_in_range(waited, 9, 12);
+    expect(peer, "DATA");
+}
+
 /* A peer that closes its window and falls silent is dead, in the end. */
 static void test_zero_window_and_silence(void **state)
 {
@@ -589,6 +609,7 @@ int main(void)
         peer_test(test_send_failed),
         peer_test(test_peer_window),
         peer_test(test_zero_window_probe),
+        peer_test(test_zero_window_probe_among_sacks),
         peer_test(test_zero_window_and_silence),
         peer_test(test_peer_window_and_sacks),
         peer_test(test_silly_window),

@@ -363,6 +363,27 @@ static void test_shutdown_by_peer_with_data_outstanding(void **state)
     assert_int_equal(peer_state(peer), BRAID_SHUTDOWN_ACK_SENT);
 }
 
+/* A SHUTDOWN says nothing of the window; what it acknowledges opens it all the same. */
+static void test_shutdown_acknowledges(void **state)
+{
+    struct peer *peer = *state;
+    const struct sent *sent;
+    uint32_t tsn;
+
+    peer->a_rwnd = 3000;
+    peer_accept(peer);
+    tsn = peer->engine_initial_tsn - 1;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(peer_user_send(peer, 0, 1400), 0);
+    for (int i = 0; i < 20 && peer_state(peer) != BRAID_SHUTDOWN_ACK_SENT; i++) {
+        while ((sent = peer_next(peer)))
+            tsn = sent_data(sent, sent_count(sent, SCTP_CHUNK_DATA) - 1).tsn;
+        peer_send_shutdown(peer, tsn);
+    }
+    expect(peer, "SHUTDOWN_ACK");
+    assert_int_equal(tsn, peer->engine_initial_tsn + 19);
+}
+
 /* "it MUST ignore ULP shutdown requests but MUST continue responding to SHUTDOWN chunks". */
 static void test_repeated_shutdown_by_peer(void **state)
 {
@@ -608,6 +629,7 @@ int main(void)
         peer_test(test_shutdowns_cross),
         peer_test(test_shutdown_by_peer),
         peer_test(test_shutdown_by_peer_with_data_outstanding),
+        peer_test(test_shutdown_acknowledges),
         peer_test(test_repeated_shutdown_by_peer),
         peer_test(test_shutdown_while_setting_up),
         peer_test(test_unexpected_shutdown_ack),

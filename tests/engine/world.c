@@ -1,0 +1,247 @@
+/*
+ * A world of engines: the machinery. See world.h.
+ */
+#include "world.h"
+
+#include "watcher.h"
+
+enum { PACKETS = 64, BATCH_BYTES = 1 << 17, ROUNDS_AT_ONE_TIME = 100000 };
+
+static void host_random(void *context, void *bytes, size_t length)
+{
+    struct host *host = context;
+
+    random_bytes(&host->random, bytes, length);
+}
+
+static bool host_route(void *context, const struct braid_address *destination,
+                       struct braid_address *source, uint32_t *mtu)
+{
+    struct host *host = context;
+
+    if (!memory_host_route(host->link, destination, source, mtu))
+        return false;
+    /* the pair of the same network */
+    for (unsigned int i = 0; i < host->address_count; i++) {
+        if (memcmp(host->addresses[i].bytes, destination->bytes, 3) == 0)
+            *source = host->addresses[i];
+    }
+    return true;
+}
+
+static void host_open(struct world *world, unsigned int number, const struct world_config *config)
+{
+    static const uint8_t networks[WORLD_ADDRESSES][4] = {{192, 0, 2, 0}, {198, 51, 100, 0}};
+    struct host *host = &world->hosts[number];
+    struct braid_engine_config engine_config = {.random = host_random,
+                                                .route = host_route,
+                                                .context = host,
+                                                .encapsulation_port = config->udp};
+    struct braid_endpoint_config endpoint_config = {
+        .port = WORLD_PORT, .ipv4 = true, .parameters = config->parameters};
+
+    host->world = world;
+    host->number = number;
+    host->mtu = config->mtu > 0 ? config->mtu : 1500;
+    host->address_count = world->addresses;
+    random_seed(&host->random, config->seed * 8 + number + 1);
+    for (unsigned int i = 0; i < world->addresses; i++) {
+        uint8_t bytes[4];
+
+        memcpy(bytes, networks[i], 4);
+        bytes[3] = (uint8_t)(number + 1);
+        host->addresses[i] = braid_address_ipv4(bytes);
+    }
+    assert_int_equal(memory_network_attach(world->network, host->addresses, host->address_count,
+                                           config->udp, &host->link),
+                     0);
+    memory_host_set_mtu(host->link, host->mtu);
+    if (world->capture)
+        assert_int_equal(link_set_capture(host->link, world->capture), 0);
+    host->engine = braid_engine_new(&engine_config, world->now);
+    assert_non_null(host->engine);
+    assert_int_equal(
+        braid_engine_set_addresses(host->engine, host->addresses, host->address_count, world->now),
+        0);
+    assert_int_equal(braid_endpoint_open(host->engine, &endpoint_config, &host->endpoint), 0);
+    assert_int_equal(braid_endpoint_listen(host->engine, host->endpoint, 1000), 0);
+}
+
+struct world *world_new(const struct world_config *config)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    assert_non_null(world);
+    random_seed(&world->random, config->seed);
+    world->network = memory_network_new(config->seed);
+    assert_non_null(world->network);
+    world->watcher = watcher_new();
+    world->count = config->hosts > 0 ? config->hosts : 2;
+    world->addresses = config->addresses > 0 ? config->addresses : 1;
+    world->udp = config->udp;
+    if (config->capture)
+        assert_int_equal(capture_open(&world->capture, config->capture), 0);
+    for (unsigned int i = 0; i < world->count; i++)
+        host_open(world, i, config);
+    return world;
+}
+
+void world_free(struct world *world)
+{
+    for (unsigned int i = 0; i < world->count; i++) {
+        braid_engine_free(world->hosts[i].engine);
+        link_close(world->hosts[i].link);
+    }
+    memory_network_free(world->network);
+    if (world->capture)
+        assert_int_equal(capture_close(world->capture), 0);
+    watcher_free(world->watcher);
+    free(world);
+}
+
+struct memory_conditions *world_conditions(struct world *world)
+{
+    struct memory_wire *wire = memory_network_wire(world->network, NULL, NULL);
+
+    assert_non_null(wire);
+    return memory_wire_conditions(wire);
+}
+
+uint32_t world_connect(struct world *world, unsigned int from, unsigned int to)
+{
+    struct host *host = &world->hosts[from];
+    const struct host *peer = &world->hosts[to];
+
+    assert_int_equal(braid_connect(host->engine, host->endpoint, peer->addresses,
+                                   peer->address_count, WORLD_PORT, world->udp, world->now,
+                                   &host->association),
+                     0);
+    return host->association;
+}
+
+/* ---- One step ---------------------------------------------------------------------------------
+ */
+
+static bool host_receive(struct host *host)
+{
+    struct braid_packet packets[PACKETS];
+    struct link_error error;
+    bool any = false;
+    int count;
+
+    while ((count = link_receive(host->link, packets, PACKETS)) > 0) {
+        braid_engine_receive(host->engine, packets, (size_t)count, host->world->now);
+        any = true;
+    }
+    assert_int_equal(count, 0);
+    while (link_receive_error(host->link, &error)) {
+        braid_engine_icmp(host->engine, error.kind, error.mtu, &error.destination, error.quoted,
+                          error.length, host->world->now);
+        any = true;
+    }
+    return any;
+}
+
+static void host_watch(struct host *host, const struct braid_batch *batch)
+{
+    size_t room = host->mtu - 20 - (host->world->udp > 0 ? 8 : 0);
+
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t start = i * batch->segment_size;
+        size_t length = i + 1 < batch->count ? batch->segment_size : batch->length - start;
+
+        watcher_sent(host->world->watcher, host->number, batch->bytes + start, length,
+                     batch->dont_fragment ? room : 0);
+    }
+}
+
+static bool host_transmit(struct host *host)
+{
+    static uint8_t bytes[BATCH_BYTES];
+    bool any = false;
+
+    for (;;) {
+        struct braid_batch batch = {.bytes = bytes,
+                                    .capacity = sizeof(bytes),
+                                    .maximum_packets =
+                                        1 + random_below(&host->world->random, PACKETS)};
+
+        if (!braid_engine_transmit(host->engine, &batch, host->world->now))
+            return any;
+        host_watch(host, &batch);
+        (void)link_send(host->link, &batch); /* whatever it says, SCTP takes it as loss */
+        any = true;
+    }
+}
+
+static bool host_events(struct host *host)
+{
+    struct braid_event event;
+    bool any = false;
+
+    while (braid_engine_next_event(host->engine, &event)) {
+        if (event.type == BRAID_EVENT_UP)
+            host->association = event.association;
+        if (host->world->event)
+            host->world->event(host, &event);
+        any = true;
+    }
+    return any;
+}
+
+/* All that can happen at this time. */
+static void world_settle(struct world *world)
+{
+    bool any = true;
+
+    for (unsigned int round = 0; any; round++) {
+        any = false;
+        if (round > ROUNDS_AT_ONE_TIME)
+            fail_msg("time stands still at %llu", (unsigned long long)world->now);
+        memory_network_advance(world->network, world->now);
+        for (unsigned int i = 0; i < world->count; i++) {
+            struct host *host = &world->hosts[i];
+
+            any |= host_receive(host);
+            if (braid_engine_next_timeout(host->engine) <= world->now) {
+                braid_engine_timeout(host->engine, world->now);
+                any = true;
+            }
+            any |= host_transmit(host);
+            any |= host_events(host);
+        }
+        world->steps++;
+    }
+}
+
+bool world_run(struct world *world, braid_time time)
+{
+    braid_time until = world->now + time;
+
+    for (;;) {
+        braid_time next;
+
+        world_settle(world);
+        next = memory_network_next_arrival(world->network);
+        for (unsigned int i = 0; i < world->count; i++) {
+            braid_time timeout = braid_engine_next_timeout(world->hosts[i].engine);
+
+            next = timeout < next ? timeout : next;
+        }
+        if (next == BRAID_TIME_NEVER)
+            return true;
+        if (next > until) {
+            world->now = until;
+            return false;
+        }
+        world->now = next > world->now ? next : world->now;
+    }
+}
+
+uint64_t host_associations(const struct host *host)
+{
+    struct braid_statistics statistics;
+
+    braid_engine_statistics(host->engine, &statistics);
+    return statistics.associations_now;
+}

@@ -1,0 +1,82 @@
+/*
+ * A world: engines on the network in memory (src/link/memory.h), driven in virtual time from a
+ * seed until nothing moves any more. Every packet that an engine sends passes the watcher.
+ */
+#ifndef ENGINE_WORLD_H
+#define ENGINE_WORLD_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "braid/engine.h"
+#include "link/capture.h"
+#include "link/memory.h"
+#include "link/random.h"
+
+#define MS ((braid_time)1000)
+#define SECOND ((braid_time)1000000)
+
+enum { WORLD_HOSTS = 3, WORLD_ADDRESSES = 2, WORLD_PORT = 5001 };
+
+struct world;
+
+struct host {
+    struct world *world;
+    unsigned int number;
+    struct braid_engine *engine;
+    struct link *link;
+    struct random_generator random;
+    uint32_t endpoint;
+    uint32_t association; /* the last one that came up or was begun */
+    struct braid_address addresses[WORLD_ADDRESSES];
+    unsigned int address_count;
+    uint32_t mtu;
+    void *user; /* the test's own */
+};
+
+struct world_config {
+    uint64_t seed;
+    unsigned int hosts;     /* 0: two */
+    unsigned int addresses; /* of each host; 0: one */
+    uint16_t udp;           /* 0: over IP */
+    uint32_t mtu;           /* of the hosts' interfaces; 0: 1500 */
+    const struct braid_parameters *parameters;
+    const char *capture; /* a file to write all packets to; NULL: none */
+};
+
+struct world {
+    struct memory_network *network;
+    struct watcher *watcher;
+    struct random_generator random; /* for the test's decisions */
+    struct capture *capture;
+    struct host hosts[WORLD_HOSTS];
+    unsigned int count;
+    unsigned int addresses;
+    uint16_t udp;
+    braid_time now;
+    uint64_t steps;
+    /* Called for each event; may call the engine. */
+    void (*event)(struct host *host, const struct braid_event *event);
+};
+
+struct world *world_new(const struct world_config *config);
+void world_free(struct world *world);
+
+/* What the wires between all hosts are like. */
+struct memory_conditions *world_conditions(struct world *world);
+
+/* Host 0 calls host 1, which listens. Returns its association. */
+uint32_t world_connect(struct world *world, unsigned int from, unsigned int to);
+
+/* Runs for `time`, or until nothing moves. True if nothing moves any more. */
+bool world_run(struct world *world, braid_time time);
+
+/* Associations that a host's engine has. */
+uint64_t host_associations(const struct host *host);
+
+#endif
