@@ -216,7 +216,9 @@ void downward_send(struct stack *stack, struct stack_socket *end)
         weight += end->payload - before;
     }
     unread_update(end);
-    end->full = !end->ended && (end->next_count > 0 || end->weight * 4 > end->size);
+    /* there may be more if it was the size that ended the loop, though all may be read by now */
+    end->full =
+        !end->ended && (end->next_count > 0 || weight >= end->size || end->weight * 4 > end->size);
     if (end->accept_weight != 0)
         count_waiting(end);
     else

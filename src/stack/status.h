@@ -24,7 +24,7 @@ enum status_type {
 };
 
 struct status_record {
-    uint32_t type;
+    _Alignas(8) uint32_t type;
     uint32_t length; /* of the whole record */
 };
 

@@ -19,6 +19,7 @@
 
 #include "stack/stack.h"
 
+/* A stack that a failed test leaves behind ends by itself: --idle. */
 enum {
     OPTIONS_MAXIMUM = 16,
     PATIENCE = 20000, /* ms; nothing here takes long but on a busy machine */
@@ -42,10 +43,10 @@ static void map_page(struct stack_process *process)
 void stack_start(struct stack_process *process, const char *const *options)
 {
     static int count;
-    const char *arguments[OPTIONS_MAXIMUM] = {braid_path, "stack", "--name", process->name,
-                                              "--ready-fd"};
+    const char *arguments[OPTIONS_MAXIMUM] = {braid_path, "stack", "--name",    process->name,
+                                              "--idle",   "60",    "--ready-fd"};
     char ready[16], text[256] = "";
-    size_t length = 0, next = 5;
+    size_t length = 0, next = 7;
     int ends[2], status;
     ssize_t got;
     pid_t child;
