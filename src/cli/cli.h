@@ -26,6 +26,7 @@ struct command {
 };
 
 extern const struct command dump_command;
+extern const struct command run_command;
 extern const struct command ss_command;
 extern const struct command stack_command;
 

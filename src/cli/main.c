@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
+    &run_command,
     &stack_command,
     &ss_command,
     &dump_command,

@@ -1,0 +1,337 @@
+/*
+ * The calls of a socket's life that are not data.
+ *
+ * RFC 6458, sections 3.1, 4.1, 8 and 9; the stack answers them, and decides their errors.
+ */
+#include <stdatomic.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "preload/direct.h"
+#include "preload/private.h"
+
+
+/* The program once set SO_LINGER: only then has close() to ask. */
+static atomic_bool lingers;
+
+bool call_wants_socket(int domain, int type, int protocol)
+{
+    int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    return stack_name() && (domain == AF_INET || domain == AF_INET6) &&
+           (protocol == IPPROTO_SCTP || (protocol == 0 && base == SOCK_SEQPACKET));
+}
+
+int call_socket(int domain, int type, int protocol)
+{
+    int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct control request = {.operation = CHANNEL_OPEN, .argument = {domain, base, protocol}};
+    int result = control(-1, &request);
+
+    if (result == -ECONNREFUSED) /* as a kernel without the module */
+        return -EPROTONOSUPPORT;
+    if (result < 0)
+        return result;
+    return descriptor_adopt(request.answer_descriptor, type);
+}
+
+int call_bind(const struct program_socket *socket, const struct sockaddr *address, socklen_t length)
+{
+    struct control request = {.operation = CHANNEL_BIND, .payload = address, .length = length};
+
+    if (!address && length > 0)
+        return -EFAULT;
+    if (length > sizeof(struct sockaddr_storage))
+        return -EINVAL;
+    return control(socket->descriptor, &request);
+}
+
+int call_listen(const struct program_socket *socket, int backlog)
+{
+    struct control request = {.operation = CHANNEL_LISTEN, .argument = {backlog}};
+
+    return control(socket->descriptor, &request);
+}
+
+void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length)
+{
+    socklen_t whole = from->any.sa_family == AF_INET    ? sizeof(from->in)
+                      : from->any.sa_family == AF_INET6 ? sizeof(from->in6)
+                                                        : 0;
+
+    if (!length)
+        return;
+    if (address)
+        memcpy(address, from, *length < whole ? *length : whole);
+    *length = whole;
+}
+
+int call_accept(const struct program_socket *socket, struct sockaddr *address, socklen_t *length,
+                int flags)
+{
+    struct channel_header header;
+    struct iovec part = {&header, sizeof(header)};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } rights;
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &rights,
+                             .msg_controllen = sizeof(rights)};
+    uint32_t state = socket_state(socket);
+    ssize_t received;
+    int accepted;
+
+    if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+        return -EINVAL;
+    if (state & CHANNEL_STATE_ONE_TO_MANY)
+        return -EOPNOTSUPP;
+    if (!(state & (CHANNEL_STATE_LISTENING | CHANNEL_STATE_ENDED)))
+        return -EINVAL;
+    received = direct_recvmsg(socket->descriptor, &message, MSG_CMSG_CLOEXEC);
+    if (received < 0)
+        return -errno;
+    if (received == 0) {
+        int error = control_take_error(socket);
+
+        return error < 0 ? error : -EINVAL;
+    }
+    accepted = channel_take_descriptor(&message);
+    if ((size_t)received < sizeof(header) || header.type != CHANNEL_ACCEPT || accepted < 0)
+        return -ECONNABORTED;
+    give_address(&header.address, address, length);
+    return descriptor_adopt(accepted, flags);
+}
+
+/* Connecting waits as long as SO_SNDTIMEO says. */
+static int connect_with(const struct program_socket *socket, struct control *request)
+{
+    struct timeval patience = {0};
+    socklen_t length = sizeof(patience);
+    int result;
+
+    direct_getsockopt(socket->descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, &length);
+    request->patience = &patience;
+    request->interruptible = true;
+    result = control(socket->descriptor, request);
+    return result == -EAGAIN ? -EINPROGRESS : result;
+}
+
+int call_connect(const struct program_socket *socket, const struct sockaddr *address,
+                 socklen_t length)
+{
+    struct control request = {.operation = CHANNEL_CONNECT,
+                              .argument = {descriptor_blocks(socket->descriptor)},
+                              .payload = address,
+                              .length = length};
+
+    if (length > sizeof(struct sockaddr_storage))
+        return -EINVAL;
+    return connect_with(socket, &request);
+}
+
+int call_shutdown(const struct program_socket *socket, int how)
+{
+    struct control request = {.operation = CHANNEL_SHUTDOWN, .argument = {how}};
+
+    return control(socket->descriptor, &request);
+}
+
+int call_name(const struct program_socket *socket, bool peer, struct sockaddr *address,
+              socklen_t *length)
+{
+    union channel_address name = {0};
+    struct control request = {.operation = peer ? CHANNEL_GETPEERNAME : CHANNEL_GETSOCKNAME,
+                              .answer = &name,
+                              .answer_size = sizeof(name)};
+    int result = control(socket->descriptor, &request);
+
+    if (result < 0)
+        return result;
+    give_address(&name, address, length);
+    return 0;
+}
+
+/* ---- Options ---- */
+
+/* Of SOL_SOCKET, those that mean the SCTP socket; the rest mean its descriptor. */
+static bool is_stacks(int level, int name)
+{
+    if (level != SOL_SOCKET)
+        return true;
+    switch (name) {
+    case SO_SNDBUF:
+    case SO_RCVBUF:
+    case SO_SNDBUFFORCE:
+    case SO_RCVBUFFORCE:
+    case SO_LINGER:
+    case SO_REUSEADDR:
+    case SO_REUSEPORT:
+    case SO_ERROR:
+    case SO_TYPE:
+    case SO_DOMAIN:
+    case SO_PROTOCOL:
+    case SO_ACCEPTCONN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int connectx(const struct program_socket *socket, const void *addresses, size_t length,
+                    int32_t *association)
+{
+    struct control request = {.operation = CHANNEL_SETSOCKOPT,
+                              .argument = {IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX, (int32_t)length,
+                                           descriptor_blocks(socket->descriptor)},
+                              .payload = addresses,
+                              .length = length};
+    int result;
+
+    if (length > CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request))
+        return -EINVAL;
+    result = connect_with(socket, &request);
+    *association = (int32_t)request.answer_argument;
+    return result;
+}
+
+/* sctp_connectx() of today's libsctp: the addresses are behind a pointer, the association comes
+ * back in the value. */
+static int connectx3(const struct program_socket *socket, void *value, const socklen_t *length)
+{
+    struct {
+        int32_t association;
+        int size;
+        struct sockaddr *addresses;
+    } call;
+    int result;
+
+    if (*length < sizeof(call))
+        return -EINVAL;
+    memcpy(&call, value, sizeof(call));
+    if (!call.addresses || call.size <= 0)
+        return -EINVAL;
+    result = connectx(socket, call.addresses, (size_t)call.size, &call.association);
+    if (result >= 0 || result == -EINPROGRESS)
+        memcpy(value, &call.association, sizeof(call.association));
+    return result < 0 ? result : 0;
+}
+
+/* The new socket's descriptor stands behind the association's identifier, and is the result. */
+static int adopt_peeled_off(int descriptor, int name, void *value, socklen_t length)
+{
+    int flags = 0;
+
+    if (name == SCTP_SOCKOPT_PEELOFF_FLAGS && length >= 3 * sizeof(int))
+        memcpy(&flags, (char *)value + 2 * sizeof(int), sizeof(flags));
+    descriptor_adopt(descriptor, flags);
+    memcpy((char *)value + sizeof(int), &descriptor, sizeof(descriptor));
+    return descriptor;
+}
+
+int call_getsockopt(const struct program_socket *socket, int level, int name, void *value,
+                    socklen_t *length)
+{
+    struct control request = {.operation = CHANNEL_GETSOCKOPT, .argument = {level, name}};
+    int result;
+
+    if (!is_stacks(level, name))
+        return -ENOSYS;
+    if (!length || (!value && *length > 0))
+        return -EFAULT;
+    if (level == IPPROTO_SCTP && name == SCTP_SOCKOPT_CONNECTX3)
+        return connectx3(socket, value, length);
+    request.argument[2] = (int32_t)*length;
+    request.payload = value;
+    request.length = *length < CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request)
+                         ? *length
+                         : CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request);
+    request.answer = value;
+    request.answer_size = *length;
+    result = control(socket->descriptor, &request);
+    if (result < 0) {
+        if (request.answer_descriptor >= 0)
+            direct_close(request.answer_descriptor);
+        return result;
+    }
+    *length = (socklen_t)request.answer_length;
+    if (request.answer_descriptor >= 0)
+        return adopt_peeled_off(request.answer_descriptor, name, value, *length);
+    return result;
+}
+
+int call_setsockopt(const struct program_socket *socket, int level, int name, const void *value,
+                    socklen_t length)
+{
+    struct control request = {
+        .operation = CHANNEL_SETSOCKOPT,
+        .argument = {level, name, (int32_t)length, descriptor_blocks(socket->descriptor)},
+        .payload = value,
+        .length = length};
+    int32_t association;
+    int result;
+
+    if (!is_stacks(level, name))
+        return -ENOSYS;
+    if (!value && length > 0)
+        return -EFAULT;
+    if (length > CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request))
+        return -EINVAL;
+    if (level == IPPROTO_SCTP && (name == SCTP_SOCKOPT_CONNECTX || name == SCTP_SOCKOPT_CONNECTX_OLD)) {
+        result = connectx(socket, value, length, &association);
+        return result < 0 || name == SCTP_SOCKOPT_CONNECTX_OLD ? result : association;
+    }
+    result = control(socket->descriptor, &request);
+    if (result >= 0 && level == SOL_SOCKET && name == SO_LINGER)
+        atomic_store(&lingers, true);
+    return result;
+}
+
+/* ---- The rest ---- */
+
+int call_ioctl(const struct program_socket *socket, unsigned long name, void *value)
+{
+    struct control request = {.operation = CHANNEL_QUEUE_SIZE, .argument = {TIOCOUTQ}};
+    int result;
+
+    if (name == TIOCOUTQ)
+        result = control(socket->descriptor, &request);
+    else if (name == FIONREAD)
+        result = socket_state(socket) & CHANNEL_STATE_LISTENING &&
+                         !(socket_state(socket) & CHANNEL_STATE_ONE_TO_MANY)
+                     ? -EINVAL
+                     : receive_waiting(socket);
+    else
+        return -ENOSYS;
+    if (result < 0)
+        return result;
+    memcpy(value, &result, sizeof(result));
+    return 0;
+}
+
+int call_close(const struct program_socket *socket)
+{
+    struct channel_request head = {.version = CHANNEL_VERSION, .operation = CHANNEL_CLOSE_LINGER};
+    struct channel_reply reply;
+    int connection;
+
+    if (!atomic_load(&lingers))
+        return -ENOSYS;
+    connection = channel_connect(stack_name());
+    if (connection < 0)
+        return -ENOSYS;
+    if (channel_send(connection, &head, sizeof(head), NULL, 0, socket->descriptor) == 0 &&
+        channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL) == sizeof(reply) &&
+        reply.result == 1) {
+        descriptor_forget(socket->descriptor);
+        direct_close(socket->descriptor);
+        if (channel_send(connection, &head, sizeof(head), NULL, 0, -1) == 0)
+            channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL);
+        direct_close(connection);
+        return 0;
+    }
+    direct_close(connection);
+    return -ENOSYS;
+}

@@ -1,0 +1,67 @@
+/*
+ * The calls that the library itself makes, straight to the kernel: they do not come back into it.
+ */
+#ifndef PRELOAD_DIRECT_H
+#define PRELOAD_DIRECT_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline int direct_socket(int domain, int type, int protocol)
+{
+    return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+static inline int direct_connect(int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    return (int)syscall(SYS_connect, descriptor, address, length);
+}
+
+static inline ssize_t direct_sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+    return syscall(SYS_sendmsg, descriptor, message, flags);
+}
+
+static inline ssize_t direct_recvmsg(int descriptor, struct msghdr *message, int flags)
+{
+    return syscall(SYS_recvmsg, descriptor, message, flags);
+}
+
+static inline int direct_getsockname(int descriptor, void *address, socklen_t *length)
+{
+    return (int)syscall(SYS_getsockname, descriptor, address, length);
+}
+
+static inline int direct_getsockopt(int descriptor, int level, int name, void *value,
+                                    socklen_t *length)
+{
+    return (int)syscall(SYS_getsockopt, descriptor, level, name, value, length);
+}
+
+static inline int direct_setsockopt(int descriptor, int level, int name, const void *value,
+                                    socklen_t length)
+{
+    return (int)syscall(SYS_setsockopt, descriptor, level, name, value, length);
+}
+
+static inline int direct_close(int descriptor)
+{
+    return (int)syscall(SYS_close, descriptor);
+}
+
+static inline int direct_fcntl(int descriptor, int command, long argument)
+{
+    return (int)syscall(SYS_fcntl, descriptor, command, argument);
+}
+
+#ifdef PRELOAD_CHANNEL /* channel.c, compiled for this library */
+#define socket direct_socket
+#define connect direct_connect
+#define sendmsg direct_sendmsg
+#define recvmsg direct_recvmsg
+#define close direct_close
+#endif
+
+#endif

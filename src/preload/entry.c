@@ -1,0 +1,484 @@
+/*
+ * The libc functions that are taken over: each asks whether the descriptor is ours, and goes on to
+ * the next library if not.
+ *
+ * RFC 6458, sections 3 and 4; the fortified variants of glibc are the same calls.
+ */
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "preload/libc.h"
+#include "preload/private.h"
+
+#define TAKEN_OVER __attribute__((visibility("default")))
+
+/* A negative errno becomes what libc gives. */
+static ssize_t answer(ssize_t result)
+{
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+#define LIBC libc_functions()
+
+/* ---- Life ---- */
+
+TAKEN_OVER int socket(int domain, int type, int protocol)
+{
+    if (call_wants_socket(domain, type, protocol))
+        return (int)answer(call_socket(domain, type, protocol));
+    return LIBC->socket(domain, type, protocol);
+}
+
+TAKEN_OVER int bind(int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_bind(&ours, address, length));
+    return LIBC->bind(descriptor, address, length);
+}
+
+TAKEN_OVER int listen(int descriptor, int backlog)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_listen(&ours, backlog));
+    return LIBC->listen(descriptor, backlog);
+}
+
+TAKEN_OVER int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_accept(&ours, address, length, flags));
+    return LIBC->accept4(descriptor, address, length, flags);
+}
+
+TAKEN_OVER int accept(int descriptor, struct sockaddr *address, socklen_t *length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_accept(&ours, address, length, 0));
+    return LIBC->accept(descriptor, address, length);
+}
+
+TAKEN_OVER int connect(int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_connect(&ours, address, length));
+    return LIBC->connect(descriptor, address, length);
+}
+
+TAKEN_OVER int shutdown(int descriptor, int how)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_shutdown(&ours, how));
+    return LIBC->shutdown(descriptor, how);
+}
+
+TAKEN_OVER int close(int descriptor)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours) && call_close(&ours) == 0)
+        return 0;
+    descriptor_forget(descriptor);
+    return LIBC->close(descriptor);
+}
+
+/* ---- Names and options ---- */
+
+TAKEN_OVER int getsockname(int descriptor, struct sockaddr *address, socklen_t *length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_name(&ours, false, address, length));
+    return LIBC->getsockname(descriptor, address, length);
+}
+
+TAKEN_OVER int getpeername(int descriptor, struct sockaddr *address, socklen_t *length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_name(&ours, true, address, length));
+    return LIBC->getpeername(descriptor, address, length);
+}
+
+TAKEN_OVER int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours)) {
+        int result = call_getsockopt(&ours, level, name, value, length);
+
+        if (result != -ENOSYS)
+            return (int)answer(result);
+    }
+    return LIBC->getsockopt(descriptor, level, name, value, length);
+}
+
+TAKEN_OVER int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours)) {
+        int result = call_setsockopt(&ours, level, name, value, length);
+
+        if (result != -ENOSYS)
+            return (int)answer(result);
+    }
+    return LIBC->setsockopt(descriptor, level, name, value, length);
+}
+
+/* ---- Sending ---- */
+
+TAKEN_OVER ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return answer(send_message(&ours, message, flags));
+    return LIBC->sendmsg(descriptor, message, flags);
+}
+
+static ssize_t send_bytes(const struct program_socket *ours, const void *bytes, size_t length,
+                          int flags, const struct sockaddr *address, socklen_t address_length)
+{
+    struct iovec part = {(void *)(uintptr_t)bytes, length};
+    struct msghdr message = {.msg_name = (void *)(uintptr_t)address,
+                             .msg_namelen = address ? address_length : 0,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1};
+
+    return answer(send_message(ours, &message, flags));
+}
+
+TAKEN_OVER ssize_t sendto(int descriptor, const void *bytes, size_t length, int flags,
+                          const struct sockaddr *address, socklen_t address_length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return send_bytes(&ours, bytes, length, flags, address, address_length);
+    return LIBC->sendto(descriptor, bytes, length, flags, address, address_length);
+}
+
+TAKEN_OVER ssize_t send(int descriptor, const void *bytes, size_t length, int flags)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return send_bytes(&ours, bytes, length, flags, NULL, 0);
+    return LIBC->send(descriptor, bytes, length, flags);
+}
+
+TAKEN_OVER ssize_t write(int descriptor, const void *bytes, size_t length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return send_bytes(&ours, bytes, length, 0, NULL, 0);
+    return LIBC->write(descriptor, bytes, length);
+}
+
+TAKEN_OVER ssize_t writev(int descriptor, const struct iovec *parts, int count)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours)) {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                                 .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
+
+        return answer(send_message(&ours, &message, 0));
+    }
+    return LIBC->writev(descriptor, parts, count);
+}
+
+TAKEN_OVER int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned int count, int flags)
+{
+    struct program_socket ours;
+
+    if (!descriptor_is_ours(descriptor, &ours))
+        return LIBC->sendmmsg(descriptor, messages, count, flags);
+    for (unsigned int i = 0; i < count; i++) {
+        ssize_t sent = send_message(&ours, &messages[i].msg_hdr, flags);
+
+        if (sent < 0)
+            return i > 0 ? (int)i : (int)answer(sent);
+        messages[i].msg_len = (unsigned int)sent;
+    }
+    return (int)count;
+}
+
+/* A file in messages of a moderate size, as Linux cuts it into pages. */
+static ssize_t send_file(const struct program_socket *ours, int file, off64_t *offset, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count) {
+        char bytes[16384];
+        size_t most = count - done < sizeof(bytes) ? count - done : sizeof(bytes);
+        ssize_t got = offset ? pread64(file, bytes, most, *offset) : LIBC->read(file, bytes, most);
+        struct iovec part = {bytes, got > 0 ? (size_t)got : 0};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        ssize_t sent;
+
+        if (got <= 0)
+            return done > 0 || got == 0 ? (ssize_t)done : -errno;
+        sent = send_message(ours, &message, 0);
+        if (sent < 0) {
+            if (!offset)
+                lseek64(file, -got, SEEK_CUR);
+            return done > 0 ? (ssize_t)done : sent;
+        }
+        if (offset)
+            *offset += got;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+TAKEN_OVER ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t count)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return answer(send_file(&ours, file, offset, count));
+    return LIBC->sendfile64(descriptor, file, offset, count);
+}
+
+_Static_assert(sizeof(off_t) == sizeof(off64_t), "sendfile() and sendfile64() differ");
+TAKEN_OVER ssize_t sendfile(int descriptor, int file, off_t *offset, size_t count)
+{
+    return sendfile64(descriptor, file, offset, count);
+}
+
+/* ---- Receiving ---- */
+
+/* Descriptors that come from another program may be ours. */
+static void look_for_descriptors(struct msghdr *message)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            int each;
+
+            memcpy(&each, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            descriptor_forget(each);
+        }
+    }
+}
+
+TAKEN_OVER ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
+{
+    struct program_socket ours;
+    ssize_t received;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return answer(receive_message(&ours, message, flags));
+    received = LIBC->recvmsg(descriptor, message, flags);
+    if (received >= 0 && message->msg_controllen > 0)
+        look_for_descriptors(message);
+    return received;
+}
+
+static ssize_t receive_bytes(const struct program_socket *ours, void *bytes, size_t length,
+                             int flags, struct sockaddr *address, socklen_t *address_length)
+{
+    struct iovec part = {bytes, length};
+    struct msghdr message = {.msg_name = address,
+                             .msg_namelen = address && address_length ? *address_length : 0,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1};
+    ssize_t received = receive_message(ours, &message, flags);
+
+    if (received >= 0 && address && address_length)
+        *address_length = message.msg_namelen;
+    return answer(received);
+}
+
+TAKEN_OVER ssize_t recvfrom(int descriptor, void *bytes, size_t length, int flags,
+                            struct sockaddr *address, socklen_t *address_length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return receive_bytes(&ours, bytes, length, flags, address, address_length);
+    return LIBC->recvfrom(descriptor, bytes, length, flags, address, address_length);
+}
+
+TAKEN_OVER ssize_t recv(int descriptor, void *bytes, size_t length, int flags)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return receive_bytes(&ours, bytes, length, flags, NULL, NULL);
+    return LIBC->recv(descriptor, bytes, length, flags);
+}
+
+TAKEN_OVER ssize_t read(int descriptor, void *bytes, size_t length)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours))
+        return receive_bytes(&ours, bytes, length, 0, NULL, NULL);
+    return LIBC->read(descriptor, bytes, length);
+}
+
+TAKEN_OVER ssize_t readv(int descriptor, const struct iovec *parts, int count)
+{
+    struct program_socket ours;
+
+    if (descriptor_is_ours(descriptor, &ours)) {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                                 .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
+
+        return answer(receive_message(&ours, &message, 0));
+    }
+    return LIBC->readv(descriptor, parts, count);
+}
+
+TAKEN_OVER int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned int count, int flags,
+                        struct timespec *timeout)
+{
+    struct program_socket ours;
+    int received;
+
+    if (!descriptor_is_ours(descriptor, &ours)) {
+        received = LIBC->recvmmsg(descriptor, messages, count, flags, timeout);
+        for (int i = 0; i < received; i++)
+            look_for_descriptors(&messages[i].msg_hdr);
+        return received;
+    }
+    for (unsigned int i = 0; i < count; i++) {
+        int own = i > 0 && flags & MSG_WAITFORONE ? flags | MSG_DONTWAIT : flags;
+        ssize_t length = receive_message(&ours, &messages[i].msg_hdr, own & ~MSG_WAITFORONE);
+
+        if (length < 0)
+            return i > 0 ? (int)i : (int)answer(length);
+        messages[i].msg_len = (unsigned int)length;
+    }
+    return (int)count;
+}
+
+/* The fortified variants: glibc's check comes first, and ends the program if it fails. */
+ssize_t __read_chk(int descriptor, void *bytes, size_t length, size_t room);
+ssize_t __recv_chk(int descriptor, void *bytes, size_t length, size_t room, int flags);
+ssize_t __recvfrom_chk(int descriptor, void *bytes, size_t length, size_t room, int flags,
+                       struct sockaddr *address, socklen_t *address_length);
+
+TAKEN_OVER ssize_t __read_chk(int descriptor, void *bytes, size_t length, size_t room)
+{
+    struct program_socket ours;
+
+    if (length <= room && descriptor_is_ours(descriptor, &ours))
+        return receive_bytes(&ours, bytes, length, 0, NULL, NULL);
+    return LIBC->__read_chk(descriptor, bytes, length, room);
+}
+
+TAKEN_OVER ssize_t __recv_chk(int descriptor, void *bytes, size_t length, size_t room, int flags)
+{
+    struct program_socket ours;
+
+    if (length <= room && descriptor_is_ours(descriptor, &ours))
+        return receive_bytes(&ours, bytes, length, flags, NULL, NULL);
+    return LIBC->__recv_chk(descriptor, bytes, length, room, flags);
+}
+
+TAKEN_OVER ssize_t __recvfrom_chk(int descriptor, void *bytes, size_t length, size_t room,
+                                  int flags, struct sockaddr *address, socklen_t *address_length)
+{
+    struct program_socket ours;
+
+    if (length <= room && descriptor_is_ours(descriptor, &ours))
+        return receive_bytes(&ours, bytes, length, flags, address, address_length);
+    return LIBC->__recvfrom_chk(descriptor, bytes, length, room, flags, address, address_length);
+}
+
+/* ---- The descriptor ---- */
+
+TAKEN_OVER int ioctl(int descriptor, unsigned long request, ...)
+{
+    struct program_socket ours;
+    va_list arguments;
+    void *value;
+
+    va_start(arguments, request);
+    value = va_arg(arguments, void *);
+    va_end(arguments);
+    if ((request == FIONREAD || request == TIOCOUTQ) && descriptor_is_ours(descriptor, &ours)) {
+        int result = call_ioctl(&ours, request, value);
+
+        if (result != -ENOSYS)
+            return (int)answer(result);
+    }
+    return LIBC->ioctl(descriptor, request, value);
+}
+
+static int control_descriptor(int (*next)(int, int, ...), int descriptor, int command, void *value)
+{
+    int result = next(descriptor, command, value);
+
+    if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+        descriptor_forget(result);
+    return result;
+}
+
+TAKEN_OVER int fcntl(int descriptor, int command, ...)
+{
+    va_list arguments;
+    void *value;
+
+    va_start(arguments, command);
+    value = va_arg(arguments, void *);
+    va_end(arguments);
+    return control_descriptor(LIBC->fcntl, descriptor, command, value);
+}
+
+TAKEN_OVER int fcntl64(int descriptor, int command, ...)
+{
+    va_list arguments;
+    void *value;
+
+    va_start(arguments, command);
+    value = va_arg(arguments, void *);
+    va_end(arguments);
+    return control_descriptor(LIBC->fcntl64, descriptor, command, value);
+}
+
+TAKEN_OVER int dup(int descriptor)
+{
+    int copy = LIBC->dup(descriptor);
+
+    descriptor_forget(copy);
+    return copy;
+}
+
+TAKEN_OVER int dup2(int descriptor, int copy)
+{
+    descriptor_forget(copy);
+    return LIBC->dup2(descriptor, copy);
+}
+
+TAKEN_OVER int dup3(int descriptor, int copy, int flags)
+{
+    descriptor_forget(copy);
+    return LIBC->dup3(descriptor, copy, flags);
+}

@@ -1,0 +1,118 @@
+/*
+ * The library that is loaded into a program: its SCTP sockets are the stack process's.
+ *
+ * RFC 6458, as Linux has it; src/channel/channel.h is what is said to the stack. What the files do:
+ *
+ *   entry.c       the libc functions that are taken over, one line each
+ *   libc.c        the functions of the next library, for all other descriptors
+ *   descriptor.c  is this descriptor one of ours?
+ *   control.c     requests to the stack, and their replies
+ *   call.c        socket, bind, connect, accept, options, ...
+ *   send.c        user messages up          receive.c    user messages and notifications down
+ *   stdio.c       streams on a socket
+ *
+ * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
+ * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.
+ */
+#ifndef PRELOAD_PRIVATE_H
+#define PRELOAD_PRIVATE_H
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "channel/channel.h"
+
+/* A descriptor of ours. */
+struct program_socket {
+    int descriptor;
+    uint32_t slot, generation;
+    const struct channel_slot *published;
+};
+
+/* ---- descriptor.c ---- */
+
+/* The name of the stack that this program belongs to; NULL: none, and nothing is taken over. */
+const char *stack_name(void);
+/* Is it ours? Fast for descriptors that are known not to be. */
+bool descriptor_is_ours(int descriptor, struct program_socket *socket);
+/* It may be another than before. */
+void descriptor_forget(int descriptor);
+/* A message of it was read in part, or is no longer (SO_PEEK_OFF tells how much). */
+void descriptor_set_partial(int descriptor, bool partial);
+bool descriptor_is_partial(int descriptor);
+/* A new descriptor from the stack: with the flags that the program asked for (SOCK_NONBLOCK,
+ * SOCK_CLOEXEC). Returns it. */
+int descriptor_adopt(int descriptor, int flags);
+bool descriptor_blocks(int descriptor);
+static inline uint32_t socket_state(const struct program_socket *socket)
+{
+    return atomic_load_explicit(&socket->published->state, memory_order_acquire);
+}
+/* What the stack publishes of a one-to-many socket's association; NULL if it is not there. */
+const struct channel_association *published_association(const struct program_socket *socket,
+                                                        int32_t identifier);
+
+/* ---- control.c ---- */
+
+/* A request and its reply. What is 0 or NULL is left out. */
+struct control {
+    uint32_t operation;
+    int32_t argument[4];
+    const void *payload;
+    size_t length;
+    void *answer; /* room for the reply's payload */
+    size_t answer_size, answer_length;
+    int answer_descriptor;          /* out: -1 if there was none */
+    uint32_t answer_argument;       /* out */
+    const struct timeval *patience; /* NULL or zero: waits for ever */
+    bool interruptible;             /* a signal ends the wait: EINTR */
+};
+/* The reply's result, or a negative errno: -ECONNREFUSED if no stack is there, -EAGAIN if patience
+ * was over. `descriptor`: the socket that it is about, or -1. */
+int control(int descriptor, struct control *request);
+/* Why the socket ended: a negative errno, 0 if that was told before. */
+int control_take_error(const struct program_socket *socket);
+/* Maps the page of the stack on whose connection this is done. */
+const struct channel_page *control_map_page(void);
+
+/* ---- call.c ---- */
+
+bool call_wants_socket(int domain, int type, int protocol);
+int call_socket(int domain, int type, int protocol);
+int call_bind(const struct program_socket *socket, const struct sockaddr *address,
+              socklen_t length);
+int call_listen(const struct program_socket *socket, int backlog);
+int call_accept(const struct program_socket *socket, struct sockaddr *address, socklen_t *length,
+                int flags);
+int call_connect(const struct program_socket *socket, const struct sockaddr *address,
+                 socklen_t length);
+int call_shutdown(const struct program_socket *socket, int how);
+int call_name(const struct program_socket *socket, bool peer, struct sockaddr *address,
+              socklen_t *length);
+/* -ENOSYS: the real descriptor's. */
+int call_getsockopt(const struct program_socket *socket, int level, int name, void *value,
+                    socklen_t *length);
+int call_setsockopt(const struct program_socket *socket, int level, int name, const void *value,
+                    socklen_t length);
+/* FIONREAD and SIOCOUTQ. -ENOSYS: the real descriptor's. */
+int call_ioctl(const struct program_socket *socket, unsigned long name, void *value);
+/* What SO_LINGER asks of close(): the descriptor is closed. -ENOSYS: nothing. */
+int call_close(const struct program_socket *socket);
+/* Copies an address to a caller that has room for *length bytes, and says how long it is. */
+void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length);
+
+/* ---- send.c, receive.c ---- */
+
+ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags);
+ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags);
+/* The bytes of the message that would be read next, for FIONREAD. */
+int receive_waiting(const struct program_socket *socket);
+
+#endif

@@ -1,0 +1,268 @@
+/*
+ * User messages and notifications on their way to the program.
+ *
+ * RFC 6458, section 3.1.4 (recvmsg), section 5.3 (ancillary data), section 6.1 (notifications).
+ *
+ * A datagram of the stack is a header and the message. If the program's buffers hold the largest
+ * datagram there ever was, it is read into them at once. Otherwise it is read in parts: by
+ * MSG_PEEK, and the descriptor's SO_PEEK_OFF keeps how far; with the last part the datagram is
+ * taken away.
+ */
+#include <poll.h>
+#include <sys/ioctl.h>
+
+#include "preload/direct.h"
+#include "preload/private.h"
+
+#define PARTS 1024 /* iovecs of one call: UIO_MAXIOV */
+
+/* ---- What goes to the program beside the bytes ---- */
+
+static void add_ancillary(struct msghdr *message, size_t *used, int type, const void *value,
+                          size_t size)
+{
+    struct cmsghdr header = {
+        .cmsg_level = IPPROTO_SCTP, .cmsg_type = type, .cmsg_len = CMSG_LEN(size)};
+    size_t room = message->msg_control && message->msg_controllen > *used
+                      ? message->msg_controllen - *used
+                      : 0;
+    char *place = (char *)message->msg_control + *used;
+
+    if (room < sizeof(header)) {
+        message->msg_flags |= MSG_CTRUNC;
+        return;
+    }
+    if (room < header.cmsg_len) {
+        message->msg_flags |= MSG_CTRUNC;
+        header.cmsg_len = room;
+    }
+    memcpy(place, &header, sizeof(header));
+    memcpy(place + CMSG_LEN(0), value, header.cmsg_len - CMSG_LEN(0));
+    *used += room < CMSG_SPACE(size) ? room : CMSG_SPACE(size);
+}
+
+static void add_nxtinfo(struct msghdr *message, size_t *used, const struct channel_info *next)
+{
+    struct sctp_nxtinfo info = {
+        .nxt_sid = next->stream,
+        .nxt_flags = next->flags,
+        .nxt_ppid = next->ppid,
+        .nxt_length = next->length,
+        .nxt_assoc_id = next->association,
+    };
+
+    add_ancillary(message, used, SCTP_NXTINFO, &info, sizeof(info));
+}
+
+static void add_rcvinfo(struct msghdr *message, size_t *used, const struct channel_info *info)
+{
+    struct sctp_rcvinfo received = {
+        .rcv_sid = info->stream,
+        .rcv_ssn = info->ssn,
+        .rcv_flags = info->flags,
+        .rcv_ppid = info->ppid,
+        .rcv_tsn = info->tsn,
+        .rcv_cumtsn = info->cumulative_tsn,
+        .rcv_context = info->context,
+        .rcv_assoc_id = info->association,
+    };
+
+    add_ancillary(message, used, SCTP_RCVINFO, &received, sizeof(received));
+}
+
+static void add_sndrcv(struct msghdr *message, size_t *used, const struct channel_info *info)
+{
+    struct sctp_sndrcvinfo received = {
+        .sinfo_stream = info->stream,
+        .sinfo_ssn = info->ssn,
+        .sinfo_flags = info->flags,
+        .sinfo_ppid = info->ppid,
+        .sinfo_context = info->context,
+        .sinfo_tsn = info->tsn,
+        .sinfo_cumtsn = info->cumulative_tsn,
+        .sinfo_assoc_id = info->association,
+    };
+
+    add_ancillary(message, used, SCTP_SNDRCV, &received, sizeof(received));
+}
+
+static void describe(const struct program_socket *socket, const struct channel_header *header,
+                     struct msghdr *message, bool whole)
+{
+    uint32_t wanted =
+        atomic_load_explicit(&socket->published->receive_options, memory_order_relaxed);
+    bool notification = header->flags & CHANNEL_NOTIFICATION;
+    size_t used = 0;
+
+    message->msg_flags = (header->flags & CHANNEL_END_OF_RECORD && whole ? MSG_EOR : 0) |
+                         (notification ? MSG_NOTIFICATION : 0);
+    if (message->msg_name)
+        give_address(&header->address, message->msg_name, &message->msg_namelen);
+    if (wanted & CHANNEL_RECEIVE_NXTINFO && header->flags & CHANNEL_HAS_NEXT)
+        add_nxtinfo(message, &used, &header->next);
+    if (wanted & CHANNEL_RECEIVE_RCVINFO && !notification)
+        add_rcvinfo(message, &used, &header->info);
+    if (wanted & CHANNEL_RECEIVE_SNDRCV && !notification)
+        add_sndrcv(message, &used, &header->info);
+    message->msg_controllen = used;
+}
+
+/* ---- The end, and what is not there ---- */
+
+static ssize_t at_end(const struct program_socket *socket)
+{
+    uint32_t state = socket_state(socket);
+    int error;
+
+    if (state & CHANNEL_STATE_SHUT_READ)
+        return 0;
+    error = control_take_error(socket);
+    if (error < 0)
+        return error;
+    return state & CHANNEL_STATE_ENDED ? -ENOTCONN : -ECONNRESET;
+}
+
+static bool can_hope(uint32_t state)
+{
+    return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING | CHANNEL_STATE_ONE_TO_MANY |
+                    CHANNEL_STATE_SHUT_READ | CHANNEL_STATE_ENDED);
+}
+
+/* ---- Reading ---- */
+
+static size_t room_of(const struct msghdr *message)
+{
+    size_t room = 0;
+
+    for (size_t i = 0; i < message->msg_iovlen; i++)
+        room += message->msg_iov[i].iov_len;
+    return room;
+}
+
+/* One datagram, header in front, at the offset where the descriptor stands. */
+static ssize_t read_datagram(int descriptor, struct channel_header *header,
+                             const struct msghdr *message, int flags)
+{
+    struct iovec parts[PARTS + 1];
+    struct msghdr datagram = {.msg_iov = parts, .msg_iovlen = message->msg_iovlen + 1};
+    ssize_t received;
+
+    parts[0] = (struct iovec){header, sizeof(*header)};
+    memcpy(parts + 1, message->msg_iov, message->msg_iovlen * sizeof(parts[0]));
+    received = direct_recvmsg(descriptor, &datagram, flags);
+    return received < 0 ? -errno : received;
+}
+
+static int peek_offset(int descriptor)
+{
+    int offset = -1;
+    socklen_t length = sizeof(offset);
+
+    direct_getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, &length);
+    return offset;
+}
+
+static void set_peek_offset(int descriptor, int offset)
+{
+    direct_setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+}
+
+/* The header of the next datagram, with its whole length; the offset is left at none. */
+static ssize_t peek_header(int descriptor, struct channel_header *header, int flags)
+{
+    struct iovec part = {header, sizeof(*header)};
+    struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t whole;
+
+    set_peek_offset(descriptor, -1);
+    whole = direct_recvmsg(descriptor, &datagram, flags | MSG_PEEK | MSG_TRUNC);
+    return whole < 0 ? -errno : whole;
+}
+
+static void take_away(int descriptor)
+{
+    char byte;
+    struct iovec part = {&byte, sizeof(byte)};
+    struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
+
+    set_peek_offset(descriptor, -1);
+    direct_recvmsg(descriptor, &datagram, MSG_DONTWAIT);
+}
+
+static ssize_t read_part(const struct program_socket *socket, struct msghdr *message, int flags)
+{
+    int descriptor = socket->descriptor;
+    struct channel_header header;
+    struct msghdr part = {.msg_iov = message->msg_iov, .msg_iovlen = message->msg_iovlen};
+    int offset = descriptor_is_partial(descriptor) ? peek_offset(descriptor) : -1;
+    size_t before = offset > (int)sizeof(header) ? (size_t)offset : sizeof(header);
+    ssize_t whole = peek_header(descriptor, &header, flags & MSG_DONTWAIT), received;
+    bool last;
+
+    if (whole <= 0) {
+        if (offset > 0)
+            set_peek_offset(descriptor, offset);
+        return whole < 0 ? whole : at_end(socket);
+    }
+    if ((size_t)whole < before)
+        before = sizeof(header);
+    set_peek_offset(descriptor, (int)before);
+    /* at the very end of the datagram the kernel would go on to the next */
+    received =
+        before == (size_t)whole ? 0 : direct_recvmsg(descriptor, &part, MSG_PEEK | MSG_DONTWAIT);
+    if (received < 0)
+        return -errno;
+    last = before + (size_t)received == (size_t)whole;
+    describe(socket, &header, message, last);
+    if (flags & MSG_PEEK)
+        set_peek_offset(descriptor, offset);
+    else if (last)
+        take_away(descriptor);
+    descriptor_set_partial(descriptor, flags & MSG_PEEK ? offset > 0 : !last);
+    return received;
+}
+
+ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags)
+{
+    uint32_t state = socket_state(socket);
+    struct channel_header header;
+    ssize_t received;
+    int own = flags & (MSG_DONTWAIT | MSG_PEEK);
+
+    if (message->msg_iovlen > PARTS)
+        return -EMSGSIZE;
+    if (flags & MSG_ERRQUEUE)
+        return -EAGAIN;
+    if (state & CHANNEL_STATE_LISTENING && !(state & CHANNEL_STATE_ONE_TO_MANY))
+        return -ENOTCONN;
+    if (!can_hope(state))
+        own |= MSG_DONTWAIT;
+    if (descriptor_is_partial(socket->descriptor) ||
+        room_of(message) + sizeof(header) <
+            atomic_load_explicit(&socket->published->largest, memory_order_acquire)) {
+        received = read_part(socket, message, own);
+    } else {
+        received = read_datagram(socket->descriptor, &header, message, own);
+        if (received == 0 || received == -ECONNRESET)
+            return at_end(socket);
+        if (received > 0) {
+            describe(socket, &header, message, true);
+            received -= (ssize_t)sizeof(header);
+        }
+    }
+    if (received == -EAGAIN && !can_hope(state))
+        return -ENOTCONN;
+    return received == -ECONNRESET ? at_end(socket) : received;
+}
+
+int receive_waiting(const struct program_socket *socket)
+{
+    int offset = descriptor_is_partial(socket->descriptor) ? peek_offset(socket->descriptor) : -1;
+    int head =
+        offset > (int)sizeof(struct channel_header) ? offset : (int)sizeof(struct channel_header);
+    int waiting = 0;
+
+    if (syscall(SYS_ioctl, socket->descriptor, FIONREAD, &waiting) < 0)
+        return -errno;
+    return waiting > head ? waiting - head : 0;
+}

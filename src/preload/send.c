@@ -1,0 +1,408 @@
+/*
+ * User messages on their way to the stack.
+ *
+ * RFC 6458, section 3.1.4 and 4.1.8 (sendmsg), section 5.3 (ancillary data). What can be judged by
+ * the page is; the message then goes up the descriptor, and nobody answers. What cannot is asked:
+ * CHANNEL_SEND_NOW.
+ */
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include "preload/direct.h"
+#include "preload/private.h"
+
+#define PARTS 64 /* iovecs of one datagram */
+#define SPECIAL_FLAGS (SCTP_EOF | SCTP_ABORT | SCTP_SENDALL)
+
+/* ---- Ancillary data ---- */
+
+static bool take(const struct cmsghdr *ancillary, void *value, size_t size)
+{
+    if (ancillary->cmsg_len != CMSG_LEN(size))
+        return false;
+    memcpy(value, CMSG_DATA(ancillary), size);
+    return true;
+}
+
+static bool read_sndrcv(const struct cmsghdr *ancillary, struct channel_header *header)
+{
+    struct sctp_sndrcvinfo given;
+
+    if (!take(ancillary, &given, sizeof(given)))
+        return false;
+    header->info.stream = given.sinfo_stream;
+    header->info.flags = given.sinfo_flags;
+    header->info.ppid = given.sinfo_ppid;
+    header->info.context = given.sinfo_context;
+    header->info.association = given.sinfo_assoc_id;
+    header->time_to_live = given.sinfo_timetolive;
+    header->flags |= CHANNEL_HAS_INFO;
+    return true;
+}
+
+static bool read_sndinfo(const struct cmsghdr *ancillary, struct channel_header *header)
+{
+    struct sctp_sndinfo given;
+
+    if (!take(ancillary, &given, sizeof(given)))
+        return false;
+    header->info.stream = given.snd_sid;
+    header->info.flags = given.snd_flags;
+    header->info.ppid = given.snd_ppid;
+    header->info.context = given.snd_context;
+    header->info.association = given.snd_assoc_id;
+    header->flags |= CHANNEL_HAS_INFO;
+    return true;
+}
+
+static bool read_init(const struct cmsghdr *ancillary, struct channel_header *header)
+{
+    struct sctp_initmsg given;
+
+    if (!take(ancillary, &given, sizeof(given)))
+        return false;
+    header->init = (struct channel_init){given.sinit_num_ostreams, given.sinit_max_instreams,
+                                         given.sinit_max_attempts, given.sinit_max_init_timeo};
+    header->flags |= CHANNEL_HAS_INIT;
+    return true;
+}
+
+static bool read_prinfo(const struct cmsghdr *ancillary, struct channel_header *header)
+{
+    struct sctp_prinfo given;
+
+    if (!take(ancillary, &given, sizeof(given)))
+        return false;
+    header->pr_policy = given.pr_policy;
+    header->pr_value = given.pr_value;
+    header->flags |= CHANNEL_HAS_PR;
+    return true;
+}
+
+static bool read_authinfo(const struct cmsghdr *ancillary, struct channel_header *header)
+{
+    struct sctp_authinfo given;
+
+    if (!take(ancillary, &given, sizeof(given)))
+        return false;
+    header->auth_key = given.auth_keynumber;
+    header->flags |= CHANNEL_HAS_AUTH;
+    return true;
+}
+
+/* Further destinations: sctp_sendv() gives them as addresses, and msg_name has the port. */
+static bool read_destination(const struct cmsghdr *ancillary, struct channel_header *header,
+                             union channel_address *destination)
+{
+    memset(destination, 0, sizeof(*destination));
+    if (ancillary->cmsg_type == SCTP_DSTADDRV4) {
+        destination->in.sin_family = AF_INET;
+        destination->in.sin_port = header->address.in.sin_port;
+        return take(ancillary, &destination->in.sin_addr, sizeof(struct in_addr));
+    }
+    destination->in6.sin6_family = AF_INET6;
+    destination->in6.sin6_port = header->address.in6.sin6_port;
+    return take(ancillary, &destination->in6.sin6_addr, sizeof(struct in6_addr));
+}
+
+#define DESTINATIONS 16
+
+struct outgoing {
+    struct channel_header header;
+    union channel_address destinations[DESTINATIONS];
+};
+
+static int read_ancillary(const struct msghdr *message, struct outgoing *outgoing)
+{
+    struct channel_header *header = &outgoing->header;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c;
+         c = CMSG_NXTHDR((struct msghdr *)message, c)) {
+        bool good;
+
+        if (c->cmsg_len < sizeof(*c) ||
+            c->cmsg_len > message->msg_controllen -
+                              (size_t)((const char *)c - (const char *)message->msg_control))
+            return -EINVAL;
+        if (c->cmsg_level != IPPROTO_SCTP)
+            continue;
+        switch (c->cmsg_type) {
+        case SCTP_INIT:
+            good = read_init(c, header);
+            break;
+        case SCTP_SNDRCV:
+            good = read_sndrcv(c, header);
+            break;
+        case SCTP_SNDINFO:
+            good = read_sndinfo(c, header);
+            break;
+        case SCTP_PRINFO:
+            good = read_prinfo(c, header);
+            break;
+        case SCTP_AUTHINFO:
+            good = read_authinfo(c, header);
+            break;
+        case SCTP_DSTADDRV4:
+        case SCTP_DSTADDRV6:
+            if (header->address_count == DESTINATIONS)
+                return -EINVAL;
+            good = read_destination(c, header, &outgoing->destinations[header->address_count++]);
+            break;
+        default:
+            good = false;
+        }
+        if (!good)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static int read_name(const struct msghdr *message, struct channel_header *header)
+{
+    const struct sockaddr *name = message->msg_name;
+    socklen_t length;
+
+    if (!name || message->msg_namelen == 0)
+        return 0;
+    if (message->msg_namelen < sizeof(sa_family_t))
+        return -EINVAL;
+    length = name->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
+             : name->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                           : 0;
+    if (length == 0 || message->msg_namelen < length)
+        return -EINVAL;
+    memcpy(&header->address, name, length);
+    header->flags |= CHANNEL_HAS_ADDRESS;
+    return 0;
+}
+
+/* ---- May it be sent, and how? ---- */
+
+enum way { UP_THE_DESCRIPTOR, ASK };
+
+/* The stack has ended the socket, or died: what does the program hear? */
+static int ended(const struct program_socket *socket)
+{
+    int error = control_take_error(socket);
+
+    return error < 0 ? error : -EPIPE;
+}
+
+static int judge(const struct program_socket *socket, const struct channel_header *header,
+                 size_t length, enum way *way)
+{
+    uint32_t state = socket_state(socket);
+    bool many = state & CHANNEL_STATE_ONE_TO_MANY && !(state & CHANNEL_STATE_PEELED_OFF);
+    bool special = header->flags & CHANNEL_HAS_INFO && header->info.flags & SPECIAL_FLAGS;
+    uint32_t streams =
+        atomic_load_explicit(&socket->published->outbound_streams, memory_order_relaxed);
+    uint16_t stream = header->flags & CHANNEL_HAS_INFO ? header->info.stream : 0;
+
+    *way = UP_THE_DESCRIPTOR;
+    if (length > atomic_load_explicit(&socket->published->message_maximum, memory_order_relaxed) &&
+        socket->published->message_maximum > 0)
+        return -EMSGSIZE;
+    if (state & CHANNEL_STATE_SHUT_WRITE)
+        return state & CHANNEL_STATE_CONNECTED ? -ESHUTDOWN : -EPIPE;
+    if (!many && state & CHANNEL_STATE_LISTENING)
+        return -EPIPE;
+    if (state & CHANNEL_STATE_ENDED)
+        return ended(socket);
+    if (length == 0 && !special)
+        return -EINVAL;
+    if (!many && !(state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING)) &&
+        !(header->flags & CHANNEL_HAS_ADDRESS))
+        return state & CHANNEL_STATE_ERROR ? ended(socket) : -ENOTCONN;
+    if (many) {
+        const struct channel_association *association =
+            header->flags & CHANNEL_HAS_INFO
+                ? published_association(socket, header->info.association)
+                : NULL;
+
+        if (!association || header->flags & CHANNEL_HAS_ADDRESS) {
+            *way = ASK;
+            return 0;
+        }
+        streams = atomic_load(&association->outbound_streams);
+    } else if (!(state & CHANNEL_STATE_CONNECTED)) {
+        *way = ASK;
+    }
+    if (special || header->flags & CHANNEL_HAS_INIT || header->address_count > 0)
+        *way = ASK;
+    if (*way == UP_THE_DESCRIPTOR && streams > 0 && stream >= streams)
+        return -EINVAL;
+    return 0;
+}
+
+/* ---- Sending ---- */
+
+/* What of a message was put into datagrams already. */
+struct cursor {
+    const struct iovec *part;
+    size_t parts;
+    size_t offset; /* in the first of them */
+};
+
+/* Lists at most `most` bytes, and moves on. Returns how many bytes that are. */
+static size_t cursor_take(struct cursor *cursor, struct iovec *list, size_t *count, size_t most)
+{
+    size_t taken = 0;
+
+    *count = 0;
+    while (cursor->parts > 0 && *count < PARTS && taken < most) {
+        size_t left = cursor->part->iov_len - cursor->offset;
+        size_t piece = left < most - taken ? left : most - taken;
+
+        if (piece > 0)
+            list[(*count)++] =
+                (struct iovec){(char *)cursor->part->iov_base + cursor->offset, piece};
+        taken += piece;
+        cursor->offset += piece;
+        if (cursor->offset == cursor->part->iov_len) {
+            cursor->part++;
+            cursor->parts--;
+            cursor->offset = 0;
+        }
+    }
+    return taken;
+}
+
+/* The rest of a begun message has to follow, even if the program would not wait. */
+static int send_datagram(int descriptor, const struct msghdr *datagram, int flags, bool begun)
+{
+    for (;;) {
+        struct pollfd waiting = {.fd = descriptor, .events = POLLOUT};
+
+        if (direct_sendmsg(descriptor, datagram, flags | MSG_NOSIGNAL) >= 0)
+            return 0;
+        if (!begun || (errno != EAGAIN && errno != EINTR))
+            return -errno;
+        poll(&waiting, 1, -1);
+    }
+}
+
+static int send_up(const struct program_socket *socket, struct outgoing *outgoing,
+                   struct cursor *cursor, size_t length, int flags)
+{
+    bool begun = false;
+
+    do {
+        struct iovec parts[PARTS + 1] = {{&outgoing->header, sizeof(outgoing->header)}};
+        struct msghdr datagram = {.msg_iov = parts};
+        size_t count;
+        int error;
+
+        length -= cursor_take(cursor, parts + 1, &count, CHANNEL_PIECE_MAXIMUM);
+        datagram.msg_iovlen = count + 1;
+        if (length > 0)
+            outgoing->header.flags |= CHANNEL_MORE;
+        else
+            outgoing->header.flags &= ~(uint32_t)CHANNEL_MORE;
+        error = send_datagram(socket->descriptor, &datagram, flags & MSG_DONTWAIT, begun);
+        if (error < 0)
+            return error;
+        begun = true;
+    } while (length > 0);
+    return 0;
+}
+
+static size_t pack_destinations(const struct outgoing *outgoing, uint8_t *bytes)
+{
+    size_t length = 0;
+
+    for (uint16_t i = 0; i < outgoing->header.address_count; i++) {
+        const union channel_address *destination = &outgoing->destinations[i];
+        size_t size = destination->any.sa_family == AF_INET ? sizeof(destination->in)
+                                                            : sizeof(destination->in6);
+
+        memcpy(bytes + length, destination, size);
+        length += size;
+    }
+    return length;
+}
+
+/* A question holds one message of at most CHANNEL_PIECE_MAXIMUM bytes, in one place. */
+static int send_now(const struct program_socket *socket, struct outgoing *outgoing,
+                    struct cursor *cursor, size_t length, bool wait)
+{
+    uint8_t bytes[sizeof(struct channel_header) + CHANNEL_PIECE_MAXIMUM];
+    struct control request = {
+        .operation = CHANNEL_SEND_NOW, .argument = {wait}, .payload = bytes, .interruptible = true};
+    struct timeval patience = {0};
+    socklen_t size = sizeof(patience);
+    size_t at = sizeof(struct channel_header);
+
+    if (length + sizeof(outgoing->destinations) > CHANNEL_PIECE_MAXIMUM)
+        return -EMSGSIZE;
+    direct_getsockopt(socket->descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, &size);
+    request.patience = &patience;
+    memcpy(bytes, &outgoing->header, sizeof(outgoing->header));
+    at += pack_destinations(outgoing, bytes + at);
+    for (size_t count; length > 0;) {
+        struct iovec part[PARTS];
+        size_t taken = cursor_take(cursor, part, &count, length);
+
+        for (size_t i = 0; i < count; i++) {
+            memcpy(bytes + at, part[i].iov_base, part[i].iov_len);
+            at += part[i].iov_len;
+        }
+        length -= taken;
+    }
+    request.length = at;
+    return control(socket->descriptor, &request);
+}
+
+static int total_length(const struct msghdr *message, size_t *length)
+{
+    *length = 0;
+    if (message->msg_iovlen > IOV_MAX)
+        return -EMSGSIZE;
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        if (message->msg_iov[i].iov_len > INT_MAX - *length)
+            return -EMSGSIZE;
+        *length += message->msg_iov[i].iov_len;
+    }
+    return 0;
+}
+
+static ssize_t send_judged(const struct program_socket *socket, const struct msghdr *message,
+                           int flags)
+{
+    struct cursor cursor = {message->msg_iov, message->msg_iovlen, 0};
+    bool wait = !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
+    struct outgoing outgoing;
+    size_t length;
+    enum way way;
+    int error;
+
+    memset(&outgoing.header, 0, sizeof(outgoing.header));
+    outgoing.header.type = CHANNEL_SEND;
+    outgoing.header.generation = socket->generation;
+    outgoing.header.flags = wait ? 0 : CHANNEL_NO_BLOCK;
+    outgoing.header.sender = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)syscall(SYS_gettid);
+    error = total_length(message, &length);
+    if (error == 0)
+        error = read_name(message, &outgoing.header);
+    if (error == 0)
+        error = read_ancillary(message, &outgoing);
+    if (error == 0)
+        error = judge(socket, &outgoing.header, length, &way);
+    if (error < 0)
+        return error;
+    error = way == ASK ? send_now(socket, &outgoing, &cursor, length, wait)
+                       : send_up(socket, &outgoing, &cursor, length, flags);
+    if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN || error == -ECONNREFUSED)
+        return way == ASK && error != -ECONNREFUSED ? error : ended(socket);
+    return error < 0 ? error : (ssize_t)length;
+}
+
+ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags)
+{
+    ssize_t result = send_judged(socket, message, flags);
+
+    if ((result == -EPIPE || result == -ESHUTDOWN) && !(flags & MSG_NOSIGNAL))
+        raise(SIGPIPE);
+    return result;
+}
