@@ -208,7 +208,8 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
         return;
     if (arrival->data_seen)
         receiver_packet_done(association, arrival);
-    if (engine->errors.length > 0)
+    /* Before COOKIE ACK nothing is sent but the setup's own chunks (5.1, C). */
+    if (engine->errors.length > 0 && association->state >= BRAID_ESTABLISHED)
         send_errors(association, arrival);
 }
 

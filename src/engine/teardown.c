@@ -117,6 +117,7 @@ void teardown_receive_shutdown_ack(struct sctp_association *association, struct 
 
     if (association->state != BRAID_SHUTDOWN_SENT && association->state != BRAID_SHUTDOWN_ACK_SENT)
         return;
+    association->send_cookie_ack = false; /* SHUTDOWN COMPLETE goes alone (6.10) */
     response = association_respond(association, &writer, 32);
     if (response) {
         shutdown_complete_write(&writer, false);

@@ -112,12 +112,18 @@ struct peer *peer_new(const struct peer_config *config)
     return peer;
 }
 
-void peer_free(struct peer *peer)
+void peer_forget(struct peer *peer)
 {
     for (size_t i = 0; i < peer->sent_count; i++)
         free(peer->sent[i]);
     for (size_t i = 0; i < peer->happened_count; i++)
         free(peer->happened[i]);
+    peer->sent_count = peer->sent_seen = peer->happened_count = 0;
+}
+
+void peer_free(struct peer *peer)
+{
+    peer_forget(peer);
     free(peer->sent);
     free(peer->happened);
     watcher_free(peer->watcher);
@@ -203,6 +209,8 @@ void peer_run(struct peer *peer)
         struct happened *happened = malloc(sizeof(*happened) + event.length);
 
         assert_non_null(happened);
+        if (event.type == BRAID_EVENT_DOWN)
+            watcher_forget(peer->watcher);
         happened->event = event;
         if (event.length > 0)
             memcpy(happened->bytes, event.bytes, event.length);

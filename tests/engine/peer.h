@@ -116,6 +116,9 @@ struct peer *peer_renew(void **state, const struct peer_config *config);
 /* The parameters that peer_new() starts from: the defaults, without heartbeats. */
 struct braid_parameters peer_parameters(void);
 
+/* Frees what was sent and what happened so far, seen or not. */
+void peer_forget(struct peer *peer);
+
 /* Takes what the engine sends and tells, at this time. Called by all that follow. */
 void peer_run(struct peer *peer);
 /* Lets time pass. */

@@ -346,6 +346,26 @@ static void test_unknown_chunks(void **state)
     }
 }
 
+/* Before COOKIE ACK there is nowhere to report to: the peer's tag is not known, then nothing but
+ * the setup's chunks may be sent (5.1 C). */
+static void test_unknown_chunk_while_setting_up(void **state)
+{
+    struct peer *peer = *state;
+
+    peer_start_connect(peer);
+    peer_read_init(peer, expect(peer, "INIT"));
+    for (int i = 0; i < 2; i++) {
+        peer_begin(peer);
+        chunk_write(&peer->writer, 0xfd, 0, "strange", 7);
+        peer_send(peer);
+        expect(peer, NONE);
+        if (i == 0) {
+            peer_send_init_ack(peer);
+            expect(peer, "COOKIE_ECHO");
+        }
+    }
+}
+
 /* What stands before an unknown chunk that stops is done. */
 static void test_chunks_before_an_unknown_one(void **state)
 {
@@ -510,6 +530,7 @@ int main(void)
         peer_test(test_shutdown_complete_tags),
         peer_test(test_shutdown_ack_while_setting_up),
         peer_test(test_unknown_chunks),
+        peer_test(test_unknown_chunk_while_setting_up),
         peer_test(test_chunks_before_an_unknown_one),
         peer_test(test_many_unknown_chunks),
         peer_test(test_error_is_told),

@@ -432,6 +432,22 @@ static void test_unexpected_shutdown_ack(void **state)
     }
 }
 
+/* 6.10: a SHUTDOWN COMPLETE goes alone, even if a COOKIE ACK is due. */
+static void test_shutdown_ack_behind_a_cookie_echo(void **state)
+{
+    struct peer *peer = *state;
+
+    peer_accept(peer);
+    assert_int_equal(shut_down(peer), 0);
+    expect(peer, "SHUTDOWN");
+    peer_begin(peer);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    shutdown_ack_write(&peer->writer);
+    peer_send(peer);
+    expect(peer, "SHUTDOWN_COMPLETE");
+    expect_down(peer, BRAID_DOWN_SHUTDOWN);
+}
+
 /* SHUTDOWN asked for while the association is being set up. */
 static void test_shutdown_before_it_is_up(void **state)
 {
@@ -633,6 +649,7 @@ int main(void)
         peer_test(test_repeated_shutdown_by_peer),
         peer_test(test_shutdown_while_setting_up),
         peer_test(test_unexpected_shutdown_ack),
+        peer_test(test_shutdown_ack_behind_a_cookie_echo),
         peer_test(test_shutdown_before_it_is_up),
         peer_test(test_autoclose),
         peer_test(test_icmp_too_big),

@@ -99,11 +99,18 @@ struct watcher *watcher_new(void)
 
 void watcher_free(struct watcher *watcher)
 {
-    for (int i = 0; i < FLOW_MAXIMUM; i++)
-        free(watcher->flows[i]);
+    watcher_forget(watcher);
     free(watcher->announced.tags);
     free(watcher->used.tags);
     free(watcher);
+}
+
+void watcher_forget(struct watcher *watcher)
+{
+    for (int i = 0; i < FLOW_MAXIMUM; i++) {
+        free(watcher->flows[i]);
+        watcher->flows[i] = NULL;
+    }
 }
 
 uint64_t watcher_count(const struct watcher *watcher)
@@ -400,7 +407,7 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
     bool reflected = false, data_came = false;
     bool has[256] = {false};
     struct sctp_chunk chunk;
-    struct flow *flow;
+    struct flow *flow = NULL;
     uint32_t tsn = 0;
     char name[256];
 
@@ -419,7 +426,8 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
         has[chunk.type] = true;
     watch(watcher, !iterator.malformed && count > 0, "3.2: well-formed chunks");
 
-    flow = watcher_flow(watcher, host, header.verification_tag);
+    if (has[SCTP_CHUNK_DATA] || has[SCTP_CHUNK_SACK])
+        flow = watcher_flow(watcher, host, header.verification_tag);
     chunk_iterator_init(&iterator, bytes, length);
     for (; chunk_next(&iterator, &chunk); index++) {
         watch_padding(watcher, chunk.bytes, chunk.length, bytes + length);

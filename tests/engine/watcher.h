@@ -32,6 +32,9 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
 void watcher_scripted(struct watcher *watcher, unsigned int host, const uint8_t *bytes,
                       size_t length);
 
+/* An association has ended: its cookie may come again, and TSNs with it. */
+void watcher_forget(struct watcher *watcher);
+
 /* Packets seen by watcher_sent(). */
 uint64_t watcher_count(const struct watcher *watcher);
 
