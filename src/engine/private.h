@@ -225,6 +225,7 @@ struct sctp_receiver {
     bool any_data;       /* the first DATA is acknowledged at once (5.1) */
     uint8_t snapshots;   /* SACKs of this batch of packets for single packets of it */
     uint32_t advertised; /* the last a_rwnd that was sent */
+    uint32_t arrived_bytes; /* DATA that was accepted since */
     uint8_t sack_path;   /* from which the last DATA came */
     uint32_t duplicates[DUPLICATES_MAXIMUM];
     uint8_t duplicate_count;

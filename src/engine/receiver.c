@@ -121,9 +121,11 @@ void receiver_window_opened(struct sctp_association *association)
     const struct sctp_receiver *receiver = &association->receiver;
     uint32_t size = association->parameters.receive_buffer;
     uint32_t rwnd = association_local_rwnd(association);
+    uint32_t seen = /* what is left of the window that the peer knows */
+        receiver->advertised - minimum(receiver->advertised, receiver->arrived_bytes);
 
     if ((association->state != BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_PENDING) ||
-        receiver->advertised >= size / 2 || rwnd < receiver->advertised + size / 4)
+        seen >= size / 2 || rwnd < seen + size / 4)
         return;
     association->send_sack = true;
     association_set_ready(association);
@@ -194,6 +196,7 @@ static bool accept(struct sctp_association *association, const struct sctp_data 
     struct sctp_receiver *receiver = &association->receiver;
     bool known_stream = data->stream < association->inbound_streams;
 
+    receiver->arrived_bytes += data->payload_length;
     if (!known_stream) { /* 6.5: acknowledged, reported, thrown away */
         size_t before = association->engine->errors.length;
 
@@ -313,6 +316,7 @@ void receiver_write_sack(struct sctp_association *association, struct packet_wri
     if (duplicates > room - count)
         duplicates = room - count;
     receiver->advertised = association_local_rwnd(association);
+    receiver->arrived_bytes = 0;
     sack_write(writer, receiver->cumulative_tsn, receiver->advertised, blocks, count,
                receiver->duplicates, duplicates);
     receiver->duplicate_count = 0;

@@ -2,7 +2,8 @@
  *
  * What stands unread in the program's descriptor still counts against a_rwnd (RFC 9260, 6.2): as
  * long as it is more than a quarter of what an end holds, the kernel does not call it writable; the
- * socket is told how much that is, and again when it has become less.
+ * socket is told how much that is, and again when it has become less. What stood there before it
+ * became so much is left out: a window that was promised must not shrink (RFC 9260, 6.2.1).
  */
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -207,6 +208,8 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     unread_update(end);
     if (end->weight == 0)
         end->notifications_only = true;
+    if (!end->full || end->forgiven > end->payload)
+        end->forgiven = end->payload;
     wants_following = atomic_load(&slot->receive_options) & CHANNEL_RECEIVE_NXTINFO;
     for (weight = end->weight; weight < end->size; weight += MESSAGE_WEIGHT) {
         uint32_t before = end->payload;
@@ -222,7 +225,7 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     if (end->accept_weight != 0)
         count_waiting(end);
     else
-        socket_hold(end->socket, end->full ? end->payload : 0, stack->now);
+        socket_hold(end->socket, end->full ? end->payload - end->forgiven : 0, stack->now);
     if (!end->ended && end->next_count == 0 && socket_has_ended(end->socket))
         send_end(stack, end);
     end_set_events(stack, end);

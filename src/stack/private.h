@@ -73,7 +73,8 @@ struct stack_socket {
     bool notifications_only;        /* what is unread, if anything, are notifications */
     uint32_t size;                  /* SO_SNDBUF of the stack end */
     uint32_t weight;                /* what SIOCOUTQ said last, */
-    uint32_t payload;               /* and the bytes of user messages in it */
+    uint32_t payload;               /* and the bytes of user messages in it, */
+    uint32_t forgiven;              /* of which so many do not count against the window */
     uint32_t accept_weight;         /* of one CHANNEL_ACCEPT */
     struct socket_received next[2]; /* taken from the socket, not yet sent down */
     unsigned int next_count;
@@ -170,7 +171,8 @@ void wire_close(struct stack *stack);
 int wire_read_addresses(struct stack *stack);
 bool wire_route(void *context, const struct braid_address *destination,
                 struct braid_address *source, uint32_t *mtu);
-/* Sends what is due. True if packets were delivered to ourselves. */
+/* Sends what is due. True if packets were delivered to ourselves: then there may be more to send,
+ * after programs got what was in them, so that the acknowledgement tells of the room. */
 bool wire_transmit(struct stack *stack);
 void wire_receive(struct stack *stack, struct link *link);
 

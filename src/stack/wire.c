@@ -308,7 +308,6 @@ bool wire_transmit(struct stack *stack)
 {
     struct wire *wire = &stack->wire;
     struct braid_batch *batch = &wire->batch;
-    bool delivered = false;
     int batches = 0;
 
     if (!transmit_rest(stack))
@@ -317,19 +316,19 @@ bool wire_transmit(struct stack *stack)
         struct link *link;
 
         if (!braid_engine_transmit(stack->engine, batch, stack->now))
-            return delivered;
-        link = batch->encapsulation_port != 0 ? wire->udp : wire->raw;
+            return false;
         if (is_for_ourselves(wire, batch)) {
             deliver_to_ourselves(stack, batch);
-            delivered = true;
-        } else if (link) {
-            send_to_link(stack, link, batch);
-        } else {
-            wire->no_link_packets += batch->count;
+            return true;
         }
+        link = batch->encapsulation_port != 0 ? wire->udp : wire->raw;
+        if (link)
+            send_to_link(stack, link, batch);
+        else
+            wire->no_link_packets += batch->count;
     }
     wire->more |= batches == TRANSMIT_BATCHES;
-    return delivered;
+    return false;
 }
 
 /* ---- In ---- */
