@@ -43,10 +43,9 @@ struct capture {
     int descriptor;
     int error; /* what stopped it; 0: it goes on */
     bool error_told;
-    off_t written; /* bytes in the file */
-    size_t length; /* bytes in the buffer: whole blocks, and the one being made */
-    size_t block;  /* where the block being made begins */
-    uint32_t interfaces;
+    off_t written;           /* bytes in the file */
+    size_t length;           /* bytes in the buffer: whole blocks, and the one being made */
+    size_t block;            /* where the block being made begins */
     uint16_t identification; /* of the last IPv4 packet that may be fragmented */
     uint64_t count;
     uint8_t bytes[BUFFER_BYTES];
@@ -242,7 +241,7 @@ void capture_write(struct capture *capture, const struct capture_packet *packet)
         packet->source.family != packet->destination.family ||
         !block_begin(capture, BLOCK_PACKET, BLOCK_OVERHEAD + length))
         return;
-    put_u32(capture, packet->interface);
+    put_u32(capture, 0); /* the interface */
     put_u32(capture, (uint32_t)(packet->time >> 32));
     put_u32(capture, (uint32_t)packet->time);
     put_u32(capture, (uint32_t)length);
@@ -268,6 +267,7 @@ void capture_write(struct capture *capture, const struct capture_packet *packet)
 int capture_open(struct capture **capture, const char *path)
 {
     static const char application[] = "braid";
+    static const uint8_t resolution = RESOLUTION_NANOSECONDS;
     struct capture *self = malloc(sizeof(*self));
     int descriptor, error;
 
@@ -289,6 +289,13 @@ int capture_open(struct capture **capture, const char *path)
     put_u32(self, UINT32_MAX);
     put_option(self, OPTION_SECTION_APPLICATION, application, strlen(application));
     block_end(self);
+    block_begin(self, BLOCK_INTERFACE, BLOCK_OVERHEAD);
+    put_u16(self, LINKTYPE_RAW);
+    put_u16(self, 0);
+    put_u32(self, 0); /* packets are never cut */
+    put_option(self, OPTION_INTERFACE_NAME, application, strlen(application));
+    put_option(self, OPTION_INTERFACE_RESOLUTION, &resolution, sizeof(resolution));
+    block_end(self);
     error = capture_flush(self); /* a full disk is told at once */
     if (error < 0) {
         capture_close(self);
@@ -309,22 +316,6 @@ int capture_close(struct capture *capture)
         error = -errno;
     free(capture);
     return error;
-}
-
-int capture_add_interface(struct capture *capture, const char *name)
-{
-    uint8_t resolution = RESOLUTION_NANOSECONDS;
-    size_t length = strnlen(name, 64);
-
-    if (!block_begin(capture, BLOCK_INTERFACE, BLOCK_OVERHEAD + length))
-        return capture->error;
-    put_u16(capture, LINKTYPE_RAW);
-    put_u16(capture, 0);
-    put_u32(capture, 0); /* packets are never cut */
-    put_option(capture, OPTION_INTERFACE_NAME, name, length);
-    put_option(capture, OPTION_INTERFACE_RESOLUTION, &resolution, sizeof(resolution));
-    block_end(capture);
-    return (int)capture->interfaces++;
 }
 
 uint64_t capture_count(const struct capture *capture)

@@ -2,6 +2,7 @@
  * A capture: packets of links, written to a file for Wireshark.
  *
  * PCAP Next Generation (draft-ietf-opsawg-pcapng); link type RAW, that is IPv4 and IPv6 packets.
+ * All links are one interface of it: libpcap does not read a second one of that type.
  *
  * A link sees SCTP packets without their IP and UDP headers, so these are made here from what is
  * known: addresses, ports, traffic class and checksums are those on the wire; TTL is 64, and the
@@ -25,7 +26,6 @@ enum capture_direction { CAPTURE_UNKNOWN, CAPTURE_INBOUND, CAPTURE_OUTBOUND };
 
 /* What the headers of a packet are made of. */
 struct capture_packet {
-    uint32_t interface; /* from capture_add_interface() */
     enum capture_direction direction;
     uint64_t time; /* nanoseconds, since 1970 on a real link */
     struct braid_address source, destination;
@@ -44,9 +44,6 @@ int capture_open(struct capture **capture, const char *path);
 
 /* Writes what is buffered and closes. NULL is allowed. Returns like capture_flush(). */
 int capture_close(struct capture *capture);
-
-/* Names a new interface ("udp", "raw"), whose packets carry its number. Negative errno, or it. */
-int capture_add_interface(struct capture *capture, const char *name);
 
 /* Writes a packet. Addresses of two families, or none, or a packet that is too long: not written.
  */

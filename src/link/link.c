@@ -49,18 +49,9 @@ size_t link_batch_packets(const struct braid_batch *batch, uint16_t port,
 
 /* ---- Captures ------------------------------------------------------------------------------- */
 
-int link_set_capture(struct link *link, struct capture *capture)
+void link_set_capture(struct link *link, struct capture *capture)
 {
-    int interface = 0;
-
-    if (capture) {
-        interface = capture_add_interface(capture, link->name);
-        if (interface < 0)
-            return interface;
-    }
     link->capture = capture;
-    link->capture_interface = (uint32_t)interface;
-    return 0;
 }
 
 static void capture_received(struct link *link, const struct braid_packet *packets, size_t count)
@@ -71,7 +62,6 @@ static void capture_received(struct link *link, const struct braid_packet *packe
         const struct braid_packet *packet = &packets[i];
 
         capture_write(link->capture, &(struct capture_packet){
-                                         .interface = link->capture_interface,
                                          .direction = CAPTURE_INBOUND,
                                          .time = time,
                                          .source = packet->source,
@@ -99,7 +89,6 @@ static void capture_sent(struct link *link, const struct braid_batch *batch, siz
         size_t length = left < batch->segment_size ? left : batch->segment_size;
 
         capture_write(link->capture, &(struct capture_packet){
-                                         .interface = link->capture_interface,
                                          .direction = CAPTURE_OUTBOUND,
                                          .time = time,
                                          .source = source,

@@ -76,7 +76,6 @@ struct link {
     int descriptors[LINK_SOCKET_MAXIMUM]; /* to poll; -1: none */
     struct link_statistics statistics;
     struct capture *capture; /* NULL: none */
-    uint32_t capture_interface;
 };
 
 /* How to open a link over UDP or IP. All zero is a good start, with `port` for UDP. */
@@ -147,8 +146,8 @@ bool link_receive_error(struct link *link, struct link_error *error);
 
 /*
  * Writes all packets of the link to a capture from now on, in the order seen; NULL: no more. The
- * capture must stay open as long. The error that ended the capture, if it has ended.
+ * capture must stay open as long.
  */
-int link_set_capture(struct link *link, struct capture *capture);
+void link_set_capture(struct link *link, struct capture *capture);
 
 #endif

@@ -111,7 +111,6 @@ struct wire {
     size_t address_count;
     uint16_t self_port; /* a UDP port that means ourselves besides our own; 0: none */
     struct capture *capture;
-    uint32_t local_interface; /* of the capture: packets that never leave */
     struct braid_batch batch;
     struct link *blocked; /* its socket is full: `rest` waits */
     struct braid_batch rest;

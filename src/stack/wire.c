@@ -98,16 +98,12 @@ static int open_capture(struct stack *stack, char *text, size_t size)
     struct wire *wire = &stack->wire;
     int error = capture_open(&wire->capture, stack->config.capture);
 
-    if (error == 0)
-        error = capture_add_interface(wire->capture, "local");
-    if (error >= 0) {
-        wire->local_interface = (uint32_t)error;
-        error = wire->udp ? link_set_capture(wire->udp, wire->capture) : 0;
-    }
-    if (error >= 0)
-        error = wire->raw ? link_set_capture(wire->raw, wire->capture) : 0;
     if (error < 0)
         snprintf(text, size, "%s: %s", stack->config.capture, strerror(-error));
+    if (error == 0 && wire->udp)
+        link_set_capture(wire->udp, wire->capture);
+    if (error == 0 && wire->raw)
+        link_set_capture(wire->raw, wire->capture);
     return error;
 }
 
@@ -221,7 +217,6 @@ static void capture_local(struct wire *wire, const struct braid_packet *packets,
     for (size_t i = 0; i < count; i++)
         capture_write(wire->capture,
                       &(struct capture_packet){
-                          .interface = wire->local_interface,
                           .time = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
                           .source = packets[i].source,
                           .destination = packets[i].destination,

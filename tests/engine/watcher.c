@@ -99,17 +99,20 @@ struct watcher *watcher_new(void)
 
 void watcher_free(struct watcher *watcher)
 {
-    watcher_forget(watcher);
+    for (int i = 0; i < FLOW_MAXIMUM; i++)
+        free(watcher->flows[i]);
     free(watcher->announced.tags);
     free(watcher->used.tags);
     free(watcher);
 }
 
-void watcher_forget(struct watcher *watcher)
+void watcher_forget(struct watcher *watcher, uint32_t tag)
 {
     for (int i = 0; i < FLOW_MAXIMUM; i++) {
-        free(watcher->flows[i]);
-        watcher->flows[i] = NULL;
+        if (watcher->flows[i] && watcher->flows[i]->tag.value == tag) {
+            free(watcher->flows[i]);
+            watcher->flows[i] = NULL;
+        }
     }
 }
 
@@ -260,7 +263,7 @@ static struct flow *watcher_flow(struct watcher *watcher, unsigned int host, uin
 
 static void watch_data(struct watcher *watcher, struct flow *flow, const struct sctp_chunk *chunk)
 {
-    struct sctp_data data;
+    struct sctp_data data = {0};
     uint32_t sum;
     uint32_t *tsn;
 

@@ -57,7 +57,7 @@ static void host_open(struct world *world, unsigned int number, const struct wor
                      0);
     memory_host_set_mtu(host->link, host->mtu);
     if (world->capture)
-        assert_int_equal(link_set_capture(host->link, world->capture), 0);
+        link_set_capture(host->link, world->capture);
     host->engine = braid_engine_new(&engine_config, world->now);
     assert_non_null(host->engine);
     assert_int_equal(
