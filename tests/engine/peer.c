@@ -195,6 +195,7 @@ static void peer_take_batch(struct peer *peer, const struct braid_batch *batch)
 void peer_run(struct peer *peer)
 {
     static uint8_t bytes[BATCH_BYTES];
+    struct braid_association_info info;
     struct braid_event event;
 
     for (;;) {
@@ -209,8 +210,9 @@ void peer_run(struct peer *peer)
         struct happened *happened = malloc(sizeof(*happened) + event.length);
 
         assert_non_null(happened);
-        if (event.type == BRAID_EVENT_DOWN)
-            watcher_forget(peer->watcher);
+        if (event.type == BRAID_EVENT_DOWN &&
+            braid_association_info(peer->engine, event.association, &info) == 0)
+            watcher_forget(peer->watcher, info.peer_tag);
         happened->event = event;
         if (event.length > 0)
             memcpy(happened->bytes, event.bytes, event.length);

@@ -32,8 +32,12 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
 void watcher_scripted(struct watcher *watcher, unsigned int host, const uint8_t *bytes,
                       size_t length);
 
-/* An association has ended: its cookie may come again, and TSNs with it. */
-void watcher_forget(struct watcher *watcher);
+/* The association whose packets have this tag ended: its cookie may come again, and TSNs with it.
+ */
+void watcher_forget(struct watcher *watcher, uint32_t tag);
+
+/* Tags change in the midst of a flow, as with 5.2.4 action B: its TSNs may have begun elsewhere. */
+void watcher_allow_other_tags(struct watcher *watcher);
 
 /* Packets seen by watcher_sent(). */
 uint64_t watcher_count(const struct watcher *watcher);
