@@ -225,7 +225,8 @@ static void add_association(struct table *table, const struct status *status,
         local = socket->addresses[0];
     snprintf(row->cells[0], CELL, "%s%s", below ? "`- " : "",
              braid_state_name(association->info.state));
-    snprintf(row->cells[1], CELL, "%" PRIu32, association->info.unread_bytes);
+    snprintf(row->cells[1], CELL, "%" PRIu32,
+             association->info.unread_bytes + (below ? 0 : socket->unread));
     snprintf(row->cells[2], CELL, "%" PRIu32, association->info.queued_bytes);
     endpoint_text(row->cells[3], &local, association->info.local_port);
     endpoint_text(row->cells[4], &peer, association->info.peer_port);
@@ -248,7 +249,7 @@ static void add_socket(struct table *table, const struct status *status,
         snprintf(row->cells[0], CELL, "%s", socket_state_name(now));
         snprintf(row->cells[1], CELL, "%" PRIu32, listening ? now->waiting : socket->unread);
         snprintf(row->cells[2], CELL, "%" PRIu32,
-                 listening && now->backlog < UINT32_MAX ? now->backlog : 0);
+                 listening && now->style == SOCKET_ONE_TO_ONE ? now->backlog : 0);
         endpoint_text(row->cells[3], socket->address_count > 0 ? &socket->addresses[0] : &any,
                       now->port);
         endpoint_text(row->cells[4], &any, 0);

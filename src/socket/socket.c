@@ -344,7 +344,7 @@ void socket_describe(const struct sctp_socket *socket, struct socket_description
         .port = socket->port,
         .closed = socket->closed,
         .uid = socket->uid,
-        .backlog = socket->backlog,
+        .backlog = socket->backlog > 0 ? socket->backlog - 1 : 0,
         .waiting = socket->waiting,
     };
     if (socket_event_is_on(socket->subscribed, SCTP_DATA_IO_EVENT))

@@ -123,7 +123,8 @@ struct socket_description {
     uint16_t port;
     bool closed;
     uid_t uid;
-    uint32_t backlog, waiting; /* LISTENING: accepted by us, not yet by the program */
+    uint32_t backlog; /* LISTENING: as listen() was told */
+    uint32_t waiting; /* LISTENING: accepted by us, not yet by the program */
 };
 void socket_describe(const struct sctp_socket *socket, struct socket_description *description);
 /* One-to-one: nothing will come to be read any more, and all that came was. */

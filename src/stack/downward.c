@@ -36,6 +36,13 @@ static void unread_update(struct stack_socket *end)
     end->weight = weight;
 }
 
+uint32_t downward_unread(struct stack_socket *end)
+{
+    if (end->watch.descriptor >= 0)
+        unread_update(end);
+    return end->payload;
+}
+
 /* The first of those that were taken from the socket is done with. */
 static void next_release(struct stack *stack, struct stack_socket *end)
 {

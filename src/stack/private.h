@@ -220,6 +220,8 @@ void upward_free(struct stack_socket *end);
 
 /* Gives the program what its socket has, as much as may stand unread. */
 void downward_send(struct stack *stack, struct stack_socket *end);
+/* Bytes of user messages that stand unread in the program's descriptor. */
+uint32_t downward_unread(struct stack_socket *end);
 void downward_free(struct stack *stack, struct stack_socket *end);
 
 /* ---- connection.c ---- */

@@ -66,7 +66,7 @@ static void write_association(struct stack *stack, uint32_t association, FILE *f
 
 static void write_socket(struct stack *stack, const struct sctp_socket *socket, FILE *file)
 {
-    const struct stack_socket *end = socket_user(socket);
+    struct stack_socket *end = socket_user(socket);
     struct status_socket status = {.slot = UINT32_MAX};
     size_t count;
 
@@ -76,7 +76,7 @@ static void write_socket(struct stack *stack, const struct sctp_socket *socket, 
     if (end && end->watch.descriptor >= 0)
         status.slot = end->slot;
     if (end) {
-        status.unread = end->payload;
+        status.unread = downward_unread(end);
         LIST_FOR_EACH(link, &end->pending)
         {
             status.pending++;
