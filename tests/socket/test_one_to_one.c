@@ -321,6 +321,48 @@ static void test_unread_closes_the_window(void **state)
     world_close(&world);
 }
 
+/* Reads all that is there. The reader then has `held` bytes of it before it. */
+static unsigned int read_all(struct world *world, struct sctp_socket *socket, uint32_t held)
+{
+    struct socket_received received;
+    unsigned int count = 0;
+
+    while (socket_receive(socket, &received, world->now)) {
+        socket_received_release(socket, &received, world->now);
+        count++;
+    }
+    socket_hold(socket, held, world->now);
+    return count;
+}
+
+/* A window that the peer has used up is opened at once, though what was last told of it was large:
+ * the peer must not wait for a delayed SACK (RFC 9260, 6.2) before each packet. */
+static void test_window_opens_before_the_delayed_sack(void **state)
+{
+    static uint8_t bytes[16384];
+    struct world world;
+    struct sctp_socket *client, *server, *listener;
+    struct channel_header header = {.type = CHANNEL_SEND};
+    unsigned int count = 0;
+
+    (void)state;
+    world_open(&world);
+    for (int i = 0; i < HOSTS; i++)
+        memory_host_set_mtu(world.hosts[i].link, 65535);
+    sockets_join(&world, &client, &server, &listener);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(send_bytes(&world, client, bytes, sizeof(bytes), &header, NULL), 0);
+    world_run(&world, 15 * MS); /* one way takes 10 ms */
+    count += read_all(&world, server, 3 * sizeof(bytes));
+    assert_int_equal(count, 6);
+    for (int i = 0; i < 3; i++) {
+        world_run(&world, 25 * MS);
+        count += read_all(&world, server, 0);
+    }
+    assert_int_equal(count, 12);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_bind),
         cmocka_unit_test(test_sends_that_fail),
         cmocka_unit_test(test_unread_closes_the_window),
+        cmocka_unit_test(test_window_opens_before_the_delayed_sack),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
