@@ -34,7 +34,7 @@ static struct braid_parameters *change_parameters(struct sctp_socket *socket,
 
 static int get_rtoinfo(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     const struct braid_parameters *parameters;
     struct sctp_rtoinfo info;
     int error = option_read(call, &info, sizeof(info));
@@ -52,7 +52,7 @@ static int get_rtoinfo(struct option_call *call)
 
 static int set_rtoinfo(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct braid_parameters *parameters;
     struct sctp_rtoinfo info;
     int error = option_read_exactly(call, &info, sizeof(info));
@@ -79,7 +79,7 @@ static int set_rtoinfo(struct option_call *call)
 static int get_associnfo(struct option_call *call)
 {
     struct braid_association_info now = {0};
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     const struct braid_parameters *parameters;
     struct sctp_assocparams info;
     int error = option_read(call, &info, sizeof(info));
@@ -116,7 +116,7 @@ static uint32_t path_retransmissions(const struct socket_association *associatio
 
 static int set_associnfo(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct braid_parameters *parameters;
     struct sctp_assocparams info;
     uint32_t paths;
@@ -141,7 +141,7 @@ static int set_associnfo(struct option_call *call)
 static int get_maxseg(struct option_call *call)
 {
     struct braid_association_info now = {0};
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct sctp_assoc_value value = {0};
     int error = 0;
 
@@ -165,7 +165,7 @@ static int set_maxseg(struct option_call *call)
 {
     uint32_t ip = call->socket->domain == AF_INET6 ? IPV6_HEADER : IPV4_HEADER;
     uint32_t least = SEGMENT_MINIMUM - ip - COMMON_HEADER - DATA_CHUNK_HEADER;
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct sctp_assoc_value value = {0};
     int error;
 
@@ -187,7 +187,7 @@ static int set_maxseg(struct option_call *call)
 
 static int get_max_burst(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct sctp_assoc_value value = {0};
     int error = 0;
 
@@ -233,7 +233,7 @@ static struct socket_path_defaults *path_defaults(struct sctp_socket *socket,
 
 static int get_delayed_sack(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct sctp_sack_info info = {0};
     const struct socket_path_defaults *path;
     size_t size = call->length >= sizeof(info) ? sizeof(info) : sizeof(struct sctp_assoc_value);
@@ -305,7 +305,7 @@ static struct socket_send_defaults *send_defaults(struct sctp_socket *socket,
 
 static int get_default_send_param(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     const struct socket_send_defaults *send;
     struct sctp_sndrcvinfo info;
     int error = option_read(call, &info, sizeof(info));
@@ -349,7 +349,7 @@ static int set_default_send_param(struct option_call *call)
 
 static int get_default_sndinfo(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     const struct socket_send_defaults *send;
     struct sctp_sndinfo info;
     int error = option_read(call, &info, sizeof(info));
@@ -398,7 +398,7 @@ static int set_default_sndinfo(struct option_call *call)
 
 static int get_context(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct sctp_assoc_value value;
     int error = option_read(call, &value, sizeof(value));
 
@@ -428,7 +428,7 @@ static int set_context(struct option_call *call)
 
 static int get_event(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct sctp_event event;
     int error = option_read(call, &event, sizeof(event));
 
@@ -475,7 +475,7 @@ static int set_event(struct option_call *call)
 static int get_status(struct option_call *call)
 {
     struct braid_engine *engine = call->socket->table->engine;
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct braid_association_info info;
     struct braid_path_info path;
     struct sctp_status status;
@@ -503,7 +503,7 @@ static int get_status(struct option_call *call)
 
 static int get_assoc_stats(struct option_call *call)
 {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct braid_association_info info;
     struct sctp_assoc_stats stats = {0};
     size_t size = call->length < sizeof(stats) ? call->length : sizeof(stats);

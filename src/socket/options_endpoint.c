@@ -357,7 +357,7 @@ static int get_local_addrs(struct option_call *call)
 static int get_peer_addrs(struct option_call *call)
 {
     struct braid_engine *engine = call->socket->table->engine;
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     struct braid_path_info path;
     size_t used = sizeof(struct sctp_getaddrs);
     struct sctp_getaddrs header;

@@ -15,7 +15,7 @@
 
 /* A path of an association; a NULL association is the socket itself. */
 struct path {
-    struct socket_association *association;
+    struct socket_association *association = NULL;
     uint32_t index;
     bool all; /* no address was given */
 };
