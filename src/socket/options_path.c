@@ -15,7 +15,7 @@
 
 /* A path of an association; a NULL association is the socket itself. */
 struct path {
-    struct socket_association *association = NULL;
+    struct socket_association *association;
     uint32_t index;
     bool all; /* no address was given */
 };
