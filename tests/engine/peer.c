@@ -16,7 +16,7 @@ enum {
 
 static uint8_t pattern(uint32_t tsn, size_t index)
 {
-    return (uint8_t)(tsn * 31 + index * 7 + (index >> 8));
+    return (uint8_t)((size_t)tsn * 31 + index * 7 + (index >> 8));
 }
 
 /* ---- The engine's surroundings ----------------------------------------------------------------
@@ -603,19 +603,19 @@ const struct braid_event *expect_event(struct peer *peer, enum braid_event_type 
     struct happened *happened = peer_find_event(peer, type);
     static struct braid_event event;
     static uint8_t bytes[65536];
+    size_t index = 0;
 
-    if (!happened)
+    if (!happened) {
         fail_msg("no event of type %d", (int)type);
+        return &event;
+    }
     event = happened->event;
     memcpy(bytes, happened->bytes, event.length < sizeof(bytes) ? event.length : sizeof(bytes));
     event.bytes = bytes;
-    for (size_t i = 0; i < peer->happened_count; i++) {
-        if (peer->happened[i] == happened) {
-            memmove(&peer->happened[i], &peer->happened[i + 1],
-                    (peer->happened_count - i - 1) * sizeof(*peer->happened));
-            break;
-        }
-    }
+    while (peer->happened[index] != happened)
+        index++;
+    for (; index + 1 < peer->happened_count; index++)
+        peer->happened[index] = peer->happened[index + 1];
     peer->happened_count--;
     free(happened);
     return &event;

@@ -214,7 +214,8 @@ static void alter(struct peer *peer)
         writer->length -= below(peer, room + 1);
         break;
     default: /* a length somewhere within */
-        wire_put_u16(writer->bytes + SCTP_COMMON_HEADER_LENGTH + 4 * below(peer, room / 4) + 2,
+        wire_put_u16(writer->bytes + SCTP_COMMON_HEADER_LENGTH + 4 * (size_t)below(peer, room / 4) +
+                         2,
                      (uint16_t)below(peer, 60));
     }
 }

@@ -391,9 +391,9 @@ static void test_packets_together(void **state)
     struct peer *peer = *state;
 
     peer_accept(peer);
-    for (uint16_t i = 0; i < COUNT; i++) {
+    for (uint32_t i = 0; i < COUNT; i++) {
         peer_begin(peer);
-        peer_write_data(peer, 1000U + i, 0, i, WHOLE, 100);
+        peer_write_data(peer, 1000 + i, 0, (uint16_t)i, WHOLE, 100);
         assert_true(packet_finish(&peer->writer));
         memcpy(bytes[i], peer->packet, peer->writer.length);
         packets[i] = (struct braid_packet){.bytes = bytes[i],
@@ -404,8 +404,8 @@ static void test_packets_together(void **state)
     braid_engine_receive(peer->engine, packets, COUNT, peer->now);
     assert_sack(expect(peer, "SACK"), 1000 + COUNT - 1, 0, 0);
     expect(peer, NONE);
-    for (uint16_t i = 0; i < COUNT; i++)
-        expect_message(peer, 0, 1000U + i, 100);
+    for (uint32_t i = 0; i < COUNT; i++)
+        expect_message(peer, 0, 1000 + i, 100);
 }
 
 int main(void)

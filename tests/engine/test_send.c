@@ -182,14 +182,15 @@ static void expect_fragmented(struct peer *peer, uint32_t tsn, uint16_t ssn, siz
     peer_send_sack(peer, last);
     assert_int_equal(received, length);
     for (size_t i = 0; i < length; i++) /* as peer_user_send() makes them */
-        original[i] = (uint8_t)((uint32_t)length * 31 + i * 7 + (i >> 8));
+        original[i] = (uint8_t)(length * 31 + i * 7 + (i >> 8));
     assert_memory_equal(bytes, original, length);
 }
 
 static void test_fragmentation(void **state)
 {
-    static const size_t lengths[] = {FULL, FULL + 1, 2 * FULL, 2 * FULL + 1, 10000, 65536, 100001};
-    struct peer *peer = *state;
+    static const size_t lengths[] = {FULL,  FULL + 1, (size_t)2 * FULL, (size_t)2 * FULL + 1, 10000,
+                                     65536, 100001};
+    struct peer *peer;
     uint32_t tsn;
 
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {

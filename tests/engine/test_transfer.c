@@ -49,7 +49,7 @@ struct side {
 
 static uint8_t content(uint64_t seed, uint32_t number, size_t index)
 {
-    return (uint8_t)(seed * 131 + number * 17 + index * 3 + (index >> 7));
+    return (uint8_t)(seed * 131 + (uint64_t)number * 17 + index * 3 + (index >> 7));
 }
 
 /* What message `number` of a side is: its length, stream, and whether it is unordered. */

@@ -319,7 +319,7 @@ static void watch_sack(struct watcher *watcher, struct flow *flow, const struct 
  */
 
 /* Looks at a chunk other than DATA. True if its Verification Tag is one that was reflected. */
-static bool watch_control(struct watcher *watcher, unsigned int host, struct flow *flow,
+static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t tag,
                           const struct sctp_chunk *chunk)
 {
     struct sctp_heartbeat heartbeat;
@@ -341,7 +341,7 @@ static bool watch_control(struct watcher *watcher, unsigned int host, struct flo
         tag_set_add(&watcher->announced, host, init.initiate_tag);
         break;
     case SCTP_CHUNK_SACK:
-        watch_sack(watcher, flow, chunk);
+        watch_sack(watcher, watcher_flow(watcher, host, tag), chunk);
         break;
     case SCTP_CHUNK_HEARTBEAT:
     case SCTP_CHUNK_HEARTBEAT_ACK:
@@ -415,7 +415,6 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
     bool reflected = false, data_came = false;
     bool has[256] = {false};
     struct sctp_chunk chunk;
-    struct flow *flow = NULL;
     uint32_t tsn = 0;
     char name[256];
 
@@ -434,21 +433,19 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
         has[chunk.type] = true;
     watch(watcher, !iterator.malformed && count > 0, "3.2: well-formed chunks");
 
-    if (has[SCTP_CHUNK_DATA] || has[SCTP_CHUNK_SACK])
-        flow = watcher_flow(watcher, host, header.verification_tag);
     chunk_iterator_init(&iterator, bytes, length);
     for (; chunk_next(&iterator, &chunk); index++) {
         watch_padding(watcher, chunk.bytes, chunk.length, bytes + length);
         watch_bundling(watcher, has, count, index, &chunk);
         if (chunk.type == SCTP_CHUNK_DATA) {
-            watch_data(watcher, flow, &chunk);
+            watch_data(watcher, watcher_flow(watcher, host, header.verification_tag), &chunk);
             watch(watcher, !data_came || (int32_t)(wire_get_u32(chunk.bytes + 4) - tsn) > 0,
                   "6.10: TSNs grow within a packet");
             tsn = wire_get_u32(chunk.bytes + 4);
             data_came = true;
         } else {
             watch(watcher, !data_came, "6.10: control chunks come before DATA");
-            reflected |= watch_control(watcher, host, flow, &chunk);
+            reflected |= watch_control(watcher, host, header.verification_tag, &chunk);
         }
     }
     if (has[SCTP_CHUNK_INIT])
