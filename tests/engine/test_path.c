@@ -19,7 +19,7 @@ static struct peer *begin_with(void **state, const struct braid_parameters *para
 
 static unsigned int path_of(struct peer *peer, const struct sent *sent)
 {
-    for (unsigned int i = 0; i < PATHS; i++) {
+    for (unsigned int i = 0; sent && i < PATHS; i++) {
         if (braid_address_equal(&sent->destination, &peer->there[i]))
             return i;
     }

@@ -519,6 +519,93 @@ static void test_cut(void **state)
     world_free(world);
 }
 
+/* 6.4.1: one path of two fails in the midst of a transfer, and comes back. */
+static void test_path_fails(void **state)
+{
+    struct braid_parameters parameters = transfer_parameters();
+
+    (void)state;
+    parameters.path_max_retrans = 2;
+    parameters.rto_initial = parameters.rto_min = 200;
+    for (uint64_t seed = 1; seed <= seeds(10); seed++) {
+        struct world_config config = {.seed = seed, .addresses = 2, .parameters = &parameters};
+        struct world *world = world_new(&config);
+        struct side sides[2];
+
+        for (unsigned int i = 0; i < 2; i++) {
+            side_init(&sides[i], seed * 2 + i, 400, 10000);
+            world->hosts[i].user = &sides[i];
+            sides[i].waits = true;
+        }
+        world->event = transfer_event;
+        *world_conditions(world) = (struct memory_conditions){.delay = 20000, .bandwidth = 5000000};
+        world_connect(world, 0, 1);
+        world_run(world, 300 * MS);
+        for (unsigned int round = 0; round < 4; round++) {
+            world_cut(world, round % 2, true);
+            world_run(world, random_below(&world->random, 4 * SECOND));
+            world_cut(world, round % 2, false);
+            world_run(world, random_below(&world->random, 4 * SECOND));
+        }
+        world_cut(world, 0, true);
+        for (int i = 0; i < 100 && (sides[0].received < 400 || sides[1].received < 400); i++)
+            world_run(world, 10 * SECOND);
+        for (unsigned int i = 0; i < 2; i++) {
+            sides[i].waits = false;
+            side_send(&world->hosts[i]);
+        }
+        world_run(world, 1000 * SECOND);
+        for (unsigned int i = 0; i < 2; i++) {
+            assert_int_equal(sides[i].received, 400);
+            assert_int_equal(sides[i].broken, 0);
+            assert_int_equal(sides[i].reason, BRAID_DOWN_SHUTDOWN);
+            side_free(&sides[i]);
+        }
+        world_free(world);
+    }
+}
+
+/* 5.2.4 A: a host crashes and calls again; the other one is told, and goes on. */
+static void test_crash(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct world *world = world_new(&(struct world_config){.seed = seed});
+        struct story stories[2] = {{0}};
+        struct braid_association_info info;
+        struct braid_send send = {0};
+
+        for (unsigned int i = 0; i < 2; i++)
+            world->hosts[i].user = &stories[i];
+        world->event = story_event;
+        *world_conditions(world) =
+            (struct memory_conditions){.delay = 10000, .loss = seed > 25 ? 0.1 : 0};
+        world_connect(world, 0, 1);
+        world_run(world, 30 * SECOND);
+        for (int i = 0; i < 20; i++)
+            (void)braid_send(world->hosts[1].engine, world->hosts[1].association, &send,
+                             "nobody will read this", 21, world->now);
+        world_run(world, random_below(&world->random, 50 * MS));
+        world_restart(world, 0);
+        if (seed % 2)
+            world_run(world, random_below(&world->random, 5 * MS));
+        world_connect(world, 0, 1);
+        world_run(world, 100 * SECOND);
+        assert_int_equal(stories[0].up, 2);
+        assert_int_equal(stories[0].down, 0);
+        /* it was told of a restart, or an ABORT to an old packet came before the INIT */
+        assert_true(stories[1].restarts == 1 || (stories[1].down == 1 && stories[1].up == 2));
+        for (unsigned int i = 0; i < 2; i++) {
+            assert_int_equal(host_associations(&world->hosts[i]), 1);
+            assert_int_equal(
+                braid_association_info(world->hosts[i].engine, world->hosts[i].association, &info),
+                0);
+            assert_int_equal(info.state, BRAID_ESTABLISHED);
+        }
+        world_free(world);
+    }
+}
+
 /* The same seed gives the same packets. */
 static void test_replay(void **state)
 {
@@ -572,6 +659,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_collision),
         cmocka_unit_test(test_shutdowns_cross),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_path_fails),
+        cmocka_unit_test(test_crash),
         cmocka_unit_test(test_replay),
     };
 

@@ -29,21 +29,38 @@ static bool host_route(void *context, const struct braid_address *destination,
     return true;
 }
 
+static void host_start(struct host *host)
+{
+    const struct world *world = host->world;
+    struct braid_engine_config engine_config = {.random = host_random,
+                                                .route = host_route,
+                                                .context = host,
+                                                .encapsulation_port = world->udp};
+    struct braid_endpoint_config endpoint_config = {
+        .port = WORLD_PORT, .ipv4 = true, .parameters = &host->parameters};
+
+    host->engine = braid_engine_new(&engine_config, world->now);
+    assert_non_null(host->engine);
+    assert_int_equal(
+        braid_engine_set_addresses(host->engine, host->addresses, host->address_count, world->now),
+        0);
+    assert_int_equal(braid_endpoint_open(host->engine, &endpoint_config, &host->endpoint), 0);
+    assert_int_equal(braid_endpoint_listen(host->engine, host->endpoint, 1000), 0);
+}
+
 static void host_open(struct world *world, unsigned int number, const struct world_config *config)
 {
     static const uint8_t networks[WORLD_ADDRESSES][4] = {{192, 0, 2, 0}, {198, 51, 100, 0}};
     struct host *host = &world->hosts[number];
-    struct braid_engine_config engine_config = {.random = host_random,
-                                                .route = host_route,
-                                                .context = host,
-                                                .encapsulation_port = config->udp};
-    struct braid_endpoint_config endpoint_config = {
-        .port = WORLD_PORT, .ipv4 = true, .parameters = config->parameters};
 
     host->world = world;
     host->number = number;
     host->mtu = config->mtu > 0 ? config->mtu : 1500;
     host->address_count = world->addresses;
+    if (config->parameters)
+        host->parameters = *config->parameters;
+    else
+        braid_parameters_default(&host->parameters);
     random_seed(&host->random, config->seed * 8 + number + 1);
     for (unsigned int i = 0; i < world->addresses; i++) {
         uint8_t bytes[4];
@@ -58,13 +75,7 @@ static void host_open(struct world *world, unsigned int number, const struct wor
     memory_host_set_mtu(host->link, host->mtu);
     if (world->capture)
         link_set_capture(host->link, world->capture);
-    host->engine = braid_engine_new(&engine_config, world->now);
-    assert_non_null(host->engine);
-    assert_int_equal(
-        braid_engine_set_addresses(host->engine, host->addresses, host->address_count, world->now),
-        0);
-    assert_int_equal(braid_endpoint_open(host->engine, &endpoint_config, &host->endpoint), 0);
-    assert_int_equal(braid_endpoint_listen(host->engine, host->endpoint, 1000), 0);
+    host_start(host);
 }
 
 struct world *world_new(const struct world_config *config)
@@ -105,6 +116,25 @@ struct memory_conditions *world_conditions(struct world *world)
 
     assert_non_null(wire);
     return memory_wire_conditions(wire);
+}
+
+void world_cut(struct world *world, unsigned int address, bool cut)
+{
+    for (unsigned int i = 0; i < 2; i++) {
+        struct memory_wire *wire =
+            memory_network_wire(world->network, &world->hosts[i].addresses[address],
+                                &world->hosts[1 - i].addresses[address]);
+
+        assert_non_null(wire);
+        *memory_wire_conditions(wire) = *world_conditions(world);
+        memory_wire_conditions(wire)->cut = cut;
+    }
+}
+
+void world_restart(struct world *world, unsigned int number)
+{
+    braid_engine_free(world->hosts[number].engine);
+    host_start(&world->hosts[number]);
 }
 
 uint32_t world_connect(struct world *world, unsigned int from, unsigned int to)

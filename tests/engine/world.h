@@ -27,6 +27,7 @@ struct world;
 
 struct host {
     struct world *world;
+    struct braid_parameters parameters;
     unsigned int number;
     struct braid_engine *engine;
     struct link *link;
@@ -72,6 +73,12 @@ struct memory_conditions *world_conditions(struct world *world);
 
 /* Host 0 calls host 1, which listens. Returns its association. */
 uint32_t world_connect(struct world *world, unsigned int from, unsigned int to);
+
+/* Cuts the wires between two hosts' addresses of this index, in both directions, or mends them. */
+void world_cut(struct world *world, unsigned int address, bool cut);
+
+/* A host crashes and comes up again: its engine forgets everything, without a word. */
+void world_restart(struct world *world, unsigned int number);
 
 /* Runs for `time`, or until nothing moves. True if nothing moves any more. */
 bool world_run(struct world *world, braid_time time);
