@@ -187,7 +187,7 @@ static void send_errors(struct sctp_association *association, const struct arriv
     chunk = error_begin(&writer);
     packet_write_bytes(&writer, engine->errors.bytes, engine->errors.length);
     chunk_end(&writer, chunk);
-    response_send(engine, response, &writer, arrival);
+    response_send_over(response, &writer, association_reply_path(association, arrival));
 }
 
 static void receive_chunks(struct sctp_association *association, struct arrival *arrival,

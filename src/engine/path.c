@@ -183,6 +183,14 @@ struct sctp_path *association_data_path(const struct sctp_association *associati
     return best;
 }
 
+struct sctp_path *association_reply_path(const struct sctp_association *association,
+                                         const struct arrival *arrival)
+{
+    if (arrival->path && arrival->path->state != BRAID_PATH_UNCONFIRMED)
+        return arrival->path;
+    return association_data_path(association);
+}
+
 struct sctp_path *association_alternate_path(const struct sctp_association *association,
                                              const struct sctp_path *path)
 {

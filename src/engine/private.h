@@ -221,12 +221,12 @@ struct sctp_receiver {
     /* Acknowledging: 6.2 */
     uint32_t unacknowledged_packets;
     bool sack_now;
-    bool had_gap;        /* before the packet that is being processed */
-    bool any_data;       /* the first DATA is acknowledged at once (5.1) */
-    uint8_t snapshots;   /* SACKs of this batch of packets for single packets of it */
-    uint32_t advertised; /* the last a_rwnd that was sent */
+    bool had_gap;           /* before the packet that is being processed */
+    bool any_data;          /* the first DATA is acknowledged at once (5.1) */
+    uint8_t snapshots;      /* SACKs of this batch of packets for single packets of it */
+    uint32_t advertised;    /* the last a_rwnd that was sent */
     uint32_t arrived_bytes; /* DATA that was accepted since */
-    uint8_t sack_path;   /* from which the last DATA came */
+    uint8_t sack_path;      /* from which the last DATA came */
     uint32_t duplicates[DUPLICATES_MAXIMUM];
     uint8_t duplicate_count;
     struct timer sack_timer;
@@ -578,6 +578,9 @@ void path_set_mtu(struct sctp_path *path, uint32_t mtu);
 void path_look_up_route(struct sctp_path *path);
 /* The one that new data goes over (6.4). */
 struct sctp_path *association_data_path(const struct sctp_association *association);
+/* The one for an answer: from where the question came (6.4), unless that is unconfirmed (5.4). */
+struct sctp_path *association_reply_path(const struct sctp_association *association,
+                                         const struct arrival *arrival);
 /* Another one than `path` if there is a better one (6.4.1). */
 struct sctp_path *association_alternate_path(const struct sctp_association *association,
                                              const struct sctp_path *path);

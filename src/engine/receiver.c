@@ -240,8 +240,7 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
     if (!arrival->data_seen)
         receiver->had_gap = has_gap(receiver);
     arrival->data_seen = true;
-    if (arrival->path)
-        receiver->sack_path = arrival->path->index;
+    receiver->sack_path = association_reply_path(association, arrival)->index;
     if (data.flags & SCTP_DATA_FLAG_IMMEDIATE)
         receiver->sack_now = true;
     if (is_received(receiver, data.tsn)) {

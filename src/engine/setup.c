@@ -778,7 +778,7 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
         return NULL;
     }
     arrival->path = association_path_to(association, &arrival->source);
-    association->reply_path = arrival->path ? arrival->path->index : association->primary;
+    association->reply_path = association_reply_path(association, arrival)->index;
     association->send_cookie_ack = true;
     association_set_ready(association);
     return association;

@@ -87,8 +87,7 @@ void teardown_receive_shutdown(struct sctp_association *association, struct arri
         association->engine->statistics.bad_packet++;
         return;
     }
-    if (arrival->path)
-        association->reply_path = arrival->path->index;
+    association->reply_path = association_reply_path(association, arrival)->index;
     switch ((enum braid_state)association->state) {
     case BRAID_ESTABLISHED:
     case BRAID_SHUTDOWN_PENDING:
@@ -121,7 +120,7 @@ void teardown_receive_shutdown_ack(struct sctp_association *association, struct 
     response = association_respond(association, &writer, 32);
     if (response) {
         shutdown_complete_write(&writer, false);
-        response_send(association->engine, response, &writer, arrival);
+        response_send_over(response, &writer, association_reply_path(association, arrival));
     }
     association_down(association, BRAID_DOWN_SHUTDOWN, NULL, 0);
 }

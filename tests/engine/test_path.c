@@ -370,6 +370,82 @@ static void test_nothing_goes_to_an_unconfirmed_address(void **state)
     assert_in_range(peer_info(peer).error_count, 1, 8);
 }
 
+/* Nor do answers: a SACK, an ERROR, a SHUTDOWN ACK, for what comes from there. */
+static void test_answers_to_an_unconfirmed_address(void **state)
+{
+    struct peer *peer = begin_with(state, NULL, 2, true);
+    const struct sent *sent;
+
+    peer_skip(peer);
+    peer_begin(peer);
+    peer_write_data(peer, 1000, 0, 0, WHOLE, 20);
+    peer_send_over(peer, 1);
+    sent = expect(peer, "SACK");
+    assert_int_equal(path_of(peer, sent), 0);
+    peer_begin(peer);
+    chunk_write(&peer->writer, 0xfd, 0, "strange", 7);
+    peer_send_over(peer, 1);
+    sent = expect(peer, "ERROR");
+    assert_int_equal(path_of(peer, sent), 0);
+    peer_begin(peer);
+    heartbeat_write(&peer->writer, SCTP_CHUNK_HEARTBEAT, "12345678", 8);
+    peer_send_over(peer, 1);
+    sent = expect(peer, "HEARTBEAT_ACK");
+    assert_int_equal(path_of(peer, sent), 1);
+    peer_begin(peer);
+    shutdown_write(&peer->writer, peer->engine_initial_tsn - 1);
+    peer_send_over(peer, 1);
+    sent = expect(peer, "SHUTDOWN_ACK");
+    assert_int_equal(path_of(peer, sent), 0);
+}
+
+/* The COOKIE ECHO comes from another address than the INIT: "A COOKIE ACK chunk MAY be sent to an
+ * UNCONFIRMED address, but it MUST be bundled with a HEARTBEAT". */
+static void test_cookie_echo_from_another_address(void **state)
+{
+    struct peer *peer = *state;
+    const struct sent *sent;
+    size_t start;
+
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    start = peer_begin_init(peer, SCTP_CHUNK_INIT);
+    address_parameter_write(&peer->writer, &peer->there[0]);
+    address_parameter_write(&peer->writer, &peer->there[1]);
+    chunk_end(&peer->writer, start);
+    peer_send(peer);
+    peer_read_init(peer, expect(peer, "INIT_ACK"));
+    peer_begin(peer);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_send_from(peer, &peer->there[1], &peer->here[0]);
+    sent = peer_next(peer);
+    assert_non_null(sent);
+    assert_int_equal(sent_count(sent, SCTP_CHUNK_COOKIE_ACK), 1);
+    if (path_of(peer, sent) == 1)
+        assert_int_equal(sent_count(sent, SCTP_CHUNK_HEARTBEAT), 1);
+    peer->association = expect_event(peer, BRAID_EVENT_UP)->association;
+    assert_int_equal(path_info(peer, 0).state, BRAID_PATH_ACTIVE);
+    assert_int_equal(path_info(peer, 1).state, BRAID_PATH_UNCONFIRMED);
+}
+
+/* 5.1.2: the INIT ACK comes from an address that we did not call, and lists the one that we did. */
+static void test_init_ack_from_another_address(void **state)
+{
+    struct peer *peer = *state;
+    const struct sent *sent;
+    size_t start;
+
+    peer_start_connect(peer);
+    peer_read_init(peer, expect(peer, "INIT"));
+    start = peer_begin_init(peer, SCTP_CHUNK_INIT_ACK);
+    parameter_write(&peer->writer, SCTP_PARAMETER_STATE_COOKIE, "biscuit", 7);
+    address_parameter_write(&peer->writer, &peer->there[0]);
+    chunk_end(&peer->writer, start);
+    peer_send_from(peer, &peer->there[1], &peer->here[0]);
+    sent = expect(peer, "COOKIE_ECHO");
+    assert_int_equal(path_of(peer, sent), 0); /* the other one is not confirmed */
+    assert_int_equal(path_info(peer, 1).state, BRAID_PATH_UNCONFIRMED);
+}
+
 /* "When probing UNCONFIRMED addresses, ... the association overall error count is not
  * incremented"; the path becomes inactive. */
 static void test_address_that_is_not_the_peers(void **state)
@@ -557,6 +633,9 @@ int main(void)
         peer_test(test_verification),
         peer_test(test_addresses_of_the_user_are_confirmed),
         peer_test(test_nothing_goes_to_an_unconfirmed_address),
+        peer_test(test_answers_to_an_unconfirmed_address),
+        peer_test(test_cookie_echo_from_another_address),
+        peer_test(test_init_ack_from_another_address),
         peer_test(test_address_that_is_not_the_peers),
         peer_test(test_retransmission_takes_the_other_path),
         peer_test(test_fast_retransmission_keeps_the_path),
