@@ -272,7 +272,7 @@ static uint64_t seeds(unsigned int usual)
 {
     const char *text = getenv("BRAID_SEEDS");
 
-    return text ? strtoull(text, NULL, 10) : usual;
+    return text ? strtoull(text, NULL, 10) : 4 * (uint64_t)usual;
 }
 
 /* Runs a kind of network from many seeds. */
@@ -382,6 +382,91 @@ static void test_everything(void **state)
                                          .bandwidth = 10000000,
                                          .queue = 50000},
               (struct world_config){.addresses = 2}, 20, 200, 10000);
+}
+
+/* Nothing waits for a timer where nothing is lost: half a megabyte each way within three seconds,
+ * at 20 ms a round trip and with windows of 60,000 bytes. */
+static void test_no_stall(void **state)
+{
+    struct braid_parameters parameters = transfer_parameters();
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= seeds(10); seed++) {
+        struct world_config config = {.seed = seed, .parameters = &parameters};
+        struct world *world;
+        struct side sides[2];
+
+        parameters.no_delay = seed % 2;
+        parameters.sack_delay = seed % 4 < 2 ? 200 : 0;
+        world = world_new(&config);
+        for (unsigned int i = 0; i < 2; i++) {
+            side_init(&sides[i], seed * 2 + i, 300, 20000);
+            world->hosts[i].user = &sides[i];
+            sides[i].waits = true;
+        }
+        world->event = transfer_event;
+        *world_conditions(world) = (struct memory_conditions){.delay = 10000};
+        world_connect(world, 0, 1);
+        while (sides[0].received < 300 || sides[1].received < 300) {
+            world_run(world, 100 * MS);
+            if (world->now > 3 * SECOND)
+                fail_msg("seed %llu: %u and %u of 300 after 3 s", (unsigned long long)seed,
+                         sides[0].received, sides[1].received);
+        }
+        side_free(&sides[0]);
+        side_free(&sides[1]);
+        world_free(world);
+    }
+}
+
+/* Conditions and parameters by lot. */
+static void test_anything(void **state)
+{
+    const char *only = getenv("BRAID_SEED");
+    uint64_t count = seeds(40);
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= count; seed++) {
+        static const uint32_t mtus[] = {576, 1280, 1500, 9000};
+        struct braid_parameters parameters = transfer_parameters();
+        struct world_config config = {.seed = only ? strtoull(only, NULL, 10) : seed,
+                                      .parameters = &parameters};
+        struct memory_conditions conditions = {0};
+        struct random_generator random;
+
+        random_seed(&random, config.seed);
+        config.addresses = 1 + (unsigned int)random_below(&random, 2);
+        config.mtu = mtus[random_below(&random, 4)];
+        config.udp = random_chance(&random, 0.3) ? 9899 : 0;
+        config.capture = only ? getenv("BRAID_CAPTURE") : NULL;
+        conditions.delay = (uint32_t)random_below(&random, 200000);
+        conditions.jitter = (uint32_t)random_below(&random, 50000);
+        conditions.loss = random_chance(&random, 0.5) ? 0.1 * (double)random_below(&random, 4) : 0;
+        conditions.duplicate = 0.1 * (double)random_below(&random, 3);
+        conditions.reorder = 0.1 * (double)random_below(&random, 4);
+        conditions.reorder_delay = (uint32_t)random_below(&random, 300000);
+        conditions.corrupt = 0.02 * (double)random_below(&random, 3);
+        conditions.bandwidth = random_chance(&random, 0.5) ? 200000 << random_below(&random, 8) : 0;
+        conditions.queue = 20000 + (uint32_t)random_below(&random, 100000);
+        conditions.mtu =
+            random_chance(&random, 0.2) ? 560 + (uint32_t)random_below(&random, 900) : 0;
+        conditions.icmp = true;
+        parameters.receive_buffer = 1500 << random_below(&random, 6);
+        parameters.send_buffer = 1 + (uint32_t)random_below(&random, 200000);
+        parameters.max_burst = (uint32_t)random_below(&random, 6);
+        parameters.sack_delay = (uint32_t)random_below(&random, 500);
+        parameters.sack_frequency = 1 + (uint32_t)random_below(&random, 4);
+        parameters.no_delay = random_chance(&random, 0.5);
+        parameters.rto_min = 1 + (uint32_t)random_below(&random, 1000);
+        parameters.hb_interval = (uint32_t)random_below(&random, 30000);
+        parameters.maximum_segment =
+            random_chance(&random, 0.2) ? 100 + (uint32_t)random_below(&random, 2000) : 0;
+        parameters.partial_delivery_point =
+            random_chance(&random, 0.2) ? 1 + (uint32_t)random_below(&random, 10000) : 0;
+        transfer(&config, &conditions, 40, 8000);
+        if (only)
+            break;
+    }
 }
 
 /* A message larger than the receiver's whole buffer (6.9). */
@@ -655,6 +740,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_narrow),
         cmocka_unit_test(test_mtu),
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_no_stall),
+        cmocka_unit_test(test_anything),
         cmocka_unit_test(test_large_messages),
         cmocka_unit_test(test_collision),
         cmocka_unit_test(test_shutdowns_cross),

@@ -371,6 +371,33 @@ static void test_restart_forgets_fragments(void **state)
     assert_int_equal(peer_info(peer).receive_chunks_waiting, 0);
 }
 
+/* Action A with fewer addresses than before: nothing points to those that are gone. */
+static void test_restart_with_fewer_addresses(void **state)
+{
+    struct peer *peer = peer_renew(state, &(struct peer_config){.paths = 3});
+
+    peer_connect(peer);
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    assert_int_equal(braid_path_set_primary(peer->engine, peer->association, 2, peer->now), 0);
+    peer_begin(peer);
+    peer_write_data(peer, 1000, 0, 0, WHOLE, 50);
+    peer_send_over(peer, 2);
+    expect(peer, "SACK");
+    ask_for_restart(peer);
+    peer_begin(peer);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_write_data(peer, 70000, 0, 0, WHOLE, 60);
+    peer_send(peer);
+    expect_event(peer, BRAID_EVENT_RESTART);
+    peer_skip(peer);
+    assert_int_equal(peer_info(peer).path_count, 1);
+    assert_int_equal(peer_info(peer).primary_path, 0);
+    expect_message(peer, 0, 1000, 50); /* it was ready before */
+    expect_message(peer, 0, 70000, 60);
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    assert_true(braid_address_equal(&expect(peer, "DATA")->destination, &peer->there[0]));
+}
+
 /* Action A in SHUTDOWN-ACK-SENT: SHUTDOWN ACK and an ERROR. */
 static void test_restart_in_shutdown_ack_sent(void **state)
 {
@@ -550,6 +577,7 @@ int main(void)
         peer_test(test_restart),
         peer_test(test_restart_with_data_outstanding),
         peer_test(test_restart_forgets_fragments),
+        peer_test(test_restart_with_fewer_addresses),
         peer_test(test_restart_in_shutdown_ack_sent),
         peer_test(test_late_cookie),
         peer_test(test_duplicate_cookie_echo),
