@@ -1,0 +1,266 @@
+"""What the system tests share: processes with an end, network namespaces, captures read by tshark.
+
+A test is a Python program: `main(tests)` runs the functions it is given, says what happened, and exits with 0, 1, or 77 if
+the machine lacks something that all of it needs (root, usrsctp).
+"""
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+BUILD = os.path.abspath(os.environ.get("BRAID_BUILD", "build"))
+BRAID = os.path.join(BUILD, "braid")
+PROGRAMS = os.path.join(BUILD, "tests", "system")
+TRANSFER = os.path.join(PROGRAMS, "sctp_transfer")
+TRANSFER_STATIC = os.path.join(PROGRAMS, "sctp_transfer_static")
+USRSCTP_PEER = os.path.join(PROGRAMS, "usrsctp_peer")
+USRSCTP_TOOLS = "/usr/lib/usrsctp"
+
+SKIPPED = 77
+
+
+class Failure(Exception):
+    """A test failed, and this is why."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+# ---- Processes -------------------------------------------------------------------------------------------------------
+
+
+class Process:
+    """A program in the background. It ends by itself after `seconds`, whatever happens to the test."""
+
+    def __init__(self, arguments, seconds=60, namespace=None, directory=None, user=None, environment=None):
+        self.arguments = [str(a) for a in arguments]
+        self.output_file = tempfile.TemporaryFile(mode="w+", errors="replace")
+        command = ["timeout", "--kill-after=5", str(seconds)] + self.arguments
+        if user:
+            command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] + command
+        if namespace:
+            command = namespace.prefix + command
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.output_file,
+                                        stderr=subprocess.STDOUT, cwd=directory, env=environment, text=True)
+        _started.append(self)
+
+    def output(self):
+        self.output_file.seek(0)
+        return self.output_file.read()
+
+    def wait_for(self, text, seconds=20):
+        """Waits until it has said something (a regular expression)."""
+        end = time.monotonic() + seconds
+        while True:
+            found = re.search(text, self.output())
+            if found:
+                return found
+            if self.process.poll() is not None:
+                raise Failure(f"{self} ended before it said '{text}':\n{self.output()}")
+            if time.monotonic() > end:
+                raise Failure(f"{self} did not say '{text}' within {seconds} s:\n{self.output()}")
+            time.sleep(0.02)
+
+    def write(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def wait(self, status=0):
+        """Waits for its end; `status` is what it must exit with (None: anything). Returns its output."""
+        self.process.wait()
+        if status is not None and self.process.returncode != status:
+            raise Failure(f"{self} exited with {self.process.returncode}, not {status}:\n{self.output()}")
+        return self.output()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def __str__(self):
+        return " ".join(os.path.basename(a) for a in self.arguments[:8])
+
+
+_started = []
+
+
+def run(arguments, seconds=60, status=0, **options):
+    """Runs a program to its end. Returns what it said."""
+    return Process(arguments, seconds, **options).wait(status)
+
+
+# ---- Network namespaces ----------------------------------------------------------------------------------------------
+
+
+class Namespace:
+    """A network of its own, with loopback."""
+
+    count = 0
+
+    def __init__(self):
+        Namespace.count += 1
+        self.name = f"braid{os.getpid()}-{Namespace.count}"
+        run(["ip", "netns", "add", self.name])
+        self.prefix = ["ip", "netns", "exec", self.name]
+        _namespaces.append(self)
+        self.run("ip", "link", "set", "lo", "up")
+
+    def run(self, *arguments):
+        return run(arguments, namespace=self)
+
+    def delete(self):
+        subprocess.run(["ip", "netns", "delete", self.name], check=False, stderr=subprocess.DEVNULL)
+
+
+_namespaces = []
+
+
+def join(one, other, address_one, address_other, name="veth0", mtu=1500):
+    """A cable between two namespaces. Addresses are with prefix length: "10.0.0.1/24"."""
+    one.run("ip", "link", "add", name, "mtu", mtu, "type", "veth", "peer", "name", name, "netns", other.name, "mtu", mtu)
+    for namespace, address in ((one, address_one), (other, address_other)):
+        namespace.run("ip", "address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
+        namespace.run("ip", "link", "set", name, "up")
+
+
+def wait_for_link(namespace, name="veth0", seconds=10):
+    """Until the cable carries packets."""
+    end = time.monotonic() + seconds
+    while "LOWER_UP" not in namespace.run("ip", "link", "show", "dev", name):
+        check(time.monotonic() < end, f"{name} does not come up")
+        time.sleep(0.02)
+
+
+# ---- Braid -----------------------------------------------------------------------------------------------------------
+
+
+class Stack:
+    """A stack process of the test's own, which captures what it sends and receives."""
+
+    count = 0
+
+    def __init__(self, *options, namespace=None, user=None, capture=True):
+        Stack.count += 1
+        self.name = f"test-{os.getpid()}-{Stack.count}"
+        self.namespace = namespace
+        self.user = user
+        self.capture = os.path.join(directory(), f"{self.name}.pcapng") if capture else None
+        self.udp_ports = [options[i + 1] for i, o in enumerate(options) if o in ("--udp", "--peer-udp")]
+        arguments = [BRAID, "stack", "--name", self.name, *options]
+        if capture:
+            arguments += ["--capture", self.capture]
+        self.process = Process(arguments, seconds=600, namespace=namespace, user=user)
+        end = time.monotonic() + 10
+        while subprocess.run(self._prefix() + [BRAID, "ss", "--name", self.name], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            if self.process.process.poll() is not None or time.monotonic() > end:
+                raise Failure(f"the stack did not start: {self.process.output()}")
+            time.sleep(0.05)
+
+    def _prefix(self):
+        return self.namespace.prefix if self.namespace else []
+
+    def run_command(self, *arguments):
+        return [BRAID, "run", "--name", self.name, *arguments]
+
+    def start(self, *arguments, seconds=120):
+        """`braid run` of a program, in the background."""
+        return Process(self.run_command(*arguments), seconds, namespace=self.namespace, user=self.user)
+
+    def run(self, *arguments, seconds=120, status=0):
+        return self.start(*arguments, seconds=seconds).wait(status)
+
+    def stop(self):
+        """Ends it, and gives its capture to tshark."""
+        run([BRAID, "stack", "--name", self.name, "--stop"], namespace=self.namespace)
+        self.process.wait()
+        if self.capture:
+            tshark_check(self.capture, self.udp_ports)
+            os.remove(self.capture)
+
+
+# ---- Captures --------------------------------------------------------------------------------------------------------
+
+
+def tshark(path, *arguments, udp_ports=()):
+    command = ["tshark", "-n", "-r", path, "-o", "sctp.checksum:CRC 32c"]
+    for port in {"9899", *map(str, udp_ports)}:
+        command += ["-d", f"udp.port=={port},sctp"]
+    result = subprocess.run(command + list(arguments), capture_output=True, text=True, timeout=300, check=False)
+    check(result.returncode == 0, f"tshark {path}: {result.stderr}")
+    return result.stdout
+
+
+def tshark_check(path, udp_ports=()):
+    """No malformed packet, a good CRC32c on each, and some packets at all."""
+    read = tshark(path, "-T", "fields", "-e", "frame.number", "-e", "sctp.checksum.status", "-e", "_ws.malformed",
+                  "-E", "separator=;", udp_ports=udp_ports).splitlines()
+    check(read, f"{path}: no packets")
+    for line in read:
+        number, checksum, malformed = line.split(";")
+        if checksum != "1" or malformed:
+            keep = os.path.join(tempfile.gettempdir(), os.path.basename(path))
+            shutil.copy(path, keep)
+            raise Failure(f"packet {number} of {keep}: checksum status '{checksum}', malformed '{malformed}'")
+    return len(read)
+
+
+# ---- Running tests ---------------------------------------------------------------------------------------------------
+
+_directory = None
+
+
+def directory():
+    """A directory of the test's own, gone at its end."""
+    global _directory
+    if not _directory:
+        _directory = tempfile.mkdtemp(prefix="braid-test-")
+        os.chmod(_directory, 0o777)
+    return _directory
+
+
+def need_root():
+    if os.geteuid() != 0:
+        print("this test makes network namespaces, and needs root")
+        sys.exit(SKIPPED)
+
+
+def _clean_up():
+    for process in reversed(_started):
+        process.stop()
+    for namespace in _namespaces:
+        namespace.delete()
+    _started.clear()
+    _namespaces.clear()
+
+
+def main(tests):
+    # Should this process die, its children die too.
+    ctypes.CDLL(None).prctl(1, 15)
+    failed = 0
+    for test in tests:
+        begin = time.monotonic()
+        try:
+            test()
+            print(f"ok      {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
+        except (Failure, OSError, subprocess.SubprocessError) as failure:
+            failed += 1
+            print(f"FAILED  {test.__name__}: {failure}", flush=True)
+            if not isinstance(failure, Failure):
+                traceback.print_exc()
+        finally:
+            _clean_up()
+    if _directory:
+        shutil.rmtree(_directory, ignore_errors=True)
+    sys.exit(1 if failed else 0)
