@@ -55,17 +55,18 @@ class Process:
         self.output_file.seek(0)
         return self.output_file.read()
 
-    def wait_for(self, text, seconds=20):
-        """Waits until it has said something (a regular expression)."""
+    def end_of_output(self):
+        """As much as a reader wants to see when something went wrong."""
+        return self.output()[-1500:]
+
+    def wait_for(self, text, seconds=20, times=1):
+        """Waits until it has said something (a regular expression, within a line), so many times."""
         end = time.monotonic() + seconds
-        while True:
-            found = re.search(text, self.output())
-            if found:
-                return found
+        while len(re.findall(text, self.output())) < times:
             if self.process.poll() is not None:
-                raise Failure(f"{self} ended before it said '{text}':\n{self.output()}")
+                raise Failure(f"{self} ended before it said '{text}':\n{self.end_of_output()}")
             if time.monotonic() > end:
-                raise Failure(f"{self} did not say '{text}' within {seconds} s:\n{self.output()}")
+                raise Failure(f"{self} did not say '{text}' within {seconds} s:\n{self.end_of_output()}")
             time.sleep(0.02)
 
     def write(self, text):
@@ -76,7 +77,7 @@ class Process:
         """Waits for its end; `status` is what it must exit with (None: anything). Returns its output."""
         self.process.wait()
         if status is not None and self.process.returncode != status:
-            raise Failure(f"{self} exited with {self.process.returncode}, not {status}:\n{self.output()}")
+            raise Failure(f"{self} exited with {self.process.returncode}, not {status}:\n{self.end_of_output()}")
         return self.output()
 
     def stop(self):
