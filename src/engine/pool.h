@@ -11,7 +11,7 @@
 
 #define POOL_SMALLEST 6 /* 2^6 bytes */
 #define POOL_LARGEST 17 /* 2^17 bytes: larger ones come from malloc() and go to free() */
-#define POOL_KEPT ((size_t)1 << 20) /* bytes that are kept of one size */
+#define POOL_KEPT ((size_t)1 << 23) /* bytes that are kept of one size */
 
 struct pool {
     struct pool_block *free[POOL_LARGEST + 1];
