@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Braid and the Linux kernel's SCTP: both roles, over raw IP."""
+import os
+import re
+import sys
+
+import guest
+from harness import BUILD, SKIPPED, TRANSFER, Namespace, Stack, check, main, need_root
+
+MEGABYTES = 3_000_000
+HOST, HOST6 = "10.8.0.1", "fd08::1"
+
+machine = None
+
+
+def compare(client, server):
+    """All checksums that either end tells of its data are one."""
+    sums = {s for s in re.findall(r"messages=[1-9]\d* bytes=\d+ checksum=([0-9a-f]{16})", client + server)}
+    check("good" in client and "BAD" not in client, client)
+    check(len(sums) == 1, f"the ends do not agree:\n{client}{server}")
+
+
+def stack():
+    return Stack("--raw", "--no-udp", namespace=machine.namespace)
+
+
+def kernel_server(mode, options="", arguments=(MEGABYTES, 3000, 8), address=None):
+    """Braid is the client."""
+    braid = stack()
+    role = "echo-server" if mode == "echo" else "server"
+    machine.run(f"timeout 60 sctp_transfer -6 {options} -c 1 {role} 5001 >/tmp/server 2>&1 &")
+    machine.wait_for_port(5001)
+    said = braid.run(TRANSFER, *options.split(), mode, address or machine.ipv4, "5001", *arguments)
+    braid.stop()
+    compare(said, machine.run("wait; for i in $(seq 100); do pidof sctp_transfer >/dev/null || break; usleep 100000; done; "
+                              "cat /tmp/server"))
+
+
+def kernel_client(mode, options="", arguments=(MEGABYTES, 3000, 8), address=HOST):
+    """Braid is the server."""
+    braid = stack()
+    server = braid.start(TRANSFER, "-6", *options.split(), "-c", "1", "echo-server" if mode == "echo" else "server", "5001")
+    server.wait_for("ready")
+    said = machine.run(f"timeout 60 sctp_transfer {options} {mode} {address} 5001 {' '.join(map(str, arguments))}")
+    compare(said, server.wait())
+    braid.stop()
+
+
+def kernel_server_receives():
+    kernel_server("send")
+
+
+def kernel_server_sends():
+    kernel_server("fetch")
+
+
+def kernel_server_echoes_ipv6():
+    kernel_server("echo", arguments=(1_000_000, 2000, 3), address=machine.ipv6)
+
+
+def kernel_client_sends():
+    kernel_client("send")
+
+
+def kernel_client_fetches():
+    kernel_client("fetch")
+
+
+def kernel_client_echoes_ipv6():
+    kernel_client("echo", arguments=(1_000_000, 2000, 3), address=HOST6)
+
+
+def one_to_many():
+    kernel_server("echo", "-m", (500_000, 1000, 4))
+    kernel_client("echo", "-m", (500_000, 1000, 4))
+
+
+def unordered():
+    kernel_server("send", "-u -r", (1_000_000, 10_000, 4))
+    kernel_client("send", "-u -r", (1_000_000, 10_000, 4))
+
+
+def large_messages():
+    kernel_server("send", arguments=(1_000_000, 100_000, 2))
+    kernel_client("send", arguments=(1_000_000, 100_000, 2))
+
+
+def plain_programs():
+    """No options, no ancillary data: the example client and an echo server in the guest."""
+    braid = stack()
+    machine.run("timeout 60 sctp_transfer -P -c 1 echo-server 5001 >/tmp/server 2>&1 &")
+    machine.wait_for_port(5001)
+    said = braid.run(os.path.join(BUILD, "examples", "echo_client"), machine.ipv4, "5001", "hello", "kernel")
+    check(said == "hello\nkernel\n", said)
+    braid.stop()
+
+
+def refused():
+    braid = stack()
+    said = braid.run(TRANSFER, "send", machine.ipv4, "5999", 1000, 100, 1, status=1)
+    check("Connection refused" in said, said)
+    said = machine.run(f"timeout 20 sctp_transfer send {HOST} 5999 1000 100 1", status=1)
+    check("Connection refused" in said, said)
+    braid.stop()
+
+
+if __name__ == "__main__":
+    need_root()
+    if not guest.available():
+        print("there is no kernel for the virtual machine: scripts/install-dependencies test fetches one")
+        sys.exit(SKIPPED)
+
+    def all_tests():
+        """One machine for all: it takes a while to start."""
+        global machine
+        namespace = Namespace()
+        machine = guest.Guest(namespace)
+        machine.namespace = namespace
+        print(machine.run("uname -sr").strip(), flush=True)
+        for test in TESTS:
+            if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
+                try:
+                    test()
+                except Exception:
+                    print(f"in {test.__name__}:", flush=True)
+                    raise
+                print(f"        {test.__name__}", flush=True)
+
+    TESTS = [kernel_server_receives, kernel_server_sends, kernel_server_echoes_ipv6, kernel_client_sends,
+             kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, plain_programs, refused]
+    main([all_tests])
