@@ -40,6 +40,8 @@ struct braid_engine;
 
 /* ---- The protocol's parameters --------------------------------------------------------------- */
 
+#define BRAID_AUTH_CHUNKS_MAXIMUM 20 /* chunk types of our own CHUNKS parameter */
+
 /* RFC 9260, section 16, by their names there, then those of Braid. Times are in milliseconds. An
  * endpoint has a set that its future associations start from; each association has its own. */
 struct braid_parameters {
@@ -74,6 +76,11 @@ struct braid_parameters {
     bool adaptation_given;
     bool disable_fragments;                /* EMSGSIZE in place of fragmentation */
     bool path_mtu_discovery;               /* set DF and believe ICMP: on */
+    bool authentication;                   /* offer AUTH (RFC 4895): off */
+    uint8_t auth_hmac_count;               /* HMAC identifiers in order of preference: 1 and 3, */
+    uint16_t auth_hmacs[4];                /*   SHA-1 and SHA-256. SHA-1 must be among them */
+    uint8_t auth_chunk_count;              /* types of chunks that the peer must authenticate */
+    uint8_t auth_chunks[BRAID_AUTH_CHUNKS_MAXIMUM];
     uint8_t traffic_class;                 /* DSCP and ECN byte of packets */
 };
 
@@ -173,6 +180,8 @@ struct braid_endpoint_config {
     bool ipv4, ipv6;                         /* families for "all of the host" */
     bool share_port;                         /* EADDRINUSE is not raised against another that shares */
     const struct braid_parameters *parameters; /* NULL: the defaults */
+    const struct braid_keys *keys;           /* each future association starts with a copy of them;
+                                                stays the caller's. NULL: the empty key 0 */
     void *user;                              /* the caller's own */
 };
 
@@ -319,12 +328,51 @@ BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t asso
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);
 
+/* ---- Authentication: RFC 4895 ------------------------------------------------------------------ */
+
+/* A ring of endpoint pair shared keys (RFC 4895, 6.1) with their identifiers, one of which is
+ * active: that one authenticates what is sent. A new ring is a copy of `from`, or (NULL) has the
+ * empty key 0 only. NULL: no memory. */
+struct braid_keys;
+BRAID_PUBLIC struct braid_keys *braid_keys_new(const struct braid_keys *from);
+BRAID_PUBLIC void braid_keys_free(struct braid_keys *keys);
+/* Adds a key, or replaces it. The bytes are copied. EINVAL (longer than 65,535 bytes), ENOMEM. */
+BRAID_PUBLIC int braid_keys_set(struct braid_keys *keys, uint16_t identifier, const void *bytes,
+                                size_t length);
+/* RFC 6458, 8.1.18, 8.3.4, 8.3.5. A deactivated key is not for new messages any more.
+ * EINVAL: there is no such key; the active one is not to be deactivated or deleted, a deactivated
+ * one not to be activated. */
+enum braid_key_change { BRAID_KEY_ACTIVATE, BRAID_KEY_DEACTIVATE, BRAID_KEY_DELETE };
+BRAID_PUBLIC int braid_keys_change(struct braid_keys *keys, enum braid_key_change change,
+                                   uint16_t identifier);
+BRAID_PUBLIC uint16_t braid_keys_active(const struct braid_keys *keys);
+
+/* The same for one association. EACCES: the peer does not have AUTH, or is not known yet. When
+ * nothing is bound to a deactivated key any more, BRAID_EVENT_AUTHENTICATION tells. */
+BRAID_PUBLIC int braid_association_set_key(struct braid_engine *engine, uint32_t association,
+                                           uint16_t identifier, const void *bytes, size_t length);
+BRAID_PUBLIC int braid_association_change_key(struct braid_engine *engine, uint32_t association,
+                                              enum braid_key_change change, uint16_t identifier);
+
+struct braid_authentication_info {
+    bool capable;                    /* both sides have AUTH; all else is zero if not */
+    uint16_t active_key;
+    uint16_t hmac;                   /* identifier of the one that we use */
+    uint16_t local_chunk_count, peer_chunk_count;
+    uint8_t local_chunks[256];       /* types that the peer must authenticate */
+    uint8_t peer_chunks[256];        /* types that we must */
+};
+BRAID_PUBLIC int braid_association_authentication(const struct braid_engine *engine,
+                                                  uint32_t association,
+                                                  struct braid_authentication_info *info);
+
 /* ---- Sending ---------------------------------------------------------------------------------- */
 
 enum braid_send_flags {
     BRAID_SEND_UNORDERED = 1,        /* RFC 9260, 6.6 */
     BRAID_SEND_SACK_IMMEDIATELY = 2, /* RFC 7053 */
     BRAID_SEND_OVER_PATH = 4,        /* prefer `path` to the primary */
+    BRAID_SEND_KEY = 64,             /* authenticate with `key`, not with the active one */
 };
 
 struct braid_send {
@@ -334,11 +382,12 @@ struct braid_send {
     uint32_t context;      /* comes back in BRAID_EVENT_SEND_FAILED */
     uint32_t lifetime;     /* ms after which it is not begun to be sent; 0: unlimited */
     uint32_t path;         /* with BRAID_SEND_OVER_PATH */
+    uint16_t key;          /* with BRAID_SEND_KEY: identifier of a shared key (RFC 4895) */
 };
 
 /* Sends one user message. The bytes are copied, once. A message is taken whole as long as
  * queued_bytes is below send_buffer, even if it passes it.
- * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags), EMSGSIZE
+ * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags, key), EMSGSIZE
  * (disable_fragments), EPIPE (shut down), ENOTCONN, ENOMEM. */
 BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
@@ -393,6 +442,7 @@ enum braid_event_type {
     BRAID_EVENT_DRY,            /* everything sent was acknowledged */
     BRAID_EVENT_PARTIAL_DELIVERY_ABORTED, /* the rest of a begun message will not come */
     BRAID_EVENT_ADAPTATION,     /* the peer's Adaptation Layer Indication, in `value` */
+    BRAID_EVENT_AUTHENTICATION, /* RFC 4895, RFC 6458, 6.1.8: see `authentication`, `key` */
 };
 
 enum braid_down_reason {
@@ -409,6 +459,13 @@ enum braid_path_change {
     BRAID_PATH_MADE_PRIMARY, BRAID_PATH_CONFIRMED,
 };
 
+/* RFC 6458, section 6.1.8. */
+enum braid_authentication_indication {
+    BRAID_AUTHENTICATION_NEW_KEY = 1, /* the peer uses another key than before: `key` */
+    BRAID_AUTHENTICATION_FREE_KEY,    /* nothing is bound to the deactivated `key` any more */
+    BRAID_AUTHENTICATION_NONE,        /* it came up without AUTH */
+};
+
 struct braid_event {
     enum braid_event_type type;
     uint32_t association;
@@ -417,6 +474,8 @@ struct braid_event {
     enum braid_down_reason reason;       /* DOWN */
     struct braid_address address;        /* PATH: the peer's */
     enum braid_path_change path_change;  /* PATH */
+    enum braid_authentication_indication authentication; /* AUTHENTICATION */
+    uint16_t key;                        /* AUTHENTICATION: identifier of a shared key */
     uint16_t cause;                      /* DOWN, REMOTE_ERROR: the first cause code, 0 if none */
     uint32_t value;                      /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
     uint16_t ssn;                        /* PARTIAL_DELIVERY_ABORTED */
@@ -443,6 +502,8 @@ struct braid_statistics {
     uint64_t bad_cookie;            /* COOKIE ECHOs that we did not make */
     uint64_t stale_cookie;
     uint64_t unknown_chunks, unknown_parameters;
+    uint64_t bad_authentication;    /* AUTH chunks with a bad MAC, or a key or HMAC that we have not */
+    uint64_t unauthenticated_chunks; /* dropped for want of AUTH (RFC 4895, 6.3) */
     uint64_t associations_opened;   /* by us */
     uint64_t associations_accepted; /* by the peer */
     uint64_t associations_aborted, associations_shut_down;

@@ -30,6 +30,8 @@ void braid_parameters_default(struct braid_parameters *parameters)
         .inbound_streams = UINT16_MAX,
         .cookie_preservative = true,
         .path_mtu_discovery = true,
+        .auth_hmac_count = 2,
+        .auth_hmacs = {1, 3},
     };
 }
 
@@ -80,6 +82,14 @@ struct sctp_association *association_new(struct braid_engine *engine,
     timer_init(&association->autoclose, TIMER_AUTOCLOSE);
     timer_init(&association->receiver.sack_timer, TIMER_SACK);
     sender_init(&association->sender, association->local_initial_tsn);
+    if (association->parameters.authentication) {
+        association->authentication = authentication_new(association);
+        if (!association->authentication) {
+            association->claimed = true; /* it was never counted */
+            association_free(association);
+            return NULL;
+        }
+    }
     return association;
 }
 
@@ -121,6 +131,7 @@ void association_free(struct sctp_association *association)
     receiver_free(association, false);
     association_free_paths(association);
     free(association->cookie);
+    authentication_free(association->authentication);
     identifier_remove(&engine->associations, association->id);
     free(association);
 }
@@ -229,6 +240,8 @@ void association_established(struct sctp_association *association)
     association->was_up = true;
     if (association->peer_adaptation_given)
         tell(association, BRAID_EVENT_ADAPTATION, association->peer_adaptation);
+    if (!association->authentication || !association->authentication->capable)
+        authentication_tell(association, BRAID_AUTHENTICATION_NONE, 0);
     for (uint8_t i = 0; i < association->path_count; i++) {
         struct sctp_path *path = association->paths[i];
 
@@ -280,9 +293,12 @@ struct response *association_respond(struct sctp_association *association,
 {
     struct sctp_common_header header = {association->local_port, association->peer_port,
                                         association->peer_tag};
-    struct response *response =
-        response_begin(association->engine, writer, capacity + SCTP_CHUNK_HEADER_LENGTH, &header);
+    struct response *response = response_begin(
+        association->engine, writer,
+        capacity + SCTP_CHUNK_HEADER_LENGTH + authentication_overhead(association), &header);
 
+    if (response)
+        authentication_begin(association, writer);
     if (response && association->send_cookie_ack) { /* 5.1.5: it comes first */
         cookie_ack_write(writer);
         association->send_cookie_ack = false;

@@ -17,6 +17,35 @@
 _Static_assert(MAC_LENGTH + sizeof(struct cookie) <= COOKIE_LENGTH_MAXIMUM,
                "a cookie is longer than COOKIE_LENGTH_MAXIMUM");
 
+/* What varies in length stands behind the fixed part: addresses, then terms with their lengths. */
+static uint8_t *put(uint8_t *place, const void *bytes, size_t length)
+{
+    memcpy(place, bytes, length);
+    return place + length;
+}
+
+static uint8_t *put_terms(uint8_t *place, const struct authentication_terms *terms)
+{
+    return put(place, terms, offsetof(struct authentication_terms, bytes) + terms->length);
+}
+
+/* Takes `length` bytes from what is left. */
+static bool take(const uint8_t **place, size_t *left, void *bytes, size_t length)
+{
+    if (*left < length)
+        return false;
+    memcpy(bytes, *place, length);
+    *place += length;
+    *left -= length;
+    return true;
+}
+
+static bool take_terms(const uint8_t **place, size_t *left, struct authentication_terms *terms)
+{
+    return take(place, left, &terms->length, sizeof(terms->length)) &&
+           terms->length <= sizeof(terms->bytes) && take(place, left, terms->bytes, terms->length);
+}
+
 static void rotate_keys(struct braid_engine *engine)
 {
     if (engine->now - engine->cookie_key_made < milliseconds(engine->config.secret_lifetime))
@@ -35,10 +64,14 @@ static bool compute_mac(const uint8_t *key, const uint8_t *bytes, size_t length,
 
 size_t cookie_write(struct braid_engine *engine, const struct cookie *cookie, uint8_t *bytes)
 {
-    size_t length = FIXED_LENGTH + cookie->address_count * sizeof(struct braid_address);
+    uint8_t *end = put(bytes + MAC_LENGTH, cookie, FIXED_LENGTH);
+    size_t length;
 
     rotate_keys(engine);
-    memcpy(bytes + MAC_LENGTH, cookie, length);
+    end = put(end, cookie->addresses, cookie->address_count * sizeof(cookie->addresses[0]));
+    end = put_terms(end, &cookie->local_terms);
+    end = put_terms(end, &cookie->peer_terms);
+    length = (size_t)(end - bytes) - MAC_LENGTH;
     if (!compute_mac(engine->cookie_keys[0], bytes + MAC_LENGTH, length, bytes))
         return 0;
     return MAC_LENGTH + length;
@@ -48,7 +81,9 @@ bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t lengt
                  struct cookie *cookie)
 {
     uint8_t mac[MAC_LENGTH];
+    const uint8_t *place;
     bool good = false;
+    size_t left;
 
     if (length < MAC_LENGTH + FIXED_LENGTH || length > MAC_LENGTH + sizeof(*cookie))
         return false;
@@ -59,8 +94,12 @@ bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t lengt
     }
     if (!good)
         return false;
-    memcpy(cookie, bytes + MAC_LENGTH, length - MAC_LENGTH);
-    return cookie->address_count <= ADDRESSES_MAXIMUM &&
-           length ==
-               MAC_LENGTH + FIXED_LENGTH + cookie->address_count * sizeof(struct braid_address);
+    place = bytes + MAC_LENGTH;
+    left = length - MAC_LENGTH;
+    return take(&place, &left, cookie, FIXED_LENGTH) &&
+           cookie->address_count <= ADDRESSES_MAXIMUM &&
+           take(&place, &left, cookie->addresses,
+                cookie->address_count * sizeof(cookie->addresses[0])) &&
+           take_terms(&place, &left, &cookie->local_terms) &&
+           take_terms(&place, &left, &cookie->peer_terms) && left == 0;
 }

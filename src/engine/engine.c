@@ -246,6 +246,7 @@ void response_send_over(struct response *response, struct packet_writer *writer,
     response->destination = path->address;
     response->encapsulation_port = path->encapsulation_port;
     response->traffic_class = association->parameters.traffic_class;
+    authentication_end(association, writer);
     path->packets_sent++;
     path->bytes_sent += writer->length;
     association->packets_sent++;
@@ -349,6 +350,7 @@ void event_send_failed(struct sctp_association *association, struct sent_message
     struct braid_engine *engine = association->engine;
     struct event_node *node = pool_allocate(&engine->pool, sizeof(*node));
 
+    authentication_unbind(association, message);
     association->sender.queued_bytes -= message->length;
     if (!node) {
         pool_release(&engine->pool, message, sizeof(*message) + message->length);

@@ -134,6 +134,7 @@ void heartbeat_receive(struct sctp_association *association, struct arrival *arr
         return;
     chunk_write(&writer, SCTP_CHUNK_HEARTBEAT_ACK, 0, chunk->value, chunk->value_length);
     response->traffic_class = association->parameters.traffic_class;
+    authentication_end(association, &writer);
     response_send(association->engine, response, &writer, arrival);
 }
 

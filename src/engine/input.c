@@ -136,6 +136,10 @@ static void receive_sack(struct sctp_association *association, const struct sctp
 static bool receive_chunk(struct sctp_association *association, struct arrival *arrival,
                           const struct sctp_chunk *chunk)
 {
+    if (!arrival->authenticated && authentication_expects(association, chunk->type)) {
+        association->engine->statistics.unauthenticated_chunks++; /* RFC 4895, 6.3 */
+        return true;
+    }
     switch (chunk->type) {
     case SCTP_CHUNK_DATA:
         receiver_receive_data(association, arrival, chunk);
@@ -169,6 +173,10 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
     case SCTP_CHUNK_INIT_ACK:
     case SCTP_CHUNK_SHUTDOWN_COMPLETE:
         return false;
+    case SCTP_CHUNK_AUTH:
+        if (association->authentication && association->authentication->capable)
+            return arrival->authenticated = authentication_receive(association, arrival, chunk);
+        /* fall through */
     default:
         return receive_unknown(association->engine, chunk);
     }
@@ -226,7 +234,7 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
 {
     uint32_t tag = arrival->header.verification_tag;
     struct chunk_iterator iterator;
-    struct sctp_chunk first, next;
+    struct sctp_chunk first, next, auth;
 
     chunk_iterator_init(&iterator, arrival->packet->bytes, arrival->packet->length);
     if (!chunk_next(&iterator, &first)) {
@@ -242,6 +250,16 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
     if (first.type == SCTP_CHUNK_INIT && tag == 0) {
         setup_receive_init(engine, arrival, &first, association);
         return;
+    }
+    if (first.type == SCTP_CHUNK_AUTH) { /* RFC 4895, 6.3 */
+        struct chunk_iterator ahead = iterator;
+
+        if (chunk_next(&ahead, &next) && next.type == SCTP_CHUNK_COOKIE_ECHO) {
+            auth = first;
+            arrival->auth = &auth;
+            first = next;
+            iterator = ahead;
+        }
     }
     if (first.type == SCTP_CHUNK_COOKIE_ECHO) {
         association = setup_receive_cookie_echo(engine, arrival, &first, association);

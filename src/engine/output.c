@@ -32,8 +32,10 @@ static void batch_begin(struct sctp_association *association, struct braid_batch
 }
 
 /* The packet in `writer` joins the batch; the first one says how long they are. */
-static void batch_add(struct braid_batch *batch, const struct packet_writer *writer)
+static void batch_add(struct sctp_association *association, struct braid_batch *batch,
+                      struct packet_writer *writer)
 {
+    authentication_end(association, writer);
     if (batch->count++ == 0)
         batch->segment_size = writer->length;
     batch->length += writer->length;
@@ -64,7 +66,7 @@ static bool transmit_init(struct sctp_association *association, struct braid_bat
     association->peer_tag = peer_tag;
     setup_write_init(association, &writer);
     association->send_init = false;
-    batch_add(batch, &writer);
+    batch_add(association, batch, &writer);
     return batch_end(association, batch, path);
 }
 
@@ -77,7 +79,12 @@ static bool transmit_cookie_echo(struct sctp_association *association, struct br
     batch_begin(association, batch, path, &writer);
     capacity = writer.capacity;
     writer.capacity = BATCH_MAXIMUM; /* the peer's cookie is as long as it is */
+    /* A peer that we restart with does not know the new keys before it has the cookie. */
+    if (authentication_owes(association, SCTP_CHUNK_COOKIE_ECHO))
+        authentication_begin(association, &writer);
     cookie_echo_write(&writer, association->cookie, association->cookie_length);
+    if (!authentication_owes(association, SCTP_CHUNK_COOKIE_ECHO))
+        authentication_begin(association, &writer);
     if (association->setup_error_length > 0) {
         size_t chunk = error_begin(&writer);
 
@@ -90,7 +97,7 @@ static bool transmit_cookie_echo(struct sctp_association *association, struct br
         writer.capacity = capacity;
         sender_write(association, path, &writer, false);
     }
-    batch_add(batch, &writer);
+    batch_add(association, batch, &writer);
     return batch_end(association, batch, path);
 }
 
@@ -105,8 +112,9 @@ static bool transmit_heartbeat(struct sctp_association *association, struct brai
         if (!path->heartbeat_wanted)
             continue;
         batch_begin(association, batch, path, &writer);
+        authentication_begin(association, &writer);
         heartbeat_write_request(path, &writer);
-        batch_add(batch, &writer);
+        batch_add(association, batch, &writer);
         return batch_end(association, batch, path);
     }
     return false;
@@ -176,9 +184,10 @@ static void add_packets(struct sctp_association *association, struct sctp_path *
            batch->length == batch->count * batch->segment_size &&
            batch->length + batch->segment_size <= capacity) {
         packet_begin(association, &writer, batch->bytes + batch->length, batch->segment_size);
+        authentication_begin(association, &writer);
         if (sender_write(association, path, &writer, false) == 0)
             break;
-        batch_add(batch, &writer);
+        batch_add(association, batch, &writer);
     }
 }
 
@@ -187,16 +196,19 @@ static bool transmit_over(struct sctp_association *association, struct sctp_path
 {
     struct packet_writer writer;
     unsigned int chunks;
+    size_t empty;
 
     if (!path)
         return false;
     batch_begin(association, batch, path, &writer);
+    authentication_begin(association, &writer);
+    empty = writer.length;
     if (control)
         write_control(association, &writer);
     chunks = write_data(association, path, &writer);
-    if (chunks == 0 && writer.length == SCTP_COMMON_HEADER_LENGTH)
+    if (chunks == 0 && writer.length == empty)
         return false;
-    batch_add(batch, &writer);
+    batch_add(association, batch, &writer);
     if (chunks > 0)
         add_packets(association, path, batch);
     return batch_end(association, batch, path);

@@ -115,7 +115,8 @@ uint32_t path_packet_size(const struct sctp_path *path)
 
 uint32_t path_maximum_data_chunk_size(const struct sctp_path *path)
 {
-    return path_packet_size(path) - SCTP_COMMON_HEADER_LENGTH;
+    return path_packet_size(path) - SCTP_COMMON_HEADER_LENGTH -
+           (uint32_t)authentication_overhead(path->association);
 }
 
 void path_set_mtu(struct sctp_path *path, uint32_t mtu)

@@ -13,7 +13,7 @@
  *   path.c       6.3, 8.1, 8.2: RTO, failures          congestion.c   7.2
  *   sender.c     6.1: messages and outstanding TSNs    sack.c         6.2.1, 7.2.4
  *   receiver.c   6.2: DATA and the SACKs for it        reassembly.c   6.5, 6.6, 6.9
- *   output.c     6.10: what goes into a packet
+ *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "braid/engine.h"
+#include "engine/auth.h"
 #include "engine/list.h"
 #include "engine/pool.h"
 #include "engine/timer.h"
@@ -58,7 +59,7 @@ static inline braid_time milliseconds(uint64_t value)
 
 #define ADDRESSES_MAXIMUM 32 /* of one endpoint or peer that setup looks at */
 #define A_RWND_MINIMUM 1500  /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
-#define COOKIE_LENGTH_MAXIMUM 1024
+#define COOKIE_LENGTH_MAXIMUM 2048
 #define CAUSES_MAXIMUM 1200        /* bytes of error causes that one ABORT or ERROR carries */
 #define PACKET_MAXIMUM 65535u      /* an IP packet */
 #define PACKET_MINIMUM 1280u       /* what our own control packets never exceed */
@@ -124,7 +125,8 @@ struct sent_message {
     uint16_t ssn;
     bool small; /* fits one chunk: may wait for company (Nagle) */
     struct braid_send send;
-    braid_time expires; /* not begun after this; BRAID_TIME_NEVER */
+    braid_time expires;     /* not begun after this; BRAID_TIME_NEVER */
+    struct shared_key *key; /* RFC 4895; NULL: the active one */
     uint8_t bytes[];
 };
 
@@ -288,6 +290,7 @@ struct sctp_association {
     uint32_t error_count;
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
+    struct authentication *authentication; /* NULL: we do not offer it */
 
     struct sctp_sender sender;
     struct sctp_receiver receiver;
@@ -309,6 +312,7 @@ struct sctp_endpoint {
     struct list associations;
     void *user;
     struct braid_parameters parameters;
+    const struct braid_keys *keys;   /* NULL: none */
     struct braid_address *addresses; /* none: all of the host */
     uint32_t address_count;
     bool ipv4, ipv6;
@@ -392,6 +396,8 @@ struct arrival {
     struct sctp_common_header header;
     struct sctp_path *path; /* it came over; NULL: the source is not one of the association's */
     bool data_seen, new_data_seen, duplicate_seen;
+    const struct sctp_chunk *auth; /* AUTH in front of a COOKIE ECHO (RFC 4895, 6.3) */
+    bool authenticated;            /* the chunks that follow stand behind a good AUTH */
 };
 
 /* ---- table.c ---- */
@@ -535,6 +541,7 @@ struct cookie {
     uint32_t adaptation;
     struct braid_address local_address;
     struct braid_address addresses[ADDRESSES_MAXIMUM];
+    struct authentication_terms local_terms, peer_terms; /* RFC 4895, 6.3 */
 };
 
 /* Writes it with its MAC; returns its length, at most COOKIE_LENGTH_MAXIMUM; 0 on failure. */

@@ -331,8 +331,10 @@ static void send_snapshot(struct sctp_association *association)
 {
     struct sctp_path *path = association->paths[association->receiver.sack_path];
     struct packet_writer writer;
-    struct response *response = association_respond(
-        association, &writer, path_packet_size(path) - SCTP_CHUNK_HEADER_LENGTH);
+    struct response *response =
+        association_respond(association, &writer,
+                            path_packet_size(path) - SCTP_CHUNK_HEADER_LENGTH -
+                                (uint32_t)authentication_overhead(association));
 
     if (!response)
         return;

@@ -50,10 +50,12 @@ static bool was_delivered(const struct sctp_sender *sender, uint32_t first_tsn)
 
 static void give_up(struct sctp_association *association, struct sent_message *message, bool tell)
 {
-    if (tell)
+    if (tell) {
         event_send_failed(association, message);
-    else
-        pool_release(&association->engine->pool, message, message_size(message));
+        return;
+    }
+    authentication_unbind(association, message);
+    pool_release(&association->engine->pool, message, message_size(message));
 }
 
 void sender_free(struct sctp_association *association, bool tell)
@@ -111,7 +113,8 @@ static int check_send(const struct sctp_association *association, const struct b
     if (association->state > BRAID_ESTABLISHED)
         return -EPIPE;
     if (length == 0 || length > UINT32_MAX / 2 || send->stream >= association->outbound_streams ||
-        send->flags & ~(BRAID_SEND_UNORDERED | BRAID_SEND_SACK_IMMEDIATELY | BRAID_SEND_OVER_PATH))
+        send->flags & ~(BRAID_SEND_UNORDERED | BRAID_SEND_SACK_IMMEDIATELY | BRAID_SEND_OVER_PATH |
+                        BRAID_SEND_KEY))
         return -EINVAL;
     if (send->flags & BRAID_SEND_OVER_PATH && send->path >= association->path_count)
         return -EINVAL;
@@ -147,6 +150,11 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
         .send = *send,
         .expires = send->lifetime ? engine->now + milliseconds(send->lifetime) : BRAID_TIME_NEVER,
     };
+    error = authentication_bind(association, message);
+    if (error < 0) {
+        pool_release(&engine->pool, message, message_size(message));
+        return error;
+    }
     memcpy(message->bytes, bytes, length);
     if (sender->first)
         sender->last->next = message;
@@ -165,6 +173,7 @@ void sender_release(struct sctp_association *association, struct sent_message *m
     struct sctp_sender *sender = &association->sender;
 
     sender->queued_bytes -= message->length;
+    authentication_unbind(association, message);
     pool_release(&association->engine->pool, message, message_size(message));
     if (sender->told_full && sender->queued_bytes < association->parameters.send_buffer) {
         sender->told_full = false;
@@ -288,7 +297,7 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
                                  struct packet_writer *writer, bool may_grow)
 {
     struct sctp_sender *sender = &association->sender;
-    bool alone = writer->length == SCTP_COMMON_HEADER_LENGTH;
+    bool alone = writer->length == SCTP_COMMON_HEADER_LENGTH + authentication_overhead(association);
     uint32_t left = sender->marked;
     bool leading = true;
     unsigned int count = 0;
@@ -313,6 +322,8 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
                 break;
             writer->capacity = writer->length + size; /* larger than the path's MTU: IP fragments */
         }
+        if (!authentication_permits(association, entry->message))
+            break;
         if (!timer_is_running(&path->t3_rtx) || is_earliest(association, tsn, path))
             start_t3(path);
         write_chunk(writer, entry, tsn);
@@ -484,7 +495,8 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
              (!may_begin_packet(path) || !congestion_permits_burst(path) || /* rule D */
               waits_for_company(association, path, message))) ||
             data_written_length(length) > packet_writer_room(writer) ||
-            !window_permits(association, path, length) || !ring_has_room(sender))
+            !window_permits(association, path, length) || !ring_has_room(sender) ||
+            !authentication_permits(association, message))
             break;
         if (message->begun == 0 && !(message->send.flags & BRAID_SEND_UNORDERED) &&
             !take_ssn(sender, association, message))

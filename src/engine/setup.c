@@ -23,6 +23,7 @@ struct init_parameters {
     struct sctp_parameter state_cookie, host_name;
     uint8_t unrecognized[UNRECOGNIZED_MAXIMUM]; /* whole parameters, to be reported */
     size_t unrecognized_length;
+    struct authentication_terms terms; /* of the peer; empty: none, or we do not offer it */
 };
 
 static void add_address(struct init_parameters *parameters, const struct braid_address *address)
@@ -70,9 +71,10 @@ static void report(struct init_parameters *parameters, const struct sctp_paramet
 /* RFC 9260, section 3.3.2.1, 3.3.3.1, and 3.2.1 for what is not known. */
 static void read_parameters(struct braid_engine *engine, struct init_parameters *parameters,
                             const struct sctp_init *init, const struct sctp_endpoint *endpoint,
-                            const struct arrival *arrival)
+                            const struct arrival *arrival, bool authentication)
 {
     struct parameter_iterator iterator;
+    struct authentication_offer offer = {0};
     struct sctp_parameter parameter;
     bool stop = false;
 
@@ -111,8 +113,14 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
             parameters->adaptation_given |=
                 adaptation_layer_indication_read(&parameter, &parameters->adaptation);
             break;
-        case SCTP_PARAMETER_UNRECOGNIZED: /* ours, come back */
-        case SCTP_PARAMETER_ECN:          /* known, and not used */
+        case SCTP_PARAMETER_RANDOM:
+        case SCTP_PARAMETER_CHUNK_LIST:
+        case SCTP_PARAMETER_HMAC_ALGORITHM:
+            authentication_offer_read(&offer, &parameter);
+            break;
+        case SCTP_PARAMETER_UNRECOGNIZED:         /* ours, come back */
+        case SCTP_PARAMETER_ECN:                  /* known, and not used */
+        case SCTP_PARAMETER_SUPPORTED_EXTENSIONS: /* each has a parameter of its own too */
             break;
         default: {
             struct sctp_unknown_action action = parameter_unknown_action(parameter.type);
@@ -125,6 +133,9 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
         }
     }
     parameters->malformed |= iterator.malformed;
+    parameters->terms.length = 0;
+    if (authentication && !authentication_offer_take(&offer, &parameters->terms))
+        parameters->malformed = true; /* RFC 4895, 6.1 */
 }
 
 static bool speaks(const struct init_parameters *parameters, const struct arrival *arrival,
@@ -142,6 +153,15 @@ static void write_addresses(struct packet_writer *writer, const struct braid_add
         return;
     for (size_t i = 0; i < count; i++)
         address_parameter_write(writer, &addresses[i]);
+}
+
+/* RFC 5061, 4.2.7: Linux believes in AUTH only if it is listed here too. */
+static void write_extensions(struct packet_writer *writer, bool authentication)
+{
+    static const uint8_t types[] = {SCTP_CHUNK_AUTH};
+
+    if (authentication)
+        parameter_write(writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, types, sizeof(types));
 }
 
 /* ---- Answers to nobody in particular ---- */
@@ -267,13 +287,20 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     cookie.address_count = parameters->address_count;
     memcpy(cookie.addresses, parameters->addresses,
            parameters->address_count * sizeof(cookie.addresses[0]));
+    if (parameters->terms.length > 0) {
+        cookie.peer_terms = parameters->terms;
+        if (forming && association->authentication)
+            cookie.local_terms = association->authentication->local;
+        else
+            authentication_make_terms(engine, own, &cookie.local_terms);
+    }
     cookie_length = cookie_write(engine, &cookie, cookie_bytes);
     if (cookie_length == 0)
         return;
 
     response = response_begin(engine, &writer,
                               64 + wire_padded((uint32_t)cookie_length) + 20 * ADDRESSES_MAXIMUM +
-                                  2 * UNRECOGNIZED_MAXIMUM,
+                                  2 * UNRECOGNIZED_MAXIMUM + cookie.local_terms.length,
                               &header);
     if (!response)
         return;
@@ -292,6 +319,8 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     write_addresses(&writer, addresses, count, &arrival->destination);
     if (own->adaptation_given)
         adaptation_layer_indication_write(&writer, own->adaptation_indication);
+    write_extensions(&writer, cookie.local_terms.length > 0);
+    authentication_write_terms(&cookie.local_terms, &writer);
     parameter_iterator_init(&iterator, parameters->unrecognized, parameters->unrecognized_length);
     while (parameter_next(&iterator, &unrecognized))
         parameter_write(&writer, SCTP_PARAMETER_UNRECOGNIZED, unrecognized.bytes,
@@ -327,7 +356,9 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
         refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER, NULL, 0);
         return;
     }
-    read_parameters(engine, &parameters, &init, endpoint, arrival);
+    read_parameters(
+        engine, &parameters, &init, endpoint, arrival,
+        (association ? &association->parameters : &endpoint->parameters)->authentication);
     if (parameters.malformed) {
         engine->statistics.bad_packet++;
         refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
@@ -402,6 +433,9 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
         cookie_preservative_write(writer, association->cookie_life_increment);
     if (own->adaptation_given)
         adaptation_layer_indication_write(writer, own->adaptation_indication);
+    write_extensions(writer, association->authentication);
+    if (association->authentication)
+        authentication_write_terms(&association->authentication->local, writer);
     chunk_end(writer, chunk);
 }
 
@@ -482,7 +516,8 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
                         NULL, 0);
         return;
     }
-    read_parameters(engine, &parameters, &init, association->endpoint, arrival);
+    read_parameters(engine, &parameters, &init, association->endpoint, arrival,
+                    association->authentication);
     if (parameters.malformed) {
         engine->statistics.bad_packet++;
         refuse_init_ack(association, init.initiate_tag, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
@@ -524,6 +559,8 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
         (uint16_t)minimum(association->parameters.inbound_streams, init.outbound_streams);
     association->peer_adaptation_given = parameters.adaptation_given;
     association->peer_adaptation = parameters.adaptation;
+    if (association->authentication)
+        authentication_agree(association, &association->authentication->local, &parameters.terms);
     sender_set_peer_rwnd(&association->sender, init.a_rwnd);
     receiver_init(association, init.initial_tsn);
     for (uint8_t i = 0; i < parameters.address_count; i++) {
@@ -623,6 +660,7 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     association->peer_adaptation_given = cookie->adaptation_given;
     association->peer_adaptation = cookie->adaptation;
     association->parameters.receive_buffer = cookie->local_rwnd;
+    authentication_agree(association, &cookie->local_terms, &cookie->peer_terms);
     sender_set_peer_rwnd(&association->sender, cookie->peer_rwnd);
     receiver_init(association, cookie->peer_initial_tsn);
     for (uint8_t i = 0; i < cookie->address_count; i++) {
@@ -643,6 +681,19 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     return true;
 }
 
+/* RFC 4895, 6.3: by the association that there is, or by what has just come of the cookie. */
+static bool cookie_echo_is_authentic(struct sctp_association *association, struct arrival *arrival)
+{
+    if (arrival->auth) {
+        arrival->authenticated = authentication_receive(association, arrival, arrival->auth);
+        return arrival->authenticated;
+    }
+    if (!authentication_expects(association, SCTP_CHUNK_COOKIE_ECHO))
+        return true;
+    association->engine->statistics.unauthenticated_chunks++;
+    return false;
+}
+
 static struct sctp_association *accept_association(struct braid_engine *engine,
                                                    struct arrival *arrival,
                                                    const struct cookie *cookie)
@@ -661,7 +712,8 @@ static struct sctp_association *accept_association(struct braid_engine *engine,
     listener->unclaimed++;
     association->incoming = true;
     sender_init(&association->sender, cookie->local_initial_tsn);
-    if (!take_cookie(association, cookie, arrival)) {
+    if (!take_cookie(association, cookie, arrival) ||
+        !cookie_echo_is_authentic(association, arrival)) {
         association_free(association);
         return NULL;
     }
@@ -761,6 +813,13 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
         return NULL;
     }
 
+    if (association) {
+        /* In COOKIE-WAIT only the cookie knows what the peer said. */
+        if (association->state == BRAID_COOKIE_WAIT)
+            authentication_agree(association, &cookie.local_terms, &cookie.peer_terms);
+        if (!cookie_echo_is_authentic(association, arrival))
+            return NULL;
+    }
     if (!association) {
         association = accept_association(engine, arrival, &cookie);
         if (!association)

@@ -231,6 +231,9 @@ static int judge(const struct program_socket *socket, const struct channel_heade
     }
     if (special || header->flags & CHANNEL_HAS_INIT || header->address_count > 0)
         *way = ASK;
+    /* Only the stack knows the keys; what is too long for a question goes without an answer. */
+    if (header->flags & CHANNEL_HAS_AUTH && length < CHANNEL_PIECE_MAXIMUM / 2)
+        *way = ASK;
     if (*way == UP_THE_DESCRIPTOR && streams > 0 && stream >= streams)
         return -EINVAL;
     return 0;

@@ -215,6 +215,7 @@ int socket_open_endpoint(struct sctp_socket *socket)
         .address_count = socket->bound_count,
         .share_port = true, /* who may share is decided here */
         .parameters = &socket->parameters,
+        .keys = socket->keys,
         .user = socket,
     };
 

@@ -238,6 +238,9 @@ static void association_event(struct socket_association *association,
     case BRAID_EVENT_ADAPTATION:
         notify_adaptation(association, event->value, association->messages_read);
         break;
+    case BRAID_EVENT_AUTHENTICATION:
+        notify_authentication(association, event, after_unread(association));
+        break;
     }
 }
 

@@ -215,6 +215,34 @@ void notify_partial_delivery(struct socket_association *association,
     notify_queue(association, notification);
 }
 
+static uint32_t authentication_indication(enum braid_authentication_indication indication)
+{
+    switch (indication) {
+    case BRAID_AUTHENTICATION_NEW_KEY:
+        return SCTP_AUTH_NEW_KEY;
+    case BRAID_AUTHENTICATION_FREE_KEY:
+        return SCTP_AUTH_FREE_KEY;
+    case BRAID_AUTHENTICATION_NONE:
+        break;
+    }
+    return SCTP_AUTH_NO_AUTH;
+}
+
+void notify_authentication(struct socket_association *association, const struct braid_event *event,
+                           uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_authkey_event *authkey = notify_new(association, SCTP_AUTHENTICATION_EVENT, after,
+                                                    sizeof(*authkey), 0, &notification);
+
+    if (!authkey)
+        return;
+    authkey->auth_keynumber = event->key;
+    authkey->auth_indication = authentication_indication(event->authentication);
+    authkey->auth_assoc_id = association->identifier;
+    notify_queue(association, notification);
+}
+
 void notify_dry(struct socket_association *association)
 {
     struct socket_notification *notification;

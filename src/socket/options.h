@@ -29,6 +29,7 @@ extern const struct option options_of_ip[];
 extern const struct option options_of_endpoint[];
 extern const struct option options_of_association[];
 extern const struct option options_of_path[];
+extern const struct option options_of_auth[];
 
 /* Copies a structure in from the caller: EINVAL if it is shorter. */
 int option_read(const struct option_call *call, void *to, size_t size);
@@ -51,6 +52,10 @@ int option_for_each(struct option_call *call, sctp_assoc_t identifier,
                     void (*apply)(struct sctp_socket *socket,
                                   struct socket_association *association, const void *value),
                     const void *value);
+
+/* The peers of future associations must authenticate chunks of this type (RFC 4895). False: there
+ * are too many. */
+bool option_add_auth_chunk(struct braid_parameters *parameters, uint8_t type);
 
 /* What there is to know of a path, as SCTP_STATUS and SCTP_GET_PEER_ADDR_INFO tell it. */
 void option_fill_path(const struct socket_association *association,

@@ -103,6 +103,7 @@ struct sctp_socket {
     uint16_t peer_port;
 
     struct braid_parameters parameters; /* of future associations */
+    struct braid_keys *keys;            /* theirs too (RFC 4895) */
     struct socket_send_defaults send;
     struct socket_path_defaults path;
     uint32_t receive_context;
@@ -242,6 +243,8 @@ void notify_shutdown(struct socket_association *association, uint64_t after);
 void notify_adaptation(struct socket_association *association, uint32_t indication, uint64_t after);
 void notify_partial_delivery(struct socket_association *association,
                              const struct braid_event *event, uint64_t after);
+void notify_authentication(struct socket_association *association, const struct braid_event *event,
+                           uint64_t after);
 void notify_dry(struct socket_association *association);
 
 /* ---- event.c ---- */

@@ -22,6 +22,7 @@ static void socket_default_parameters(struct sctp_socket *socket)
     parameters->inbound_streams = 65535;
     parameters->receive_buffer = socket->receive_buffer / 2;
     parameters->send_buffer = socket->send_buffer;
+    parameters->auth_hmac_count = 1; /* SHA-1: net.sctp offers no more unless it is told to */
 }
 
 struct sctp_socket *socket_new(struct socket_table *table)
@@ -30,6 +31,11 @@ struct sctp_socket *socket_new(struct socket_table *table)
 
     if (!socket)
         return NULL;
+    socket->keys = braid_keys_new(NULL);
+    if (!socket->keys) {
+        free(socket);
+        return NULL;
+    }
     socket->table = table;
     socket->state = SOCKET_CLOSED;
     socket->receive_buffer = SOCKET_BUFFER_DEFAULT;
@@ -85,6 +91,11 @@ struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_sty
     if (!socket)
         return NULL;
     *socket = *from;
+    socket->keys = braid_keys_new(from->keys);
+    if (!socket->keys) {
+        free(socket);
+        return NULL;
+    }
     socket->style = style;
     socket->state = SOCKET_ESTABLISHED;
     socket->user = NULL;
@@ -129,6 +140,7 @@ void socket_free(struct sctp_socket *socket, braid_time now)
     list_remove(&socket->port_link);
     list_remove(&socket->link);
     table->count--;
+    braid_keys_free(socket->keys);
     free(socket);
 }
 

@@ -102,6 +102,7 @@ struct peer *peer_new(const struct peer_config *config)
     assert_int_equal(braid_engine_set_addresses(peer->engine, peer->here, peer->paths, peer->now),
                      0);
     endpoint_config.parameters = config->parameters ? config->parameters : &parameters;
+    endpoint_config.keys = config->keys;
     endpoint_config.ipv4 = !config->ipv6;
     endpoint_config.ipv6 = config->ipv6;
     if (!config->any_address) {

@@ -67,6 +67,7 @@ struct peer_config {
     uint64_t seed;    /* 0: 1 */
     uint16_t udp;     /* the UDP port of both; 0: over IP */
     uint32_t maximum_associations;
+    const struct braid_keys *keys;
 };
 
 struct peer {

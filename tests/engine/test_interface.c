@@ -251,10 +251,11 @@ static void test_order_of_events(void **state)
     peer_send(peer);
     peer_send_data(peer, 1001, 0, 1, WHOLE, 20);
     peer_send_plain(peer, SCTP_CHUNK_ABORT, 0);
-    assert_int_equal(peer->happened_count, 3);
+    assert_int_equal(peer->happened_count, 4);
     assert_int_equal(peer->happened[0]->event.type, BRAID_EVENT_UP);
-    assert_int_equal(peer->happened[1]->event.type, BRAID_EVENT_READABLE);
-    assert_int_equal(peer->happened[2]->event.type, BRAID_EVENT_DOWN);
+    assert_int_equal(peer->happened[1]->event.type, BRAID_EVENT_AUTHENTICATION);
+    assert_int_equal(peer->happened[2]->event.type, BRAID_EVENT_READABLE);
+    assert_int_equal(peer->happened[3]->event.type, BRAID_EVENT_DOWN);
     peer->association = peer->happened[0]->event.association;
     expect_message(peer, 0, 1000, 20);
     expect_message(peer, 0, 1001, 20);

@@ -60,9 +60,9 @@ watcher_fail(const struct watcher *watcher, int line, const char *condition, con
 const char *chunk_name(uint8_t type)
 {
     static const char *const names[] = {
-        "DATA",          "INIT",       "INIT_ACK", "SACK",         "HEARTBEAT",
-        "HEARTBEAT_ACK", "ABORT",      "SHUTDOWN", "SHUTDOWN_ACK", "ERROR",
-        "COOKIE_ECHO",   "COOKIE_ACK", "ECNE",     "CWR",          "SHUTDOWN_COMPLETE",
+        "DATA",  "INIT",     "INIT_ACK",          "SACK",  "HEARTBEAT",   "HEARTBEAT_ACK",
+        "ABORT", "SHUTDOWN", "SHUTDOWN_ACK",      "ERROR", "COOKIE_ECHO", "COOKIE_ACK",
+        "ECNE",  "CWR",      "SHUTDOWN_COMPLETE", "AUTH",
     };
     static char number[8];
 
@@ -327,6 +327,7 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
     struct sctp_abort abort;
     struct sctp_error error;
     struct sctp_init init;
+    struct sctp_auth auth;
     bool reflected = false;
     uint32_t tsn;
 
@@ -371,6 +372,11 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
         watch(watcher, shutdown_complete_read(chunk, &reflected) && chunk->length == 4,
               "3.3.13: 4 bytes");
         break;
+    case SCTP_CHUNK_AUTH:
+        watch(watcher, auth_read(chunk, &auth), "RFC 4895, 5.1: a whole AUTH");
+        watch(watcher, auth.hmac_length == (auth.hmac_identifier == 1 ? 20 : 32),
+              "RFC 4895, 3.3: the MAC of SHA-1 or SHA-256");
+        break;
     default:
         watch(watcher, false, "3.2: chunk type %u is not ours to send", chunk->type);
     }
@@ -381,7 +387,7 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
 
 /* RFC 9260, 6.10 and what each chunk's section says about its company. */
 static void watch_bundling(const struct watcher *watcher, const bool *has, unsigned int count,
-                           unsigned int index, const struct sctp_chunk *chunk)
+                           unsigned int index, const struct sctp_chunk *chunk, uint8_t before)
 {
     switch (chunk->type) {
     case SCTP_CHUNK_INIT:
@@ -391,7 +397,8 @@ static void watch_bundling(const struct watcher *watcher, const bool *has, unsig
         break;
     case SCTP_CHUNK_COOKIE_ECHO:
     case SCTP_CHUNK_COOKIE_ACK:
-        watch(watcher, index == 0, "5.1: the first chunk");
+        watch(watcher, index == (before == SCTP_CHUNK_AUTH),
+              "5.1: the first chunk; RFC 4895, 6.3: the second behind AUTH");
         break;
     case SCTP_CHUNK_ABORT:
         watch(watcher, index == count - 1, "3.3.7: other chunks stand before an ABORT");
@@ -412,7 +419,8 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
     struct sctp_common_header header;
     struct chunk_iterator iterator;
     unsigned int count = 0, index = 0;
-    bool reflected = false, data_came = false;
+    bool reflected = false, data_came = false, auth_came = false;
+    uint8_t before = SCTP_CHUNK_DATA;
     bool has[256] = {false};
     struct sctp_chunk chunk;
     uint32_t tsn = 0;
@@ -436,7 +444,10 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
     chunk_iterator_init(&iterator, bytes, length);
     for (; chunk_next(&iterator, &chunk); index++) {
         watch_padding(watcher, chunk.bytes, chunk.length, bytes + length);
-        watch_bundling(watcher, has, count, index, &chunk);
+        watch_bundling(watcher, has, count, index, &chunk, before);
+        watch(watcher, chunk.type != SCTP_CHUNK_AUTH || !auth_came, "RFC 4895, 5.1: one AUTH");
+        auth_came |= chunk.type == SCTP_CHUNK_AUTH;
+        before = chunk.type;
         if (chunk.type == SCTP_CHUNK_DATA) {
             watch_data(watcher, watcher_flow(watcher, host, header.verification_tag), &chunk);
             watch(watcher, !data_came || (int32_t)(wire_get_u32(chunk.bytes + 4) - tsn) > 0,

@@ -264,6 +264,20 @@ static const char *change_name(uint16_t state)
     }
 }
 
+static const char *authentication_name(const uint8_t *bytes)
+{
+    struct sctp_authkey_event event;
+    static char name[32];
+
+    memcpy(&event, bytes, sizeof(event));
+    snprintf(name, sizeof(name), "%s %u",
+             event.auth_indication == SCTP_AUTH_NEW_KEY    ? "AUTH_NEW_KEY"
+             : event.auth_indication == SCTP_AUTH_FREE_KEY ? "AUTH_FREE_KEY"
+                                                           : "AUTH_NO_AUTH",
+             event.auth_keynumber);
+    return name;
+}
+
 static const char *notification_name(const uint8_t *bytes, uint32_t length)
 {
     struct sctp_assoc_change change = {0};
@@ -281,6 +295,8 @@ static const char *notification_name(const uint8_t *bytes, uint32_t length)
         return "SHUTDOWN_EVENT";
     case SCTP_SEND_FAILED_EVENT:
         return "SEND_FAILED_EVENT";
+    case SCTP_AUTHENTICATION_EVENT:
+        return authentication_name(bytes);
     case SCTP_SENDER_DRY_EVENT:
         return "SENDER_DRY_EVENT";
     default:
