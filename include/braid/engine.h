@@ -328,7 +328,7 @@ BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t asso
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);
 
-/* ---- Authentication: RFC 4895 ------------------------------------------------------------------ */
+/* ---- Authentication: RFC 4895 ----------------------------------------------------------------- */
 
 /* A ring of endpoint pair shared keys (RFC 4895, 6.1) with their identifiers, one of which is
  * active: that one authenticates what is sent. A new ring is a copy of `from`, or (NULL) has the
@@ -387,8 +387,8 @@ struct braid_send {
 
 /* Sends one user message. The bytes are copied, once. A message is taken whole as long as
  * queued_bytes is below send_buffer, even if it passes it.
- * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags, key), EMSGSIZE
- * (disable_fragments), EPIPE (shut down), ENOTCONN, ENOMEM. */
+ * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags, key),
+ * EMSGSIZE (disable_fragments), EPIPE (shut down), ENOTCONN, ENOMEM. */
 BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
                             braid_time now);
@@ -502,7 +502,7 @@ struct braid_statistics {
     uint64_t bad_cookie;            /* COOKIE ECHOs that we did not make */
     uint64_t stale_cookie;
     uint64_t unknown_chunks, unknown_parameters;
-    uint64_t bad_authentication;    /* AUTH chunks with a bad MAC, or a key or HMAC that we have not */
+    uint64_t bad_authentication;    /* AUTH chunks with a bad MAC, an unknown key or HMAC */
     uint64_t unauthenticated_chunks; /* dropped for want of AUTH (RFC 4895, 6.3) */
     uint64_t associations_opened;   /* by us */
     uint64_t associations_accepted; /* by the peer */
