@@ -81,6 +81,9 @@ struct braid_parameters {
     uint16_t auth_hmacs[4];                /*   SHA-1 and SHA-256. SHA-1 must be among them */
     uint8_t auth_chunk_count;              /* types of chunks that the peer must authenticate */
     uint8_t auth_chunks[BRAID_AUTH_CHUNKS_MAXIMUM];
+    bool asconf;                           /* offer ASCONF (RFC 5061), with `authentication`: off */
+    bool auto_asconf;                      /* bound to all addresses of the host: tell the peer when
+                                              they change. Off */
     uint8_t traffic_class;                 /* DSCP and ECN byte of packets */
 };
 
@@ -114,7 +117,7 @@ BRAID_PUBLIC struct braid_engine *braid_engine_new(const struct braid_engine_con
 BRAID_PUBLIC void braid_engine_free(struct braid_engine *engine);
 
 /* The host's addresses: what an endpoint bound to "any" lists in its INIT, subject to scope
- * (RFC 9260, 5.1.2). Copied. */
+ * (RFC 9260, 5.1.2). Copied. Peers of associations with `auto_asconf` are told what changed. */
 BRAID_PUBLIC int braid_engine_set_addresses(struct braid_engine *engine,
                                             const struct braid_address *addresses, size_t count,
                                             braid_time now);
@@ -201,6 +204,12 @@ BRAID_PUBLIC void *braid_endpoint_user(const struct braid_engine *engine, uint32
 /* Parameters of future associations; may be changed in place. */
 BRAID_PUBLIC struct braid_parameters *braid_endpoint_parameters(struct braid_engine *engine,
                                                                 uint32_t endpoint);
+/* Changes the addresses of an endpoint that is bound to some: at least one must stay. Peers that
+ * have ASCONF are told (RFC 5061); other associations go on with those that they had.
+ * EINVAL (no address, or bound to all of the host), EADDRNOTAVAIL, ENOMEM. */
+BRAID_PUBLIC int braid_endpoint_set_addresses(struct braid_engine *engine, uint32_t endpoint,
+                                              const struct braid_address *addresses, size_t count,
+                                              braid_time now);
 /* Copies up to `capacity` addresses, returns how many there are. */
 BRAID_PUBLIC size_t braid_endpoint_addresses(const struct braid_engine *engine, uint32_t endpoint,
                                              struct braid_address *addresses, size_t capacity);
@@ -328,6 +337,13 @@ BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t asso
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);
 
+/* Asks the peer to send to this address of ours (RFC 5061, 4.2.4).
+ * ENOTCONN, EOPNOTSUPP (the peer does not have ASCONF), EADDRNOTAVAIL, ENOBUFS (too many wait). */
+BRAID_PUBLIC int braid_association_set_peer_primary(struct braid_engine *engine,
+                                                    uint32_t association,
+                                                    const struct braid_address *local,
+                                                    braid_time now);
+
 /* ---- Authentication: RFC 4895 ----------------------------------------------------------------- */
 
 /* A ring of endpoint pair shared keys (RFC 4895, 6.1) with their identifiers, one of which is
@@ -356,6 +372,7 @@ BRAID_PUBLIC int braid_association_change_key(struct braid_engine *engine, uint3
 
 struct braid_authentication_info {
     bool capable;                    /* both sides have AUTH; all else is zero if not */
+    bool asconf;                     /* and ASCONF (RFC 5061) */
     uint16_t active_key;
     uint16_t hmac;                   /* identifier of the one that we use */
     uint16_t local_chunk_count, peer_chunk_count;
@@ -504,6 +521,8 @@ struct braid_statistics {
     uint64_t unknown_chunks, unknown_parameters;
     uint64_t bad_authentication;    /* AUTH chunks with a bad MAC, an unknown key or HMAC */
     uint64_t unauthenticated_chunks; /* dropped for want of AUTH (RFC 4895, 6.3) */
+    uint64_t asconf_refused;        /* requests of peers that were refused (RFC 5061) */
+    uint64_t asconf_ignored;        /* ASCONF, ASCONF ACK: repeated or out of order */
     uint64_t associations_opened;   /* by us */
     uint64_t associations_accepted; /* by the peer */
     uint64_t associations_aborted, associations_shut_down;

@@ -532,6 +532,8 @@ static void write_counters(struct document *document, const struct braid_statist
     document_number(document, "unknown_parameters", counters->unknown_parameters);
     document_number(document, "bad_authentication", counters->bad_authentication);
     document_number(document, "unauthenticated_chunks", counters->unauthenticated_chunks);
+    document_number(document, "asconf_refused", counters->asconf_refused);
+    document_number(document, "asconf_ignored", counters->asconf_ignored);
     document_number(document, "associations_opened", counters->associations_opened);
     document_number(document, "associations_accepted", counters->associations_accepted);
     document_number(document, "associations_aborted", counters->associations_aborted);

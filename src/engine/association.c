@@ -104,6 +104,57 @@ void association_free_paths(struct sctp_association *association)
     association->path_count = 0;
 }
 
+/* Behind `gone` they move up; what was of it becomes another's. */
+static uint8_t moved(uint32_t index, const struct sctp_path *gone, const struct sctp_path *other)
+{
+    uint32_t now = index == gone->index ? other->index : index;
+
+    return (uint8_t)(now > gone->index ? now - 1 : now);
+}
+
+void association_remove_path(struct sctp_path *path)
+{
+    struct sctp_association *association = path->association;
+    struct sctp_sender *sender = &association->sender;
+    struct timer_wheel *wheel = &association->engine->wheel;
+    struct sctp_path *other = association_data_path(association);
+    uint8_t index = path->index;
+
+    if (other == path)
+        other = association_alternate_path(association, path);
+    if (other == path)
+        other = association->paths[index == 0 ? 1 : 0];
+    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
+        struct outstanding *entry = sender_entry(sender, tsn);
+
+        if (entry->path == index && !entry->acknowledged)
+            sender_mark(association, tsn, other);
+        entry->path = moved(entry->path, path, other);
+    }
+    for (struct sent_message *message = sender->first; message; message = message->next) {
+        if (message->send.path == index)
+            message->send.flags &= (uint16_t)~BRAID_SEND_OVER_PATH;
+        else if (message->send.path > index)
+            message->send.path--;
+    }
+    timer_stop(wheel, &path->t3_rtx);
+    timer_stop(wheel, &path->heartbeat_timer);
+    asconf_forget_path(association, path);
+    association->primary = moved(association->primary, path, other);
+    association->setup_path = moved(association->setup_path, path, other);
+    association->reply_path = moved(association->reply_path, path, other);
+    association->receiver.sack_path = moved(association->receiver.sack_path, path, other);
+    path_tell(path, BRAID_PATH_REMOVED);
+    path_hash_remove(association->engine, path);
+    association->path_count--;
+    for (uint8_t i = index; i < association->path_count; i++) {
+        association->paths[i] = association->paths[i + 1];
+        association->paths[i]->index = i;
+    }
+    free(path);
+    association_set_ready(association);
+}
+
 void association_stop_timers(struct sctp_association *association)
 {
     struct timer_wheel *wheel = &association->engine->wheel;
@@ -112,6 +163,8 @@ void association_stop_timers(struct sctp_association *association)
     timer_stop(wheel, &association->t5);
     timer_stop(wheel, &association->autoclose);
     timer_stop(wheel, &association->receiver.sack_timer);
+    if (association->asconf)
+        timer_stop(wheel, &association->asconf->t4);
     for (uint8_t i = 0; i < association->path_count; i++)
         timer_stop(wheel, &association->paths[i]->t3_rtx);
     heartbeat_stop_all(association);
@@ -132,6 +185,7 @@ void association_free(struct sctp_association *association)
     association_free_paths(association);
     free(association->cookie);
     authentication_free(association->authentication);
+    asconf_free(association);
     identifier_remove(&engine->associations, association->id);
     free(association);
 }
@@ -270,6 +324,7 @@ void association_down(struct sctp_association *association, enum braid_down_reas
         return;
     association->down = true;
     association_stop_timers(association);
+    asconf_free(association);
     list_remove(&association->ready_link);
     list_remove(&association->touched_link);
     association->state = BRAID_CLOSED;
@@ -298,7 +353,7 @@ struct response *association_respond(struct sctp_association *association,
         capacity + SCTP_CHUNK_HEADER_LENGTH + authentication_overhead(association), &header);
 
     if (response)
-        authentication_begin(association, writer);
+        authentication_begin(association, writer, false);
     if (response && association->send_cookie_ack) { /* 5.1.5: it comes first */
         cookie_ack_write(writer);
         association->send_cookie_ack = false;

@@ -74,15 +74,21 @@ void authentication_make_terms(struct braid_engine *engine,
                                const struct braid_parameters *parameters,
                                struct authentication_terms *terms)
 {
-    uint8_t random[AUTH_RANDOM_LENGTH];
+    static const uint8_t asconf_types[] = {SCTP_CHUNK_ASCONF, SCTP_CHUNK_ASCONF_ACK};
+    uint8_t random[AUTH_RANDOM_LENGTH], chunks[BRAID_AUTH_CHUNKS_MAXIMUM + 2];
+    size_t count = minimum(parameters->auth_chunk_count, BRAID_AUTH_CHUNKS_MAXIMUM);
     struct packet_writer writer;
 
+    memcpy(chunks, parameters->auth_chunks, count);
+    for (size_t i = 0; parameters->asconf && i < 2; i++) { /* RFC 5061, 4.1.1, 4.1.2 */
+        if (!memchr(chunks, asconf_types[i], count))
+            chunks[count++] = asconf_types[i];
+    }
     random_bytes(engine, random, sizeof(random));
     packet_writer_init(&writer, terms->bytes, sizeof(terms->bytes));
     parameter_write(&writer, SCTP_PARAMETER_RANDOM, random, sizeof(random));
-    if (parameters->auth_chunk_count > 0)
-        parameter_write(&writer, SCTP_PARAMETER_CHUNK_LIST, parameters->auth_chunks,
-                        minimum(parameters->auth_chunk_count, BRAID_AUTH_CHUNKS_MAXIMUM));
+    if (count > 0)
+        parameter_write(&writer, SCTP_PARAMETER_CHUNK_LIST, chunks, count);
     hmac_algorithm_write(&writer, parameters->auth_hmacs, minimum(parameters->auth_hmac_count, 4));
     terms->length = (uint16_t)writer.length;
 }
@@ -193,6 +199,11 @@ void authentication_agree(struct sctp_association *association,
                                    type_is_set(authentication->peer_chunks, (uint8_t)type);
     authentication->peer_key = authentication->keys->active;
     keys_forget_contexts(authentication->keys);
+}
+
+bool authentication_is_capable(const struct sctp_association *association)
+{
+    return association->authentication && association->authentication->capable;
 }
 
 bool authentication_expects(const struct sctp_association *association, uint8_t chunk_type)
@@ -323,12 +334,16 @@ static void write_auth(const struct authentication *authentication, struct packe
                        });
 }
 
-void authentication_begin(struct sctp_association *association, struct packet_writer *writer)
+void authentication_begin(struct sctp_association *association, struct packet_writer *writer,
+                          bool asconf)
 {
-    if (authentication_overhead(association) == 0)
+    struct authentication *authentication = association->authentication;
+
+    if (!authentication || !authentication->capable || (!authentication->bundled && !asconf))
         return;
-    association->authentication->packet_key = NULL;
-    write_auth(association->authentication, writer, 0);
+    authentication->begun = true;
+    authentication->packet_key = NULL;
+    write_auth(authentication, writer, 0);
 }
 
 static struct shared_key *active_key(const struct authentication *authentication)
@@ -360,8 +375,9 @@ void authentication_end(struct sctp_association *association, struct packet_writ
     bool needed = false;
     size_t at = 0, behind;
 
-    if (authentication_overhead(association) == 0 || writer->overflowed)
+    if (!authentication || !authentication->begun || writer->overflowed)
         return;
+    authentication->begun = false;
     chunk_iterator_init(&iterator, writer->bytes, writer->length);
     while (!needed && chunk_next(&iterator, &chunk)) {
         if (chunk.type == SCTP_CHUNK_AUTH)
@@ -371,7 +387,7 @@ void authentication_end(struct sctp_association *association, struct packet_writ
     }
     if (at == 0)
         return;
-    behind = at + authentication_overhead(association);
+    behind = at + 8 + hmacs[authentication->hmac].length;
     if (!needed) {
         memmove(writer->bytes + at, writer->bytes + behind, writer->length - behind);
         writer->length -= behind - at;
@@ -543,6 +559,8 @@ int braid_association_authentication(const struct braid_engine *engine, uint32_t
     if (!authentication)
         return 0;
     info->capable = true;
+    info->asconf = association_find(engine, identifier)->asconf &&
+                   association_find(engine, identifier)->asconf->capable;
     info->active_key = authentication->keys->active;
     info->hmac = hmacs[authentication->hmac].identifier;
     info->local_chunk_count = list_chunks(&authentication->local, info->local_chunks);

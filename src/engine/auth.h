@@ -72,6 +72,7 @@ struct authentication {
     struct authentication_terms local, peer;
     struct braid_keys *keys;
     bool capable; /* both sides offered it */
+    bool begun;   /* AUTH stands in the packet that is being written */
     bool bundled; /* the peer wants some of the chunks that share packets with others */
     uint8_t hmac; /* the one that the peer prefers: AUTH_SHA1 ... */
     uint8_t local_chunks[32], peer_chunks[32]; /* bit n: chunk type n is to be authenticated */
@@ -102,14 +103,18 @@ void authentication_agree(struct sctp_association *association,
                           const struct authentication_terms *local,
                           const struct authentication_terms *peer);
 
+/* Both sides have it. */
+bool authentication_is_capable(const struct sctp_association *association);
 /* The peer must send chunks of this type authenticated, or we must. */
 bool authentication_expects(const struct sctp_association *association, uint8_t chunk_type);
 bool authentication_owes(const struct sctp_association *association, uint8_t chunk_type);
 
 /* Bytes that packets lose to AUTH. */
 size_t authentication_overhead(const struct sctp_association *association);
-/* Puts an AUTH chunk in front of what follows, if the peer may want it for that. */
-void authentication_begin(struct sctp_association *association, struct packet_writer *writer);
+/* Puts an AUTH chunk in front of what follows, if the peer may want it for that; `asconf`: that is
+ * ASCONF or ASCONF ACK. */
+void authentication_begin(struct sctp_association *association, struct packet_writer *writer,
+                          bool asconf);
 /* May DATA of this message stand in the packet that is being written? One packet has one key. */
 bool authentication_permits(struct sctp_association *association,
                             const struct sent_message *message);

@@ -168,6 +168,61 @@ static void endpoint_give_port(struct braid_engine *engine, struct sctp_endpoint
     free(port);
 }
 
+/* ---- Addresses that change: RFC 5061 ---- */
+
+static bool list_has(const struct braid_address *addresses, uint32_t count,
+                     const struct braid_address *address)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (braid_address_equal(&addresses[i], address))
+            return true;
+    }
+    return false;
+}
+
+/* Additions first: the last address is never taken away. */
+static void tell_difference(struct sctp_association *association,
+                            const struct braid_address *before, uint32_t before_count,
+                            const struct braid_address *after, uint32_t after_count)
+{
+    for (uint32_t i = 0; i < after_count; i++) {
+        if (!list_has(before, before_count, &after[i]))
+            asconf_change_address(association, &after[i], true);
+    }
+    for (uint32_t i = 0; i < before_count; i++) {
+        if (!list_has(after, after_count, &before[i]))
+            asconf_change_address(association, &before[i], false);
+    }
+}
+
+static bool follows_host(const struct sctp_association *association)
+{
+    return association->endpoint->address_count == 0 && association->parameters.auto_asconf &&
+           association->asconf && association->asconf->capable;
+}
+
+void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,
+                           uint32_t count)
+{
+    struct braid_address *before = engine->addresses;
+    uint32_t before_count = engine->address_count;
+    struct sctp_association *association;
+
+    for (uint32_t after = 0; (association = identifier_next(&engine->associations, after));
+         after = association->id) {
+        if (follows_host(association))
+            asconf_keep_addresses(association);
+    }
+    engine->addresses = addresses;
+    engine->address_count = count;
+    for (uint32_t after = 0; (association = identifier_next(&engine->associations, after));
+         after = association->id) {
+        if (follows_host(association))
+            tell_difference(association, before, before_count, addresses, count);
+    }
+    free(before);
+}
+
 /* ---- The public functions ---- */
 
 static bool host_has_address(const struct braid_engine *engine, const struct braid_address *address)
@@ -254,6 +309,51 @@ void braid_endpoint_close(struct braid_engine *engine, uint32_t identifier, brai
     identifier_remove(&engine->endpoints, identifier);
     free(endpoint->addresses);
     free(endpoint);
+}
+
+int braid_endpoint_set_addresses(struct braid_engine *engine, uint32_t identifier,
+                                 const struct braid_address *addresses, size_t count,
+                                 braid_time now)
+{
+    struct sctp_endpoint *endpoint = endpoint_find(engine, identifier);
+    struct braid_address *before, *after;
+    uint32_t before_count;
+
+    if (now > engine->now)
+        engine->now = now;
+    if (!endpoint || endpoint->address_count == 0 || count == 0)
+        return -EINVAL;
+    after = calloc(count, sizeof(*after));
+    if (!after)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        after[i] = braid_address_normalise(&addresses[i]);
+        if (!host_has_address(engine, &after[i]) && !braid_address_is_loopback(&after[i]) &&
+            !endpoint_has_address(endpoint, &after[i])) {
+            free(after);
+            return -EADDRNOTAVAIL;
+        }
+    }
+    LIST_FOR_EACH(link, &endpoint->associations)
+    {
+        asconf_keep_addresses(LIST_ENTRY(link, struct sctp_association, endpoint_link));
+    }
+    before = endpoint->addresses;
+    before_count = endpoint->address_count;
+    endpoint->addresses = after;
+    endpoint->address_count = (uint32_t)count;
+    endpoint->ipv4 = endpoint->ipv6 = false;
+    for (size_t i = 0; i < count; i++) {
+        endpoint->ipv4 |= after[i].family == BRAID_IPV4;
+        endpoint->ipv6 |= after[i].family == BRAID_IPV6;
+    }
+    LIST_FOR_EACH(link, &endpoint->associations)
+    {
+        tell_difference(LIST_ENTRY(link, struct sctp_association, endpoint_link), before,
+                        before_count, after, (uint32_t)count);
+    }
+    free(before);
+    return 0;
 }
 
 int braid_endpoint_listen(struct braid_engine *engine, uint32_t identifier, uint32_t backlog)

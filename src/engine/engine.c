@@ -87,9 +87,7 @@ int braid_engine_set_addresses(struct braid_engine *engine, const struct braid_a
     engine->now = now;
     for (size_t i = 0; i < count; i++)
         copy[i] = braid_address_normalise(&addresses[i]);
-    free(engine->addresses);
-    engine->addresses = copy;
-    engine->address_count = (uint32_t)count;
+    endpoints_change_host(engine, copy, (uint32_t)count);
     return 0;
 }
 
@@ -145,6 +143,9 @@ static void timer_expired(struct timer *timer)
     }
     case TIMER_T5: /* RFC 9260, section 9.2: at the expiry, abort */
         association_abort(LIST_ENTRY(timer, struct sctp_association, t5), BRAID_DOWN_LOST, NULL);
+        break;
+    case TIMER_T4:
+        asconf_timeout(LIST_ENTRY(timer, struct asconf, t4));
         break;
     case TIMER_SACK: {
         struct sctp_association *association =

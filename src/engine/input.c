@@ -99,6 +99,7 @@ static void receive_error(struct sctp_association *association, const struct sct
 {
     struct parameter_iterator iterator;
     struct sctp_parameter cause;
+    struct sctp_chunk unknown;
     struct sctp_error error;
 
     if (association->state < BRAID_COOKIE_ECHOED || !error_read(chunk, &error))
@@ -113,6 +114,9 @@ static void receive_error(struct sctp_association *association, const struct sct
         };
         uint32_t staleness;
 
+        if (cause.type == SCTP_CAUSE_UNRECOGNIZED_CHUNK_TYPE &&
+            unrecognized_chunk_type_read(&cause, &unknown) && unknown.type == SCTP_CHUNK_ASCONF)
+            asconf_refused(association); /* RFC 5061, A9 */
         if (cause.type == SCTP_CAUSE_STALE_COOKIE) {
             if (stale_cookie_read(&cause, &staleness))
                 setup_receive_stale_cookie(association, staleness);
@@ -138,7 +142,7 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
 {
     if (!arrival->authenticated && authentication_expects(association, chunk->type)) {
         association->engine->statistics.unauthenticated_chunks++; /* RFC 4895, 6.3 */
-        return true;
+        return chunk->type != SCTP_CHUNK_ASCONF;                  /* RFC 5061, D5 */
     }
     switch (chunk->type) {
     case SCTP_CHUNK_DATA:
@@ -173,6 +177,15 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
     case SCTP_CHUNK_INIT_ACK:
     case SCTP_CHUNK_SHUTDOWN_COMPLETE:
         return false;
+    case SCTP_CHUNK_ASCONF:
+    case SCTP_CHUNK_ASCONF_ACK:
+        if (!association->asconf || !association->asconf->capable)
+            return receive_unknown(association->engine, chunk);
+        if (chunk->type == SCTP_CHUNK_ASCONF)
+            asconf_receive(association, arrival, chunk);
+        else
+            asconf_receive_ack(association, chunk);
+        return true;
     case SCTP_CHUNK_AUTH:
         if (association->authentication && association->authentication->capable)
             return arrival->authenticated = authentication_receive(association, arrival, chunk);
@@ -216,6 +229,7 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
         return;
     if (arrival->data_seen)
         receiver_packet_done(association, arrival);
+    asconf_packet_done(association, arrival);
     /* Before COOKIE ACK nothing is sent but the setup's own chunks (5.1, C). */
     if (engine->errors.length > 0 && association->state >= BRAID_ESTABLISHED)
         send_errors(association, arrival);
@@ -227,6 +241,30 @@ static bool is_alone(const struct sctp_chunk *chunk)
 {
     return chunk->type == SCTP_CHUNK_INIT || chunk->type == SCTP_CHUNK_INIT_ACK ||
            chunk->type == SCTP_CHUNK_SHUTDOWN_COMPLETE;
+}
+
+/* RFC 5061, D2: an ASCONF from an address that is only being added says another that is known. All
+ * of the packet stands behind AUTH. */
+static struct sctp_association *find_by_asconf(const struct braid_engine *engine,
+                                               const struct arrival *arrival,
+                                               struct chunk_iterator iterator)
+{
+    struct sctp_asconf asconf;
+    struct sctp_chunk chunk;
+
+    while (chunk_next(&iterator, &chunk)) {
+        struct braid_address address;
+        struct sctp_path *path;
+
+        if (chunk.type != SCTP_CHUNK_ASCONF || !asconf_read(&chunk, &asconf))
+            continue;
+        address = braid_address_normalise(&asconf.address);
+        path = path_hash_find(engine, NULL, &arrival->destination, arrival->header.destination_port,
+                              &address, arrival->header.source_port);
+        if (path && path->association->asconf && path->association->asconf->capable)
+            return path->association;
+    }
+    return NULL;
 }
 
 static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
@@ -269,6 +307,8 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
     }
     if (!association && first.type == SCTP_CHUNK_INIT_ACK)
         association = setup_find_by_addresses(engine, arrival, &first);
+    if (!association && first.type == SCTP_CHUNK_AUTH)
+        association = find_by_asconf(engine, arrival, iterator);
     if (!association) {
         out_of_the_blue(engine, arrival);
         return;

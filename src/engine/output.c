@@ -81,10 +81,10 @@ static bool transmit_cookie_echo(struct sctp_association *association, struct br
     writer.capacity = BATCH_MAXIMUM; /* the peer's cookie is as long as it is */
     /* A peer that we restart with does not know the new keys before it has the cookie. */
     if (authentication_owes(association, SCTP_CHUNK_COOKIE_ECHO))
-        authentication_begin(association, &writer);
+        authentication_begin(association, &writer, false);
     cookie_echo_write(&writer, association->cookie, association->cookie_length);
     if (!authentication_owes(association, SCTP_CHUNK_COOKIE_ECHO))
-        authentication_begin(association, &writer);
+        authentication_begin(association, &writer, false);
     if (association->setup_error_length > 0) {
         size_t chunk = error_begin(&writer);
 
@@ -112,12 +112,27 @@ static bool transmit_heartbeat(struct sctp_association *association, struct brai
         if (!path->heartbeat_wanted)
             continue;
         batch_begin(association, batch, path, &writer);
-        authentication_begin(association, &writer);
+        authentication_begin(association, &writer, false);
         heartbeat_write_request(path, &writer);
         batch_add(association, batch, &writer);
         return batch_end(association, batch, path);
     }
     return false;
+}
+
+/* Alone, so that its source can be what is being added (RFC 5061, F1, F6). */
+static bool transmit_asconf(struct sctp_association *association, struct braid_batch *batch)
+{
+    struct sctp_path *path = asconf_path(association);
+    struct packet_writer writer;
+
+    if (!path)
+        return false;
+    batch_begin(association, batch, path, &writer);
+    authentication_begin(association, &writer, true);
+    asconf_write(association, &writer, &batch->source);
+    batch_add(association, batch, &writer);
+    return batch_end(association, batch, path);
 }
 
 /* Where control chunks are to go; NULL if none are due. */
@@ -184,7 +199,7 @@ static void add_packets(struct sctp_association *association, struct sctp_path *
            batch->length == batch->count * batch->segment_size &&
            batch->length + batch->segment_size <= capacity) {
         packet_begin(association, &writer, batch->bytes + batch->length, batch->segment_size);
-        authentication_begin(association, &writer);
+        authentication_begin(association, &writer, false);
         if (sender_write(association, path, &writer, false) == 0)
             break;
         batch_add(association, batch, &writer);
@@ -201,7 +216,7 @@ static bool transmit_over(struct sctp_association *association, struct sctp_path
     if (!path)
         return false;
     batch_begin(association, batch, path, &writer);
-    authentication_begin(association, &writer);
+    authentication_begin(association, &writer, false);
     empty = writer.length;
     if (control)
         write_control(association, &writer);
@@ -224,6 +239,10 @@ bool association_transmit(struct sctp_association *association, struct braid_bat
         return transmit_cookie_echo(association, batch);
     if (association->state < BRAID_ESTABLISHED) /* 5.1: nothing until COOKIE ACK */
         return false;
+    if (transmit_asconf(association, batch))
+        return true;
+    if (asconf_holds_back(association))
+        return !asconf_is_mute(association) && transmit_heartbeat(association, batch);
     path = control_path(association);
     return transmit_over(association, path, true, batch) ||
            transmit_heartbeat(association, batch) ||

@@ -51,7 +51,7 @@ void path_back_off(struct sctp_path *path) /* 6.3.3, E2 */
 
 /* ---- Failures ---- */
 
-static void path_tell(struct sctp_path *path, enum braid_path_change change)
+void path_tell(struct sctp_path *path, enum braid_path_change change)
 {
     struct sctp_association *association = path->association;
     struct braid_event event = {
@@ -100,6 +100,23 @@ void path_confirm(struct sctp_path *path)
     path->state = BRAID_PATH_ACTIVE;
     path->error_count = 0;
     path_tell(path, BRAID_PATH_CONFIRMED);
+    if (path->preferred)
+        path_prefer(path);
+    association_set_ready(path->association); /* data may have waited for it (RFC 5061, F1) */
+}
+
+void path_prefer(struct sctp_path *path)
+{
+    struct sctp_association *association = path->association;
+
+    for (uint8_t i = 0; i < association->path_count; i++)
+        association->paths[i]->preferred = false;
+    path->preferred = path->state == BRAID_PATH_UNCONFIRMED;
+    if (path->preferred || association->primary == path->index)
+        return;
+    association->primary = path->index;
+    path_tell(path, BRAID_PATH_MADE_PRIMARY);
+    association_set_ready(association);
 }
 
 /* ---- Size ---- */
@@ -129,21 +146,15 @@ void path_look_up_route(struct sctp_path *path)
 {
     struct sctp_association *association = path->association;
     const struct braid_engine_config *config = &association->engine->config;
-    const struct sctp_endpoint *endpoint = association->endpoint;
     struct braid_address source = {0};
     uint32_t mtu = 0;
 
     path->route_known =
         !config->route || config->route(config->context, &path->address, &source, &mtu);
     source = braid_address_normalise(&source);
-    if (!path->route_known || !source.family || !endpoint_has_address(endpoint, &source)) {
-        /* The endpoint is bound, and not to that one: the first of its own that reaches. */
-        source = (struct braid_address){0};
-        for (uint32_t i = 0; i < endpoint->address_count && !source.family; i++) {
-            if (endpoint->addresses[i].family == path->address.family)
-                source = endpoint->addresses[i];
-        }
-    }
+    /* If the endpoint is bound, and not to that one: the first of its own that reaches. */
+    if (!path->route_known || !source.family || !association_may_send_from(association, &source))
+        source = association_first_source(association, path->address.family);
     path->source = source;
     if (association->parameters.path_mtu)
         mtu = association->parameters.path_mtu;

@@ -14,6 +14,7 @@
  *   sender.c     6.1: messages and outstanding TSNs    sack.c         6.2.1, 7.2.4
  *   receiver.c   6.2: DATA and the SACKs for it        reassembly.c   6.5, 6.6, 6.9
  *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
+ *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -25,6 +26,7 @@
 #include <string.h>
 
 #include "braid/engine.h"
+#include "engine/asconf.h"
 #include "engine/auth.h"
 #include "engine/list.h"
 #include "engine/pool.h"
@@ -78,6 +80,7 @@ struct sctp_path {
     uint8_t index; /* in association->paths */
     uint8_t state; /* enum braid_path_state */
     bool route_known;
+    bool preferred;             /* to be the primary once it is confirmed (RFC 5061, 5.4) */
     bool mtu_fixed;             /* the user said it */
     bool heartbeat_wanted;      /* to be sent now */
     bool heartbeat_outstanding; /* sent, not yet answered */
@@ -241,6 +244,7 @@ enum timer_kind {
     TIMER_T5, /* T5-shutdown-guard */
     TIMER_SACK,
     TIMER_AUTOCLOSE,
+    TIMER_T4, /* T4-rto: RFC 5061 */
     TIMER_T3, /* of a path, as the next */
     TIMER_HEARTBEAT,
 };
@@ -291,6 +295,7 @@ struct sctp_association {
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
     struct authentication *authentication; /* NULL: we do not offer it */
+    struct asconf *asconf;                 /* NULL: nothing to keep */
 
     struct sctp_sender sender;
     struct sctp_receiver receiver;
@@ -448,6 +453,10 @@ void response_send_over(struct response *response, struct packet_writer *writer,
 struct sctp_endpoint *endpoint_find(const struct braid_engine *engine, uint32_t identifier);
 bool endpoint_has_address(const struct sctp_endpoint *endpoint,
                           const struct braid_address *address);
+/* The host's addresses become these, which the engine takes: peers of endpoints that are bound to
+ * all of them, and have auto_asconf, are told. */
+void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,
+                           uint32_t count);
 /* The listener that an INIT or COOKIE ECHO for these goes to. */
 struct sctp_endpoint *endpoint_find_listener(const struct braid_engine *engine, uint16_t port,
                                              const struct braid_address *address);
@@ -472,6 +481,8 @@ void association_free_paths(struct sctp_association *association);
 struct sctp_path *association_add_path(struct sctp_association *association,
                                        const struct braid_address *address,
                                        uint16_t encapsulation_port, enum braid_path_state state);
+/* It goes away, and what was on its way over it is sent over another. One at least stays. */
+void association_remove_path(struct sctp_path *path);
 /* The path to an address of the peer. */
 struct sctp_path *association_path_to(const struct sctp_association *association,
                                       const struct braid_address *address);
@@ -537,6 +548,7 @@ struct cookie {
     uint16_t local_port, peer_port;
     uint16_t encapsulation_port;
     bool adaptation_given;
+    bool asconf;           /* the peer has ASCONF */
     uint8_t address_count; /* the peer's, the source of its INIT first */
     uint32_t adaptation;
     struct braid_address local_address;
@@ -577,6 +589,9 @@ bool path_failed(struct sctp_path *path, bool counts_for_association);
 /* The peer answered over it. */
 void path_answered(struct sctp_path *path);
 void path_confirm(struct sctp_path *path);
+void path_tell(struct sctp_path *path, enum braid_path_change change);
+/* The peer would have it as the primary path (RFC 5061, 5.4). */
+void path_prefer(struct sctp_path *path);
 /* Bytes from the common header on that fit a packet. */
 uint32_t path_packet_size(const struct sctp_path *path);
 /* RFC 9260, section 1.5: PMDCS. */

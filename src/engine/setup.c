@@ -18,6 +18,7 @@ struct init_parameters {
     bool supported_given, ipv4, ipv6;
     bool adaptation_given;
     uint32_t adaptation;
+    bool lists_asconf, lists_auth;             /* in Supported Extensions */
     uint32_t cookie_preservative;              /* ms */
     bool has_cookie, has_host_name, malformed; /* state_cookie and host_name are valid */
     struct sctp_parameter state_cookie, host_name;
@@ -68,10 +69,15 @@ static void report(struct init_parameters *parameters, const struct sctp_paramet
     parameters->unrecognized_length += padded;
 }
 
+static bool offers_asconf(const struct braid_parameters *own)
+{
+    return own->asconf && own->authentication;
+}
+
 /* RFC 9260, section 3.3.2.1, 3.3.3.1, and 3.2.1 for what is not known. */
 static void read_parameters(struct braid_engine *engine, struct init_parameters *parameters,
                             const struct sctp_init *init, const struct sctp_endpoint *endpoint,
-                            const struct arrival *arrival, bool authentication)
+                            const struct arrival *arrival, const struct braid_parameters *own)
 {
     struct parameter_iterator iterator;
     struct authentication_offer offer = {0};
@@ -118,9 +124,13 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
         case SCTP_PARAMETER_HMAC_ALGORITHM:
             authentication_offer_read(&offer, &parameter);
             break;
-        case SCTP_PARAMETER_UNRECOGNIZED:         /* ours, come back */
-        case SCTP_PARAMETER_ECN:                  /* known, and not used */
-        case SCTP_PARAMETER_SUPPORTED_EXTENSIONS: /* each has a parameter of its own too */
+        case SCTP_PARAMETER_SUPPORTED_EXTENSIONS:
+            parameters->lists_auth |= chunk_types_contain(&parameter, SCTP_CHUNK_AUTH);
+            parameters->lists_asconf |= chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF) &&
+                                        chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF_ACK);
+            break;
+        case SCTP_PARAMETER_UNRECOGNIZED: /* ours, come back */
+        case SCTP_PARAMETER_ECN:          /* known, and not used */
             break;
         default: {
             struct sctp_unknown_action action = parameter_unknown_action(parameter.type);
@@ -134,8 +144,11 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
     }
     parameters->malformed |= iterator.malformed;
     parameters->terms.length = 0;
-    if (authentication && !authentication_offer_take(&offer, &parameters->terms))
+    if (own->authentication && !authentication_offer_take(&offer, &parameters->terms))
         parameters->malformed = true; /* RFC 4895, 6.1 */
+    if (offers_asconf(own) && parameters->lists_asconf && !parameters->lists_auth)
+        parameters->malformed = true; /* RFC 5061, 6 */
+    parameters->lists_asconf &= offers_asconf(own);
 }
 
 static bool speaks(const struct init_parameters *parameters, const struct arrival *arrival,
@@ -156,12 +169,13 @@ static void write_addresses(struct packet_writer *writer, const struct braid_add
 }
 
 /* RFC 5061, 4.2.7: Linux believes in AUTH only if it is listed here too. */
-static void write_extensions(struct packet_writer *writer, bool authentication)
+static void write_extensions(struct packet_writer *writer, bool authentication, bool asconf)
 {
-    static const uint8_t types[] = {SCTP_CHUNK_AUTH};
+    static const uint8_t types[] = {SCTP_CHUNK_AUTH, SCTP_CHUNK_ASCONF, SCTP_CHUNK_ASCONF_ACK};
 
     if (authentication)
-        parameter_write(writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, types, sizeof(types));
+        parameter_write(writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, types,
+                        asconf ? sizeof(types) : 1);
 }
 
 /* ---- Answers to nobody in particular ---- */
@@ -289,6 +303,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
            parameters->address_count * sizeof(cookie.addresses[0]));
     if (parameters->terms.length > 0) {
         cookie.peer_terms = parameters->terms;
+        cookie.asconf = parameters->lists_asconf;
         if (forming && association->authentication)
             cookie.local_terms = association->authentication->local;
         else
@@ -319,7 +334,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     write_addresses(&writer, addresses, count, &arrival->destination);
     if (own->adaptation_given)
         adaptation_layer_indication_write(&writer, own->adaptation_indication);
-    write_extensions(&writer, cookie.local_terms.length > 0);
+    write_extensions(&writer, cookie.local_terms.length > 0, offers_asconf(own));
     authentication_write_terms(&cookie.local_terms, &writer);
     parameter_iterator_init(&iterator, parameters->unrecognized, parameters->unrecognized_length);
     while (parameter_next(&iterator, &unrecognized))
@@ -356,9 +371,8 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
         refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER, NULL, 0);
         return;
     }
-    read_parameters(
-        engine, &parameters, &init, endpoint, arrival,
-        (association ? &association->parameters : &endpoint->parameters)->authentication);
+    read_parameters(engine, &parameters, &init, endpoint, arrival,
+                    association ? &association->parameters : &endpoint->parameters);
     if (parameters.malformed) {
         engine->statistics.bad_packet++;
         refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
@@ -433,7 +447,7 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
         cookie_preservative_write(writer, association->cookie_life_increment);
     if (own->adaptation_given)
         adaptation_layer_indication_write(writer, own->adaptation_indication);
-    write_extensions(writer, association->authentication);
+    write_extensions(writer, association->authentication, offers_asconf(own));
     if (association->authentication)
         authentication_write_terms(&association->authentication->local, writer);
     chunk_end(writer, chunk);
@@ -517,7 +531,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
         return;
     }
     read_parameters(engine, &parameters, &init, association->endpoint, arrival,
-                    association->authentication);
+                    &association->parameters);
     if (parameters.malformed) {
         engine->statistics.bad_packet++;
         refuse_init_ack(association, init.initiate_tag, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
@@ -561,6 +575,9 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     association->peer_adaptation = parameters.adaptation;
     if (association->authentication)
         authentication_agree(association, &association->authentication->local, &parameters.terms);
+    asconf_begin_association(association,
+                             parameters.lists_asconf && authentication_is_capable(association),
+                             association->local_initial_tsn, init.initial_tsn);
     sender_set_peer_rwnd(&association->sender, init.a_rwnd);
     receiver_init(association, init.initial_tsn);
     for (uint8_t i = 0; i < parameters.address_count; i++) {
@@ -661,6 +678,8 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     association->peer_adaptation = cookie->adaptation;
     association->parameters.receive_buffer = cookie->local_rwnd;
     authentication_agree(association, &cookie->local_terms, &cookie->peer_terms);
+    asconf_begin_association(association, cookie->asconf && authentication_is_capable(association),
+                             cookie->local_initial_tsn, cookie->peer_initial_tsn);
     sender_set_peer_rwnd(&association->sender, cookie->peer_rwnd);
     receiver_init(association, cookie->peer_initial_tsn);
     for (uint8_t i = 0; i < cookie->address_count; i++) {

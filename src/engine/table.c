@@ -174,7 +174,7 @@ struct sctp_path *path_hash_find(const struct braid_engine *engine,
         if (association->local_port == local_port && association->peer_port == peer_port &&
             braid_address_equal(&path->address, peer) &&
             (!endpoint || association->endpoint == endpoint) &&
-            (!local || endpoint_has_address(association->endpoint, local)))
+            (!local || association_has_address(association, local)))
             return path;
     }
     return NULL;

@@ -142,5 +142,7 @@ void teardown_receive_abort(struct sctp_association *association, const struct a
     if (arrival->header.verification_tag !=
         (abort.tag_reflected ? association->peer_tag : association->local_tag))
         return;
+    if (asconf_is_deleting(association, &arrival->destination)) /* RFC 5061, 5.3.1 */
+        return;
     association_down(association, BRAID_DOWN_ABORTED_BY_PEER, abort.causes, abort.causes_length);
 }

@@ -179,6 +179,11 @@ void hmac_algorithm_write(struct packet_writer *writer, const uint16_t *identifi
     parameter_end(writer, start);
 }
 
+bool correlation_id_read(const struct sctp_parameter *parameter, uint32_t *correlation_id)
+{
+    return read_u32(parameter, correlation_id);
+}
+
 bool address_request_read(const struct sctp_parameter *parameter,
                           struct sctp_address_request *request)
 {

@@ -160,6 +160,8 @@ struct sctp_address_request {
     uint32_t correlation_id;
     struct braid_address address;
 };
+/* The correlation ID alone, of a request of any type. */
+bool correlation_id_read(const struct sctp_parameter *parameter, uint32_t *correlation_id);
 bool address_request_read(const struct sctp_parameter *parameter,
                           struct sctp_address_request *request);
 void address_request_write(struct packet_writer *writer, uint16_t type,

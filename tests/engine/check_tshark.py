@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What two engines say to each other over a bad network, as tshark reads it.
 
-    check_tshark.py TEST_ENGINE_TRANSFER
+    check_tshark.py TEST_PROGRAM [CHUNK_TYPE...]
 
 Lets the program write a capture of a whole transfer: two paths, loss, duplicates, reordering.
 tshark must find every CRC32c right (RFC 9260 appendix A) and nothing malformed, and must see the
-association from its INIT to its end. Skipped without tshark.
+association from its INIT to its end, or chunks of the given types. Skipped without tshark.
 """
 import os
 import shutil
@@ -26,7 +26,8 @@ def main():
         return SKIPPED
     with tempfile.TemporaryDirectory() as directory:
         capture = os.path.join(directory, "transfer.pcapng")
-        subprocess.run([sys.argv[1], capture], check=True, timeout=60)
+        subprocess.run([sys.argv[1], capture], check=True, timeout=60,
+                       env=dict(os.environ, CAPTURE=capture))
         read = subprocess.run(
             ["tshark", "-r", capture, "-o", "sctp.checksum:CRC 32c", "-T", "fields",
              "-e", "sctp.checksum.status", "-e", "sctp.chunk_type", "-e", "_ws.malformed"],
@@ -39,7 +40,8 @@ def main():
             print(f"packet {number}: checksum {checksum}, {malformed}")
             return 1
         seen.update(chunks.split(","))
-    missing = [name for number, name in CHUNKS_EXPECTED.items() if number not in seen]
+    expected = {number: number for number in sys.argv[2:]} or CHUNKS_EXPECTED
+    missing = [name for number, name in expected.items() if number not in seen]
     print(f"{len(packets)} packets")
     if missing:
         print("tshark saw no " + ", ".join(missing))

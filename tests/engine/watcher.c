@@ -68,6 +68,10 @@ const char *chunk_name(uint8_t type)
 
     if (type < sizeof(names) / sizeof(names[0]))
         return names[type];
+    if (type == SCTP_CHUNK_ASCONF)
+        return "ASCONF";
+    if (type == SCTP_CHUNK_ASCONF_ACK)
+        return "ASCONF_ACK";
     (void)snprintf(number, sizeof(number), "0x%02x", type);
     return number;
 }
@@ -327,6 +331,7 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
     struct sctp_abort abort;
     struct sctp_error error;
     struct sctp_init init;
+    struct sctp_asconf asconf;
     struct sctp_auth auth;
     bool reflected = false;
     uint32_t tsn;
@@ -371,6 +376,14 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
     case SCTP_CHUNK_SHUTDOWN_COMPLETE:
         watch(watcher, shutdown_complete_read(chunk, &reflected) && chunk->length == 4,
               "3.3.13: 4 bytes");
+        break;
+    case SCTP_CHUNK_ASCONF:
+        watch(watcher, asconf_read(chunk, &asconf), "RFC 5061, 4.1.1: serial number, address");
+        watch_causes(watcher, asconf.parameters, asconf.parameters_length);
+        break;
+    case SCTP_CHUNK_ASCONF_ACK:
+        watch(watcher, asconf_ack_read(chunk, &asconf), "RFC 5061, 4.1.2: a serial number");
+        watch_causes(watcher, asconf.parameters, asconf.parameters_length);
         break;
     case SCTP_CHUNK_AUTH:
         watch(watcher, auth_read(chunk, &auth), "RFC 4895, 5.1: a whole AUTH");

@@ -39,6 +39,10 @@ static void host_start(struct host *host)
     struct braid_endpoint_config endpoint_config = {
         .port = WORLD_PORT, .ipv4 = true, .parameters = &host->parameters};
 
+    if (world->bound) {
+        endpoint_config.addresses = host->addresses;
+        endpoint_config.address_count = host->address_count;
+    }
     host->engine = braid_engine_new(&engine_config, world->now);
     assert_non_null(host->engine);
     assert_int_equal(
@@ -89,6 +93,7 @@ struct world *world_new(const struct world_config *config)
     world->watcher = watcher_new();
     world->count = config->hosts > 0 ? config->hosts : 2;
     world->addresses = config->addresses > 0 ? config->addresses : 1;
+    world->bound = config->bound;
     world->udp = config->udp;
     if (config->capture)
         assert_int_equal(capture_open(&world->capture, config->capture), 0);

@@ -44,6 +44,7 @@ struct world_config {
     uint64_t seed;
     unsigned int hosts;     /* 0: two */
     unsigned int addresses; /* of each host; 0: one */
+    bool bound;             /* the endpoints list their addresses, and are not bound to any */
     uint16_t udp;           /* 0: over IP */
     uint32_t mtu;           /* of the hosts' interfaces; 0: 1500 */
     const struct braid_parameters *parameters;
@@ -58,6 +59,7 @@ struct world {
     struct host hosts[WORLD_HOSTS];
     unsigned int count;
     unsigned int addresses;
+    bool bound;
     uint16_t udp;
     braid_time now;
     uint64_t steps;
