@@ -38,8 +38,8 @@
  *
  * Reading: CHANNEL_STATE_SHUT_READ is published before the end of file of a graceful end: recv()
  * answers 0. With CHANNEL_STATE_ENDED alone recv() answers the error that CHANNEL_TAKE_ERROR tells,
- * and once that is taken ENOTCONN. A blocking recv() on a socket that is neither CONNECTED nor
- * LISTENING nor CONNECTING, with nothing to read, answers ENOTCONN at once.
+ * and once that is taken ENOTCONN. A recv() on a socket that is neither CONNECTED nor LISTENING nor
+ * CONNECTING, with nothing to read, answers at once: ENOTCONN, or EAGAIN if it may not wait.
  *
  * Both ends are on one machine: fields are in host byte order unless they are sockaddrs.
  */
@@ -60,8 +60,9 @@
 #define CHANNEL_ENVIRONMENT "BRAID_STACK" /* the variable that tells programs NAME */
 
 /* The largest datagram on the data way. A longer user message is sent in pieces, each but the last
- * with CHANNEL_MORE. It fits the least SO_SNDBUF that the stack gives a socket. */
-#define CHANNEL_PIECE_MAXIMUM 131072u
+ * with CHANNEL_MORE. It fits the least SO_SNDBUF that the stack gives a socket, and is what most
+ * programs give recv() at the most. */
+#define CHANNEL_PIECE_MAXIMUM 65536u
 
 union channel_address {
     struct sockaddr any;
@@ -150,7 +151,7 @@ enum channel_operation {
                              wait (on a blocking socket). All of CONNECTX, CONNECTX_OLD, CONNECTX3:
                              as SCTP_SOCKOPT_CONNECTX, whose value is packed sockaddrs;
                              reply.argument[0] is the sctp_assoc_t, also with -EINPROGRESS */
-    CHANNEL_TAKE_ERROR,   /* reply: result is the pending error as a negative errno, or 0 */
+    CHANNEL_TAKE_ERROR,   /* reply: [0] the pending error, an errno, or 0 */
     CHANNEL_QUEUE_SIZE,   /* argument[0]: SIOCOUTQ or SIOCINQ. Reply: result */
     CHANNEL_CLOSE_LINGER, /* SO_LINGER. First request, with the descriptor: reply.result is 1 if
                              there is something to wait for. Then the program closes its descriptor
@@ -214,10 +215,9 @@ struct channel_slot {
     _Atomic uint32_t state;            /* enum channel_state */
     _Atomic uint32_t receive_options;  /* enum channel_receive_options */
     _Atomic uint32_t outbound_streams; /* one-to-one: of its association; 0: not known */
-    _Atomic uint32_t largest;          /* the largest datagram ever sent down, header included */
     _Atomic uint32_t message_maximum;  /* EMSGSIZE above this many bytes */
     _Atomic uint32_t association;      /* one-to-one: its sctp_assoc_t */
-    uint32_t reserved[9];
+    uint32_t reserved[10];
 };
 
 #define CHANNEL_SLOTS 65536u

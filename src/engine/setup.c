@@ -501,6 +501,21 @@ static void refuse_init_ack(struct sctp_association *association, uint32_t tag, 
     association_abort(association, BRAID_DOWN_PROTOCOL, &causes);
 }
 
+/* 5.1.2: what the peer lists are its addresses; others that the user knew are not. */
+static void remove_unlisted(struct sctp_association *association,
+                            const struct init_parameters *parameters, const struct sctp_path *keep)
+{
+    for (uint8_t i = association->path_count; i-- > 0;) {
+        struct sctp_path *path = association->paths[i];
+        bool listed = path == keep;
+
+        for (uint8_t j = 0; j < parameters->address_count && !listed; j++)
+            listed = braid_address_equal(&parameters->addresses[j], &path->address);
+        if (!listed)
+            association_remove_path(path);
+    }
+}
+
 void setup_receive_init_ack(struct sctp_association *association, struct arrival *arrival,
                             const struct sctp_chunk *chunk)
 {
@@ -587,6 +602,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     }
     if (!arrival->path || arrival->path->state == BRAID_PATH_UNCONFIRMED)
         arrival->path = association->paths[association->setup_path];
+    remove_unlisted(association, &parameters, arrival->path);
     association->setup_path = association->primary = association->reply_path = arrival->path->index;
     if (!association->setup_resent)
         path_update_rtt(arrival->path, engine->now - association->init_sent);

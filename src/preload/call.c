@@ -11,6 +11,7 @@
 #include "preload/direct.h"
 #include "preload/private.h"
 
+#define SOCK_TYPES 0xf /* the bits of socket()'s type that are no flags */
 
 /* The program once set SO_LINGER: only then has close() to ask. */
 static atomic_bool lingers;
@@ -27,8 +28,11 @@ int call_socket(int domain, int type, int protocol)
 {
     int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct control request = {.operation = CHANNEL_OPEN, .argument = {domain, base, protocol}};
-    int result = control(-1, &request);
+    int result;
 
+    if (base & ~SOCK_TYPES)
+        return -EINVAL;
+    result = control(-1, &request);
     if (result == -ECONNREFUSED) /* as a kernel without the module */
         return -EPROTONOSUPPORT;
     if (result < 0)
@@ -40,10 +44,10 @@ int call_bind(const struct program_socket *socket, const struct sockaddr *addres
 {
     struct control request = {.operation = CHANNEL_BIND, .payload = address, .length = length};
 
-    if (!address && length > 0)
-        return -EFAULT;
     if (length > sizeof(struct sockaddr_storage))
         return -EINVAL;
+    if (length > 0 && is_wild(address))
+        return -EFAULT;
     return control(socket->descriptor, &request);
 }
 
@@ -67,6 +71,18 @@ void give_address(const union channel_address *from, struct sockaddr *address, s
     *length = whole;
 }
 
+/* A peer on this host that has begun to connect is there at once, as with a kernel. */
+static ssize_t take_accepted(const struct program_socket *socket, struct msghdr *message)
+{
+    ssize_t received = direct_recvmsg(socket->descriptor, message, MSG_CMSG_CLOEXEC);
+
+    if (received < 0 && errno == EAGAIN && !descriptor_blocks(socket->descriptor)) {
+        control_settle();
+        received = direct_recvmsg(socket->descriptor, message, MSG_CMSG_CLOEXEC);
+    }
+    return received < 0 ? -errno : received;
+}
+
 int call_accept(const struct program_socket *socket, struct sockaddr *address, socklen_t *length,
                 int flags)
 {
@@ -86,13 +102,15 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
 
     if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
         return -EINVAL;
+    if (address && (is_wild(address) || is_wild(length)))
+        return -EFAULT;
     if (state & CHANNEL_STATE_ONE_TO_MANY)
         return -EOPNOTSUPP;
     if (!(state & (CHANNEL_STATE_LISTENING | CHANNEL_STATE_ENDED)))
         return -EINVAL;
-    received = direct_recvmsg(socket->descriptor, &message, MSG_CMSG_CLOEXEC);
+    received = take_accepted(socket, &message);
     if (received < 0)
-        return -errno;
+        return (int)received;
     if (received == 0) {
         int error = control_take_error(socket);
 
@@ -127,8 +145,15 @@ int call_connect(const struct program_socket *socket, const struct sockaddr *add
                               .payload = address,
                               .length = length};
 
-    if (length > sizeof(struct sockaddr_storage))
+    if (length > sizeof(struct sockaddr_storage) || length < sizeof(sa_family_t))
         return -EINVAL;
+    if (is_wild(address))
+        return -EFAULT;
+    /* one address, though there may be more bytes than it has */
+    if (address->sa_family == AF_INET && length > sizeof(struct sockaddr_in))
+        request.length = sizeof(struct sockaddr_in);
+    else if (address->sa_family == AF_INET6 && length > sizeof(struct sockaddr_in6))
+        request.length = sizeof(struct sockaddr_in6);
     return connect_with(socket, &request);
 }
 
@@ -146,8 +171,11 @@ int call_name(const struct program_socket *socket, bool peer, struct sockaddr *a
     struct control request = {.operation = peer ? CHANNEL_GETPEERNAME : CHANNEL_GETSOCKNAME,
                               .answer = &name,
                               .answer_size = sizeof(name)};
-    int result = control(socket->descriptor, &request);
+    int result;
 
+    if (is_wild(address) || is_wild(length))
+        return -EFAULT;
+    result = control(socket->descriptor, &request);
     if (result < 0)
         return result;
     give_address(&name, address, length);
@@ -226,7 +254,7 @@ static int adopt_peeled_off(int descriptor, int name, void *value, socklen_t len
 
     if (name == SCTP_SOCKOPT_PEELOFF_FLAGS && length >= 3 * sizeof(int))
         memcpy(&flags, (char *)value + 2 * sizeof(int), sizeof(flags));
-    descriptor_adopt(descriptor, flags);
+    descriptor = descriptor_adopt(descriptor, flags);
     memcpy((char *)value + sizeof(int), &descriptor, sizeof(descriptor));
     return descriptor;
 }
@@ -239,7 +267,7 @@ int call_getsockopt(const struct program_socket *socket, int level, int name, vo
 
     if (!is_stacks(level, name))
         return -ENOSYS;
-    if (!length || (!value && *length > 0))
+    if (is_wild(length) || (*length > 0 && is_wild(value)))
         return -EFAULT;
     if (level == IPPROTO_SCTP && name == SCTP_SOCKOPT_CONNECTX3)
         return connectx3(socket, value, length);
@@ -275,11 +303,12 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
 
     if (!is_stacks(level, name))
         return -ENOSYS;
-    if (!value && length > 0)
+    if (length > 0 && is_wild(value))
         return -EFAULT;
     if (length > CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request))
         return -EINVAL;
-    if (level == IPPROTO_SCTP && (name == SCTP_SOCKOPT_CONNECTX || name == SCTP_SOCKOPT_CONNECTX_OLD)) {
+    if (level == IPPROTO_SCTP &&
+        (name == SCTP_SOCKOPT_CONNECTX || name == SCTP_SOCKOPT_CONNECTX_OLD)) {
         result = connectx(socket, value, length, &association);
         return result < 0 || name == SCTP_SOCKOPT_CONNECTX_OLD ? result : association;
     }
@@ -307,6 +336,8 @@ int call_ioctl(const struct program_socket *socket, unsigned long name, void *va
         return -ENOSYS;
     if (result < 0)
         return result;
+    if (is_wild(value))
+        return -EFAULT;
     memcpy(value, &result, sizeof(result));
     return 0;
 }

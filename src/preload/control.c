@@ -66,10 +66,19 @@ int control(int descriptor, struct control *request)
 int control_take_error(const struct program_socket *socket)
 {
     struct control request = {.operation = CHANNEL_TAKE_ERROR};
-    int result = control(socket->descriptor, &request);
 
     /* Nobody there who knows the socket: its stack has died. */
-    return result == -ECONNREFUSED || result == -ENOTSOCK ? -ECONNRESET : result;
+    if (control(socket->descriptor, &request) < 0)
+        return -ECONNRESET;
+    return -(int)request.answer_argument;
+}
+
+void control_settle(void)
+{
+    struct control request = {.operation = CHANNEL_HELLO};
+
+    if (control(-1, &request) >= 0 && request.answer_descriptor >= 0)
+        direct_close(request.answer_descriptor);
 }
 
 const struct channel_page *control_map_page(void)

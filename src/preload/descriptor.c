@@ -127,8 +127,20 @@ bool descriptor_is_ours(int descriptor, struct program_socket *socket)
     return ours;
 }
 
+/* While the stack was asked, the connection to it had a number that is free again. */
+static int move_to_lowest(int descriptor)
+{
+    int lowest = direct_fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+
+    if (lowest < 0)
+        return descriptor;
+    direct_close(lowest < descriptor ? descriptor : lowest);
+    return lowest < descriptor ? lowest : descriptor;
+}
+
 int descriptor_adopt(int descriptor, int flags)
 {
+    descriptor = move_to_lowest(descriptor);
     descriptor_forget(descriptor);
     if (!(flags & SOCK_CLOEXEC))
         direct_fcntl(descriptor, F_SETFD, 0);

@@ -36,6 +36,13 @@ struct program_socket {
     const struct channel_slot *published;
 };
 
+/* A pointer of the program's that the kernel would answer with EFAULT, as far as can be seen
+ * without touching it: what is at the ends of the address space is no program's. */
+static inline bool is_wild(const void *pointer)
+{
+    return (uintptr_t)pointer < 4096 || (uintptr_t)pointer >> 47 != 0;
+}
+
 /* ---- descriptor.c ---- */
 
 /* The name of the stack that this program belongs to; NULL: none, and nothing is taken over. */
@@ -48,7 +55,7 @@ void descriptor_forget(int descriptor);
 void descriptor_set_partial(int descriptor, bool partial);
 bool descriptor_is_partial(int descriptor);
 /* A new descriptor from the stack: with the flags that the program asked for (SOCK_NONBLOCK,
- * SOCK_CLOEXEC). Returns it. */
+ * SOCK_CLOEXEC), and the lowest number that is free, as POSIX has it. Returns it. */
 int descriptor_adopt(int descriptor, int flags);
 bool descriptor_blocks(int descriptor);
 static inline uint32_t socket_state(const struct program_socket *socket)
@@ -79,6 +86,8 @@ struct control {
 int control(int descriptor, struct control *request);
 /* Why the socket ended: a negative errno, 0 if that was told before. */
 int control_take_error(const struct program_socket *socket);
+/* Waits until the stack has done what it had to do when this was called. */
+void control_settle(void);
 /* Maps the page of the stack on whose connection this is done. */
 const struct channel_page *control_map_page(void);
 
@@ -105,7 +114,8 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value);
 /* What SO_LINGER asks of close(): the descriptor is closed. -ENOSYS: nothing. */
 int call_close(const struct program_socket *socket);
-/* Copies an address to a caller that has room for *length bytes, and says how long it is. */
+/* Copies an address to a caller that has room for *length bytes, and says how long it is. Either
+ * may be NULL. */
 void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length);
 
 /* ---- send.c, receive.c ---- */

@@ -3,10 +3,10 @@
  *
  * RFC 6458, section 3.1.4 (recvmsg), section 5.3 (ancillary data), section 6.1 (notifications).
  *
- * A datagram of the stack is a header and the message. If the program's buffers hold the largest
- * datagram there ever was, it is read into them at once. Otherwise it is read in parts: by
- * MSG_PEEK, and the descriptor's SO_PEEK_OFF keeps how far; with the last part the datagram is
- * taken away.
+ * A datagram of the stack is a header and the message. If the program's buffers hold it, it is read
+ * into them at once; buffers that do not hold every datagram are used after a look at its size.
+ * What does not fit is read in parts: by MSG_PEEK, and the descriptor's SO_PEEK_OFF keeps how far;
+ * with the last part the datagram is taken away.
  */
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -109,7 +109,12 @@ static void describe(const struct program_socket *socket, const struct channel_h
 
 /* ---- The end, and what is not there ---- */
 
-static ssize_t at_end(const struct program_socket *socket)
+static bool may_wait(const struct program_socket *socket, int flags)
+{
+    return !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
+}
+
+static ssize_t at_end(const struct program_socket *socket, int flags)
 {
     uint32_t state = socket_state(socket);
     int error;
@@ -119,13 +124,29 @@ static ssize_t at_end(const struct program_socket *socket)
     error = control_take_error(socket);
     if (error < 0)
         return error;
-    return state & CHANNEL_STATE_ENDED ? -ENOTCONN : -ECONNRESET;
+    if (!(state & CHANNEL_STATE_ENDED))
+        return -ECONNRESET;
+    /* Linux answers a reader who has shut the association down itself, and may not wait, EAGAIN for
+     * ever. Here poll() tells him of the end, so he finds it. */
+    return state & CHANNEL_STATE_SHUT_WRITE && !may_wait(socket, flags) ? 0 : -ENOTCONN;
 }
 
+/* There never was, or is no longer, an association that something could come from. */
 static bool can_hope(uint32_t state)
 {
-    return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING | CHANNEL_STATE_ONE_TO_MANY |
-                    CHANNEL_STATE_SHUT_READ | CHANNEL_STATE_ENDED);
+    if (state & CHANNEL_STATE_ONE_TO_MANY)
+        return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_LISTENING);
+    return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING | CHANNEL_STATE_SHUT_READ |
+                    CHANNEL_STATE_ENDED);
+}
+
+static ssize_t no_hope(const struct program_socket *socket, int flags)
+{
+    int error = socket_state(socket) & CHANNEL_STATE_ERROR ? control_take_error(socket) : 0;
+
+    if (error < 0)
+        return error;
+    return may_wait(socket, flags) ? -ENOTCONN : -EAGAIN;
 }
 
 /* ---- Reading ---- */
@@ -167,14 +188,13 @@ static void set_peek_offset(int descriptor, int offset)
     direct_setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
 }
 
-/* The header of the next datagram, with its whole length; the offset is left at none. */
+/* The header of the next datagram, with its whole length. The offset must be at none. */
 static ssize_t peek_header(int descriptor, struct channel_header *header, int flags)
 {
     struct iovec part = {header, sizeof(*header)};
     struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t whole;
 
-    set_peek_offset(descriptor, -1);
     whole = direct_recvmsg(descriptor, &datagram, flags | MSG_PEEK | MSG_TRUNC);
     return whole < 0 ? -errno : whole;
 }
@@ -196,13 +216,16 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
     struct msghdr part = {.msg_iov = message->msg_iov, .msg_iovlen = message->msg_iovlen};
     int offset = descriptor_is_partial(descriptor) ? peek_offset(descriptor) : -1;
     size_t before = offset > (int)sizeof(header) ? (size_t)offset : sizeof(header);
-    ssize_t whole = peek_header(descriptor, &header, flags & MSG_DONTWAIT), received;
+    ssize_t whole, received;
     bool last;
 
+    if (offset > 0)
+        set_peek_offset(descriptor, -1);
+    whole = peek_header(descriptor, &header, flags & MSG_DONTWAIT);
     if (whole <= 0) {
         if (offset > 0)
             set_peek_offset(descriptor, offset);
-        return whole < 0 ? whole : at_end(socket);
+        return whole == 0 || whole == -ECONNRESET ? at_end(socket, flags) : whole;
     }
     if ((size_t)whole < before)
         before = sizeof(header);
@@ -222,37 +245,57 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
     return received;
 }
 
+/* The next message or notification, or as much of it as there is room for. */
+static ssize_t read_next(const struct program_socket *socket, struct msghdr *message, int flags,
+                         bool wait)
+{
+    int own = (flags & (MSG_DONTWAIT | MSG_PEEK)) | (wait ? 0 : MSG_DONTWAIT);
+    struct channel_header header;
+    size_t room = room_of(message);
+    ssize_t received;
+
+    if (descriptor_is_partial(socket->descriptor))
+        return read_part(socket, message, own);
+    if (room < CHANNEL_PIECE_MAXIMUM) {
+        received = peek_header(socket->descriptor, &header, own & MSG_DONTWAIT);
+        if (received > (ssize_t)(room + sizeof(header)))
+            return read_part(socket, message, own);
+        if (received == -EAGAIN || received == -EINTR)
+            return received;
+    }
+    received = read_datagram(socket->descriptor, &header, message, own);
+    if (received == 0 || received == -ECONNRESET)
+        return at_end(socket, flags);
+    if (received < 0)
+        return received;
+    describe(socket, &header, message, true);
+    return received - (ssize_t)sizeof(header);
+}
+
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags)
 {
     uint32_t state = socket_state(socket);
-    struct channel_header header;
     ssize_t received;
-    int own = flags & (MSG_DONTWAIT | MSG_PEEK);
 
+    if (is_wild(message) || (message->msg_iovlen > 0 && is_wild(message->msg_iov)) ||
+        (message->msg_name && is_wild(message->msg_name)))
+        return -EFAULT;
     if (message->msg_iovlen > PARTS)
         return -EMSGSIZE;
     if (flags & MSG_ERRQUEUE)
         return -EAGAIN;
     if (state & CHANNEL_STATE_LISTENING && !(state & CHANNEL_STATE_ONE_TO_MANY))
         return -ENOTCONN;
-    if (!can_hope(state))
-        own |= MSG_DONTWAIT;
-    if (descriptor_is_partial(socket->descriptor) ||
-        room_of(message) + sizeof(header) <
-            atomic_load_explicit(&socket->published->largest, memory_order_acquire)) {
-        received = read_part(socket, message, own);
-    } else {
-        received = read_datagram(socket->descriptor, &header, message, own);
-        if (received == 0 || received == -ECONNRESET)
-            return at_end(socket);
-        if (received > 0) {
-            describe(socket, &header, message, true);
-            received -= (ssize_t)sizeof(header);
+    received = read_next(socket, message, flags, can_hope(state));
+    if (received == -EAGAIN && !can_hope(state)) {
+        if (may_wait(socket, flags)) {
+            control_settle(); /* what came before the end may be on its way */
+            received = read_next(socket, message, flags, can_hope(socket_state(socket)));
         }
+        if (received == -EAGAIN)
+            received = no_hope(socket, flags);
     }
-    if (received == -EAGAIN && !can_hope(state))
-        return -ENOTCONN;
-    return received == -ECONNRESET ? at_end(socket) : received;
+    return received;
 }
 
 int receive_waiting(const struct program_socket *socket)

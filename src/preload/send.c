@@ -118,6 +118,8 @@ static int read_ancillary(const struct msghdr *message, struct outgoing *outgoin
 {
     struct channel_header *header = &outgoing->header;
 
+    if (message->msg_controllen > 0 && is_wild(message->msg_control))
+        return -EFAULT;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c;
          c = CMSG_NXTHDR((struct msghdr *)message, c)) {
         bool good;
@@ -166,6 +168,8 @@ static int read_name(const struct msghdr *message, struct channel_header *header
 
     if (!name || message->msg_namelen == 0)
         return 0;
+    if (is_wild(name))
+        return -EFAULT;
     if (message->msg_namelen < sizeof(sa_family_t))
         return -EINVAL;
     length = name->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
@@ -204,6 +208,10 @@ static int judge(const struct program_socket *socket, const struct channel_heade
     if (length > atomic_load_explicit(&socket->published->message_maximum, memory_order_relaxed) &&
         socket->published->message_maximum > 0)
         return -EMSGSIZE;
+    if (state & CHANNEL_STATE_SHUT_WRITE && state & CHANNEL_STATE_CONNECTED) {
+        control_settle(); /* perhaps it has ended meanwhile, which is another error */
+        state = socket_state(socket);
+    }
     if (state & CHANNEL_STATE_SHUT_WRITE)
         return state & CHANNEL_STATE_CONNECTED ? -ESHUTDOWN : -EPIPE;
     if (!many && state & CHANNEL_STATE_LISTENING)
@@ -214,7 +222,7 @@ static int judge(const struct program_socket *socket, const struct channel_heade
         return -EINVAL;
     if (!many && !(state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING)) &&
         !(header->flags & CHANNEL_HAS_ADDRESS))
-        return state & CHANNEL_STATE_ERROR ? ended(socket) : -ENOTCONN;
+        return ended(socket);
     if (many) {
         const struct channel_association *association =
             header->flags & CHANNEL_HAS_INFO
@@ -360,6 +368,8 @@ static int send_now(const struct program_socket *socket, struct outgoing *outgoi
 static int total_length(const struct msghdr *message, size_t *length)
 {
     *length = 0;
+    if (message->msg_iovlen > 0 && is_wild(message->msg_iov))
+        return -EFAULT;
     if (message->msg_iovlen > IOV_MAX)
         return -EMSGSIZE;
     for (size_t i = 0; i < message->msg_iovlen; i++) {
@@ -403,7 +413,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
 
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags)
 {
-    ssize_t result = send_judged(socket, message, flags);
+    ssize_t result = is_wild(message) ? -EFAULT : send_judged(socket, message, flags);
 
     if ((result == -EPIPE || result == -ESHUTDOWN) && !(flags & MSG_NOSIGNAL))
         raise(SIGPIPE);

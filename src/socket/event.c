@@ -155,10 +155,8 @@ static void event_down(struct socket_association *association, const struct brai
     if (!socket_is_one_to_many(socket)) {
         if (error != 0)
             socket->error = error;
-        if (error == 0 && socket->style == SOCKET_ONE_TO_ONE && association->up) {
-            socket->peer_shut = true;
+        if (error == 0 && socket->style == SOCKET_ONE_TO_ONE && association->up)
             socket->state = SOCKET_CLOSING;
-        }
     }
     socket_association_set_readable(association);
     socket_changed(socket, SOCKET_STATE | SOCKET_READABLE | SOCKET_WRITABLE);

@@ -237,16 +237,10 @@ int socket_shutdown(struct sctp_socket *socket, int how, braid_time now)
 
     if (!read && !write)
         return -EINVAL;
-    if (socket->style == SOCKET_ONE_TO_MANY) {
-        if (socket->state != SOCKET_LISTENING)
-            return -ENOTCONN;
+    if (socket->state == SOCKET_LISTENING)
         return read ? -EOPNOTSUPP : 0;
-    }
-    if (socket->state == SOCKET_LISTENING) {
-        socket->shut_read |= read;
-        socket_changed(socket, SOCKET_STATE);
-        return 0;
-    }
+    if (socket->style == SOCKET_ONE_TO_MANY)
+        return -ENOTCONN;
     socket->shut_read |= read;
     association = socket_find_association(socket, 0);
     if (write && socket->style == SOCKET_ONE_TO_ONE && association) {

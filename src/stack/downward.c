@@ -79,15 +79,10 @@ void downward_free(struct stack *stack, struct stack_socket *end)
 
 /* ---- One datagram ---- */
 
-static int send_down(struct stack *stack, struct stack_socket *end, struct channel_header *header,
-                     const void *bytes, size_t length, int descriptor)
+static int send_down(struct stack_socket *end, struct channel_header *header, const void *bytes,
+                     size_t length, int descriptor)
 {
-    struct channel_slot *slot = &stack->page->slot[end->slot];
-    uint32_t size = (uint32_t)(sizeof(*header) + length);
-
     header->generation = end->generation;
-    if (size > atomic_load_explicit(&slot->largest, memory_order_relaxed))
-        atomic_store_explicit(&slot->largest, size, memory_order_release);
     return channel_send(end->watch.descriptor, header, sizeof(*header), bytes, length, descriptor);
 }
 
@@ -105,7 +100,7 @@ static void send_accepted(struct stack *stack, struct stack_socket *end)
         socket_close(accepted, true, stack->now);
         return;
     }
-    error = send_down(stack, end, &header, NULL, 0, descriptor);
+    error = send_down(end, &header, NULL, 0, descriptor);
     close(descriptor); /* if it was not sent, the child sees its end at once */
     if (error == 0 && end->accept_weight == 0)
         end->accept_weight = unread_weight(end);
@@ -145,7 +140,7 @@ static int send_message(struct stack *stack, struct stack_socket *end)
         header.flags |= CHANNEL_END_OF_RECORD;
     if (end->next_count > 1)
         header_add_next(&header, &end->next[1]);
-    error = send_down(stack, end, &header, message->bytes + end->next_offset, length, -1);
+    error = send_down(end, &header, message->bytes + end->next_offset, length, -1);
     if (error < 0) {
         end->ended |= error == -EPIPE || error == -ECONNRESET;
         return error;

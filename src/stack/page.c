@@ -132,7 +132,6 @@ static void slot_give_back(struct stack *stack, uint32_t slot, uint32_t generati
     store(&entry->state, 0);
     store(&entry->receive_options, 0);
     store(&entry->outbound_streams, 0);
-    store(&entry->largest, 0);
     store(&entry->message_maximum, 0);
     store(&entry->association, 0);
     stack->slot_ends[slot] = NULL;

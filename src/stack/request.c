@@ -223,7 +223,8 @@ static int request_setsockopt(struct stack *stack, struct request *request)
 static int request_take_error(struct stack *stack, struct request *request)
 {
     (void)stack;
-    return socket_take_error(request->end->socket);
+    request->reply.argument[0] = (uint32_t)-socket_take_error(request->end->socket);
+    return 0;
 }
 
 static int request_queue_size(struct stack *stack, struct request *request)

@@ -106,12 +106,8 @@ static void association_outcome(void *context, struct sctp_socket *socket, int32
     page_publish(stack, end); /* before anybody is told */
     if (error == 0)
         end_unplug(stack, end);
-    if (connections_outcome(stack, end, association, error)) {
-        if (error != 0)
-            socket_take_error(socket);
-    } else {
+    if (!connections_outcome(stack, end, association, error))
         end_unplug(stack, end); /* writable: connect() has an outcome */
-    }
 }
 
 static void socket_is_gone(void *context, struct sctp_socket *socket)

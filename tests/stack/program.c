@@ -181,8 +181,10 @@ int program_shutdown(const struct stack_process *process, int descriptor, int ho
 
 int program_take_error(const struct stack_process *process, int descriptor)
 {
-    return program_call(process,
-                        &(struct call){.operation = CHANNEL_TAKE_ERROR, .descriptor = descriptor});
+    struct call call = {.operation = CHANNEL_TAKE_ERROR, .descriptor = descriptor};
+    int result = program_call(process, &call);
+
+    return result < 0 ? result : -(int)call.answer_argument;
 }
 
 int program_set_option(const struct stack_process *process, int descriptor, int level, int name,

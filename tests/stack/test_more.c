@@ -267,7 +267,7 @@ static uint16_t free_udp_port(void)
 /* Two stacks on one host, each at its UDP port, as two hosts would. */
 static void test_two_stacks_over_udp(void **state)
 {
-    static uint8_t bytes[100000], got[100000];
+    static uint8_t bytes[60000], got[60000];
     char ports[2][8];
     struct stack_process stacks[2];
     struct channel_header header;

@@ -1,5 +1,5 @@
-"""A Linux kernel with its own SCTP, in a virtual machine: QEMU without hardware help, Debian's kernel, busybox, and the
-transfer program. Its network is a tap device in a namespace of the test.
+"""A Linux kernel with its own SCTP, in a virtual machine: QEMU without hardware help, Debian's kernel, busybox, and
+programs of the tests. Its network is a tap device in a namespace of the test.
 
 Commands go in by the serial console, a line each; what they say comes back the same way.
 """
@@ -8,7 +8,7 @@ import os
 import re
 import stat
 
-from harness import TRANSFER_STATIC, Failure, Process, check, directory
+from harness import TRANSFER, Failure, Process, check, directory, run
 
 KERNEL = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "braid", "kernel")
 BUSYBOX = next((p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p)), None)
@@ -50,7 +50,22 @@ def _entry(name, mode, content=b"", device=(0, 0)):
     return entry + b"\0" * (-len(entry) % 4)
 
 
-def _archive(path, ipv4, ipv6):
+def _folders(name):
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[:i + 1]) for i in range(len(parts))]
+
+
+def _with_libraries(programs):
+    """The files that these programs need, by the names that they look for."""
+    files = {}
+    for path in programs:
+        files[f"bin/{os.path.basename(path)}"] = path
+        for library in re.findall(r"(/\S+) \(0x", run(["ldd", path])):
+            files[library.lstrip("/")] = library
+    return files
+
+
+def _archive(path, ipv4, ipv6, programs):
     def read(file):
         with open(file, "rb") as opened:
             return opened.read()
@@ -61,7 +76,10 @@ def _archive(path, ipv4, ipv6):
     entries.append(_entry("dev/null", stat.S_IFCHR | 0o666, device=(1, 3)))
     entries.append(_entry("bin/busybox", program, read(BUSYBOX)))
     entries.append(_entry("bin/sh", stat.S_IFLNK | 0o777, b"busybox"))
-    entries.append(_entry("bin/sctp_transfer", program, read(TRANSFER_STATIC)))
+    files = _with_libraries([TRANSFER, *programs])
+    folders = {folder for name in files for folder in _folders(name)} - {"bin"}
+    entries += [_entry(folder, stat.S_IFDIR | 0o755) for folder in sorted(folders)]
+    entries += [_entry(name, program, read(file)) for name, file in files.items()]
     entries.append(_entry("init", program, INIT.format(ipv4=ipv4, ipv6=ipv6).encode()))
     entries.append(_entry("modules/list", stat.S_IFREG | 0o644, read(os.path.join(KERNEL, "modules"))))
     for name in read(os.path.join(KERNEL, "modules")).decode().split():
@@ -72,9 +90,10 @@ def _archive(path, ipv4, ipv6):
 
 
 class Guest:
-    """`namespace` gets a device `tap0` with the other end's addresses."""
+    """`namespace` gets a device `tap0` with the other end's addresses; `programs` are in the machine's path."""
 
-    def __init__(self, namespace, ipv4="10.8.0.2", ipv6="fd08::2", host_ipv4="10.8.0.1", host_ipv6="fd08::1", seconds=400):
+    def __init__(self, namespace, ipv4="10.8.0.2", ipv6="fd08::2", host_ipv4="10.8.0.1", host_ipv6="fd08::1", seconds=400,
+                 programs=()):
         self.ipv4, self.ipv6 = ipv4, ipv6
         self.commands = 0
         namespace.run("ip", "tuntap", "add", "tap0", "mode", "tap")
@@ -82,7 +101,7 @@ class Guest:
         namespace.run("ip", "address", "add", f"{host_ipv6}/64", "dev", "tap0", "nodad")
         namespace.run("ip", "link", "set", "tap0", "up")
         archive = os.path.join(directory(), "guest.gz")
-        _archive(archive, ipv4, ipv6)
+        _archive(archive, ipv4, ipv6, programs)
         # Without offloads each packet has its checksums when it leaves the guest.
         plain = "csum=off,gso=off,guest_csum=off,host_tso4=off,host_tso6=off,guest_tso4=off,guest_tso6=off,mrg_rxbuf=off"
         self.process = Process(

@@ -17,7 +17,7 @@ BUILD = os.path.abspath(os.environ.get("BRAID_BUILD", "build"))
 BRAID = os.path.join(BUILD, "braid")
 PROGRAMS = os.path.join(BUILD, "tests", "system")
 TRANSFER = os.path.join(PROGRAMS, "sctp_transfer")
-TRANSFER_STATIC = os.path.join(PROGRAMS, "sctp_transfer_static")
+SOCKETS = os.path.join(BUILD, "tests", "preload", "sockets")
 USRSCTP_PEER = os.path.join(PROGRAMS, "usrsctp_peer")
 USRSCTP_TOOLS = "/usr/lib/usrsctp"
 
@@ -181,6 +181,16 @@ class Stack:
 
     def run(self, *arguments, seconds=120, status=0):
         return self.start(*arguments, seconds=seconds).wait(status)
+
+    def run_client(self, *arguments, seconds=20):
+        """Runs a client to its end, again as long as it is refused: the server does not say when it listens."""
+        end = time.monotonic() + seconds
+        while True:
+            client = self.start(*arguments)
+            said = client.wait(None)
+            if "Connection refused" not in said or time.monotonic() > end:
+                return client.wait()
+            time.sleep(0.1)
 
     def stop(self):
         """Ends it, and gives its capture to tshark."""

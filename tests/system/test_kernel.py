@@ -5,7 +5,7 @@ import re
 import sys
 
 import guest
-from harness import BUILD, SKIPPED, TRANSFER, Namespace, Stack, check, main, need_root
+from harness import BUILD, SKIPPED, SOCKETS, TRANSFER, Namespace, Stack, check, main, need_root
 
 MEGABYTES = 3_000_000
 HOST, HOST6 = "10.8.0.1", "fd08::1"
@@ -104,6 +104,12 @@ def refused():
     braid.stop()
 
 
+def same_sockets():
+    """What tests/preload asks of Braid holds for the kernel."""
+    said = machine.run("timeout 90 sockets")
+    check("[  PASSED  ]" in said, said)
+
+
 if __name__ == "__main__":
     need_root()
     if not guest.available():
@@ -114,7 +120,7 @@ if __name__ == "__main__":
         """One machine for all: it takes a while to start."""
         global machine
         namespace = Namespace()
-        machine = guest.Guest(namespace)
+        machine = guest.Guest(namespace, programs=[SOCKETS])
         machine.namespace = namespace
         print(machine.run("uname -sr").strip(), flush=True)
         for test in TESTS:
@@ -127,5 +133,6 @@ if __name__ == "__main__":
                 print(f"        {test.__name__}", flush=True)
 
     TESTS = [kernel_server_receives, kernel_server_sends, kernel_server_echoes_ipv6, kernel_client_sends,
-             kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, plain_programs, refused]
+             kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, plain_programs, refused,
+             same_sockets]
     main([all_tests])

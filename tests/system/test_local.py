@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 
-from harness import (BRAID, BUILD, TRANSFER, TRANSFER_STATIC, Namespace, Process, Stack, check, directory, join, main,
+import guest
+from harness import (BRAID, BUILD, TRANSFER, Namespace, Process, Stack, check, directory, join, main,
                      need_root, run, wait_for_link)
 
 NOBODY = 65534
@@ -166,7 +167,7 @@ def run_program_that_cannot_be_run():
     with open(path, "w", encoding="utf-8") as file:
         file.write("not a program\n")
     says([BRAID, "run", path], 126, "not a program that may be executed")
-    says([BRAID, "run", TRANSFER_STATIC], 126, "statically linked")
+    says([BRAID, "run", guest.BUSYBOX], 126, "statically linked")
 
 
 def run_raw_without_rights():

@@ -122,7 +122,7 @@ print("sent")
 def debian_echo_server():
     pair = Pair()
     server = tool("echo_server", "9899", "9899", namespace=pair.peer)
-    said = pair.stack.run(TRANSFER, "echo", pair.peer_address, "7", 1_000_000, 1000, 1)
+    said = pair.stack.run_client(TRANSFER, "echo", pair.peer_address, "7", 1_000_000, 1000, 1)
     check("good" in said, said)
     server.stop()
     pair.stack.stop()
@@ -131,7 +131,7 @@ def debian_echo_server():
 def debian_discard_server():
     pair = Pair()
     server = tool("discard_server", "9899", "9899", namespace=pair.peer)
-    pair.stack.run("python3", "-c", SENDER, pair.peer_address, "9")
+    pair.stack.run_client("python3", "-c", SENDER, pair.peer_address, "9")
     server.wait_for("Msg of length 700 ", times=1000)
     server.stop()
     pair.stack.stop()
@@ -153,7 +153,7 @@ def debian_client():
 def debian_tsctp():
     pair = Pair()
     server = tool("tsctp", "-E", "9899", "-U", "9899", "-p", "5001", namespace=pair.peer)
-    pair.stack.run("python3", "-c", SENDER, pair.peer_address, "5001")
+    pair.stack.run_client("python3", "-c", SENDER, pair.peer_address, "5001")
     server.wait_for(r"\b700, \d+, 1000, 700000, ")  # length, ..., messages, bytes
     server.stop()
     pair.stack.stop()
