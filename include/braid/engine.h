@@ -55,6 +55,10 @@ struct braid_parameters {
     uint32_t association_max_retrans;      /* Association.Max.Retrans: 10 */
     uint32_t path_max_retrans;             /* Path.Max.Retrans: 5 */
     uint32_t max_init_retransmits;         /* Max.Init.Retransmits: 8 */
+    uint32_t potentially_failed_max_retrans; /* PotentiallyFailed.Max.Retrans (RFC 7829): 0. As
+                                              large as path_max_retrans: no such state */
+    uint32_t primary_switchover_max_retrans; /* Primary.Switchover.Max.Retrans (RFC 7829): 65535,
+                                              which is never */
     uint32_t hb_interval;                  /* HB.interval: 30000; 0: no heartbeats */
     uint32_t hb_max_burst;                 /* HB.Max.Burst: 1 */
     uint32_t sack_delay;                   /* SACK.Delay: 200, at most 500; 0: no delay */
@@ -300,7 +304,14 @@ struct braid_association_info {
 BRAID_PUBLIC int braid_association_info(const struct braid_engine *engine, uint32_t association,
                                         struct braid_association_info *info);
 
-enum braid_path_state { BRAID_PATH_UNCONFIRMED, BRAID_PATH_ACTIVE, BRAID_PATH_INACTIVE };
+enum braid_path_state {
+    BRAID_PATH_UNCONFIRMED,
+    BRAID_PATH_ACTIVE,
+    BRAID_PATH_INACTIVE,
+    BRAID_PATH_POTENTIALLY_FAILED, /* RFC 7829: carries no data while another is active */
+};
+/* "POTENTIALLY-FAILED" and so on. */
+BRAID_PUBLIC const char *braid_path_state_name(enum braid_path_state state);
 
 struct braid_path_info {
     struct braid_address address;      /* the peer's */
@@ -315,7 +326,8 @@ struct braid_path_info {
     uint32_t error_count;
     uint32_t hb_interval;              /* ms */
     uint32_t path_max_retrans;
-    uint64_t packets_sent, bytes_sent;
+    uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
+    uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 };
 BRAID_PUBLIC int braid_path_info(const struct braid_engine *engine, uint32_t association,
                                  uint32_t path, struct braid_path_info *info);
@@ -332,6 +344,7 @@ struct braid_path_settings {
     int64_t hb_interval;      /* ms; 0: no heartbeats */
     int64_t path_max_retrans;
     int64_t mtu;              /* fixed; 0: discover */
+    int64_t potentially_failed_max_retrans, primary_switchover_max_retrans; /* RFC 7829 */
 };
 BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
                                       uint32_t path, const struct braid_path_settings *settings,
@@ -474,6 +487,8 @@ enum braid_down_reason {
 enum braid_path_change {
     BRAID_PATH_AVAILABLE = 1, BRAID_PATH_UNREACHABLE, BRAID_PATH_REMOVED, BRAID_PATH_ADDED,
     BRAID_PATH_MADE_PRIMARY, BRAID_PATH_CONFIRMED,
+    BRAID_PATH_SUSPECTED, /* it is potentially failed (RFC 7829) */
+    BRAID_PATH_RECOVERED, /* and active again, without having been unreachable */
 };
 
 /* RFC 6458, section 6.1.8. */
@@ -523,6 +538,8 @@ struct braid_statistics {
     uint64_t unauthenticated_chunks; /* dropped for want of AUTH (RFC 4895, 6.3) */
     uint64_t asconf_refused;        /* requests of peers that were refused (RFC 5061) */
     uint64_t asconf_ignored;        /* ASCONF, ASCONF ACK: repeated or out of order */
+    uint64_t addresses_refused;     /* that peers listed: not unicast, ours, of no reach, too many */
+    uint64_t bad_heartbeat_ack;     /* HEARTBEAT ACKs that were not asked for, or too late (5.4) */
     uint64_t associations_opened;   /* by us */
     uint64_t associations_accepted; /* by the peer */
     uint64_t associations_aborted, associations_shut_down;

@@ -130,19 +130,6 @@ static const char *socket_state_name(const struct socket_description *socket)
     return socket->closed ? "CLOSING" : "UNCONN";
 }
 
-static const char *path_state_name(enum braid_path_state state)
-{
-    switch (state) {
-    case BRAID_PATH_UNCONFIRMED:
-        return "UNCONFIRMED";
-    case BRAID_PATH_ACTIVE:
-        return "ACTIVE";
-    case BRAID_PATH_INACTIVE:
-        break;
-    }
-    return "INACTIVE";
-}
-
 /* address:port as ss(8) writes it; no port is '*'. */
 static void endpoint_text(char *text, const struct braid_address *address, uint16_t port)
 {
@@ -281,7 +268,7 @@ static void print_path(FILE *out, const struct braid_path_info *path)
     char text[DESCRIBE_ADDRESS_SIZE];
 
     fprintf(out, "     path %s %s%s", describe_address(&path->address, text),
-            path_state_name(path->state), path->primary ? " primary" : "");
+            braid_path_state_name(path->state), path->primary ? " primary" : "");
     if (path->encapsulation_port != 0)
         fprintf(out, " udp %u", path->encapsulation_port);
     fprintf(out,
@@ -395,7 +382,7 @@ static void write_path(struct document *document, const struct braid_path_info *
     document_object_begin(document, NULL, "path");
     write_address(document, "address", &path->address);
     write_address(document, "source", &path->source);
-    document_text(document, "state", path_state_name(path->state));
+    document_text(document, "state", braid_path_state_name(path->state));
     document_boolean(document, "primary", path->primary);
     document_number(document, "udp_port", path->encapsulation_port);
     document_number(document, "srtt_us", path->srtt);
@@ -408,9 +395,15 @@ static void write_path(struct document *document, const struct braid_path_info *
     document_number(document, "mtu", path->mtu);
     document_number(document, "error_count", path->error_count);
     document_number(document, "path_max_retrans", path->path_max_retrans);
+    document_number(document, "potentially_failed_max_retrans",
+                    path->potentially_failed_max_retrans);
+    document_number(document, "primary_switchover_max_retrans",
+                    path->primary_switchover_max_retrans);
     document_number(document, "hb_interval_ms", path->hb_interval);
     document_number(document, "packets_sent", path->packets_sent);
+    document_number(document, "packets_received", path->packets_received);
     document_number(document, "bytes_sent", path->bytes_sent);
+    document_number(document, "bytes_received", path->bytes_received);
     document_object_end(document);
 }
 
@@ -534,6 +527,8 @@ static void write_counters(struct document *document, const struct braid_statist
     document_number(document, "unauthenticated_chunks", counters->unauthenticated_chunks);
     document_number(document, "asconf_refused", counters->asconf_refused);
     document_number(document, "asconf_ignored", counters->asconf_ignored);
+    document_number(document, "addresses_refused", counters->addresses_refused);
+    document_number(document, "bad_heartbeat_ack", counters->bad_heartbeat_ack);
     document_number(document, "associations_opened", counters->associations_opened);
     document_number(document, "associations_accepted", counters->associations_accepted);
     document_number(document, "associations_aborted", counters->associations_aborted);

@@ -20,6 +20,8 @@ void braid_parameters_default(struct braid_parameters *parameters)
         .association_max_retrans = 10,
         .path_max_retrans = 5,
         .max_init_retransmits = 8,
+        .potentially_failed_max_retrans = 0,
+        .primary_switchover_max_retrans = UINT16_MAX,
         .hb_interval = 30000,
         .hb_max_burst = 1,
         .sack_delay = 200,
@@ -41,6 +43,13 @@ const char *braid_state_name(enum braid_state state)
         "CLOSED",           "COOKIE-WAIT",   "COOKIE-ECHOED",     "ESTABLISHED",
         "SHUTDOWN-PENDING", "SHUTDOWN-SENT", "SHUTDOWN-RECEIVED", "SHUTDOWN-ACK-SENT",
     };
+
+    return (size_t)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+const char *braid_path_state_name(enum braid_path_state state)
+{
+    static const char *const names[] = {"UNCONFIRMED", "ACTIVE", "INACTIVE", "POTENTIALLY-FAILED"};
 
     return (size_t)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }
@@ -215,6 +224,8 @@ struct sctp_path *association_add_path(struct sctp_association *association,
     path->rto = association->parameters.rto_initial * 1000;
     path->hb_interval = association->parameters.hb_interval;
     path->path_max_retrans = association->parameters.path_max_retrans;
+    path->potentially_failed_max_retrans = association->parameters.potentially_failed_max_retrans;
+    path->primary_switchover_max_retrans = association->parameters.primary_switchover_max_retrans;
     timer_init(&path->t3_rtx, TIMER_T3);
     timer_init(&path->heartbeat_timer, TIMER_HEARTBEAT);
     path_look_up_route(path);
@@ -461,10 +472,14 @@ int braid_connect(struct braid_engine *engine, uint32_t endpoint_identifier,
             return -ENOMEM;
         }
     }
-    if (!association->paths[0]->route_known) {
+    while (association->setup_path < association->path_count &&
+           !association->paths[association->setup_path]->route_known)
+        association->setup_path++;
+    if (association->setup_path == association->path_count) {
         association_free(association);
         return -ENETUNREACH;
     }
+    association->primary = association->setup_path;
     association->outbound_streams = association->parameters.outbound_streams;
     setup_start(association);
     *identifier = association->id;
@@ -687,8 +702,12 @@ int braid_path_info(const struct braid_engine *engine, uint32_t identifier, uint
         .error_count = path->error_count,
         .hb_interval = path->hb_interval,
         .path_max_retrans = path->path_max_retrans,
+        .potentially_failed_max_retrans = path->potentially_failed_max_retrans,
+        .primary_switchover_max_retrans = path->primary_switchover_max_retrans,
         .packets_sent = path->packets_sent,
         .bytes_sent = path->bytes_sent,
+        .packets_received = path->packets_received,
+        .bytes_received = path->bytes_received,
     };
     return 0;
 }
@@ -711,7 +730,12 @@ int braid_path_set_primary(struct braid_engine *engine, uint32_t identifier, uin
 
     if (!path)
         return -ENOENT;
-    association->primary = (uint8_t)index;
+    for (uint8_t i = 0; i < association->path_count; i++)
+        association->paths[i]->preferred = false;
+    if (association->primary != index) {
+        association->primary = (uint8_t)index;
+        path_tell(path, BRAID_PATH_MADE_PRIMARY);
+    }
     association_set_ready(association);
     return 0;
 }
@@ -742,6 +766,10 @@ int braid_path_configure(struct braid_engine *engine, uint32_t identifier, uint3
         return -ENOENT;
     if (settings->path_max_retrans >= 0)
         path->path_max_retrans = (uint32_t)settings->path_max_retrans;
+    if (settings->potentially_failed_max_retrans >= 0)
+        path->potentially_failed_max_retrans = (uint32_t)settings->potentially_failed_max_retrans;
+    if (settings->primary_switchover_max_retrans >= 0)
+        path->primary_switchover_max_retrans = (uint32_t)settings->primary_switchover_max_retrans;
     if (settings->mtu >= 0) {
         path->mtu_fixed = settings->mtu > 0;
         if (settings->mtu > 0)

@@ -12,9 +12,28 @@ struct heartbeat_info {
     struct braid_address address;
 };
 
+static void request(struct sctp_path *path)
+{
+    path->heartbeat_wanted = true;
+    association_set_ready(path->association);
+}
+
+/* A HEARTBEAT each RTO: section 5.4, and RFC 7829, section 3.2 (4). */
 static bool is_probed(const struct sctp_path *path)
 {
+    if (path->state == BRAID_PATH_POTENTIALLY_FAILED)
+        return path->hb_interval > 0;
     return path->state == BRAID_PATH_UNCONFIRMED && path->error_count <= path->path_max_retrans;
+}
+
+/* Now, unless DATA that is on its way over it will tell as much. */
+static void probe(struct sctp_path *path)
+{
+    if (path->flight > 0)
+        timer_start(&path->association->engine->wheel, &path->heartbeat_timer,
+                    path->association->engine->now + path->rto);
+    else
+        request(path);
 }
 
 /* RTO and HB.interval, and half an RTO more or less. */
@@ -23,7 +42,7 @@ static void wait_for_next(struct sctp_path *path, braid_time from, bool with_rto
     struct braid_engine *engine = path->association->engine;
     braid_time wait = milliseconds(path->hb_interval);
 
-    if (path->hb_interval == 0 && path->state != BRAID_PATH_UNCONFIRMED) {
+    if (path->hb_interval == 0) {
         timer_stop(&engine->wheel, &path->heartbeat_timer);
         return;
     }
@@ -33,12 +52,6 @@ static void wait_for_next(struct sctp_path *path, braid_time from, bool with_rto
     else
         wait = wait > path->rto / 2 ? wait - path->rto / 2 : 0;
     timer_start(&engine->wheel, &path->heartbeat_timer, from + wait);
-}
-
-static void request(struct sctp_path *path)
-{
-    path->heartbeat_wanted = true;
-    association_set_ready(path->association);
 }
 
 void heartbeat_start(struct sctp_path *path)
@@ -62,6 +75,20 @@ void heartbeat_start(struct sctp_path *path)
                     engine->now + (braid_time)(before / burst) * path->rto);
 }
 
+void heartbeat_hurry(struct sctp_path *path)
+{
+    struct sctp_association *association = path->association;
+    struct timer_wheel *wheel = &association->engine->wheel;
+
+    if (path->heartbeat_outstanding || !is_probed(path) || !association_may_send_data(association))
+        return;
+    if (association_data_path(association) ==
+        path) /* DATA asks, and a HEARTBEAT if there is none */
+        timer_start(wheel, &path->heartbeat_timer, association->engine->now + path->rto);
+    else
+        request(path);
+}
+
 void heartbeat_stop_all(struct sctp_association *association)
 {
     for (uint8_t i = 0; i < association->path_count; i++) {
@@ -79,17 +106,21 @@ void heartbeat_timeout(struct sctp_path *path)
     braid_time period = (braid_time)path->rto + milliseconds(path->hb_interval);
 
     if (path->heartbeat_outstanding) {
-        bool counts =
-            path->state != BRAID_PATH_UNCONFIRMED && path == association_data_path(association);
+        /* 8.1: of the path that data takes, and if there is data, T3-rtx counts. */
+        bool counts = path->state != BRAID_PATH_UNCONFIRMED &&
+                      path == association_data_path(association) &&
+                      association->sender.outstanding_chunks + association->sender.marked == 0;
 
         path->heartbeat_outstanding = false;
         path_back_off(path);
         if (!path_failed(path, counts))
             return;
         if (is_probed(path))
-            request(path);
+            probe(path);
         else
             wait_for_next(path, now, false);
+    } else if (path->state == BRAID_PATH_POTENTIALLY_FAILED) {
+        probe(path);
     } else if (path->last_data && now - path->last_data < period) { /* not idle */
         timer_start(&association->engine->wheel, &path->heartbeat_timer, path->last_data + period);
     } else {
@@ -145,12 +176,16 @@ void heartbeat_receive_ack(struct sctp_association *association, const struct sc
     struct heartbeat_info info;
     struct sctp_path *path;
 
-    if (!heartbeat_read(chunk, &heartbeat) || heartbeat.info_length != sizeof(info))
+    if (!heartbeat_read(chunk, &heartbeat) || heartbeat.info_length != sizeof(info)) {
+        engine->statistics.bad_heartbeat_ack++;
         return;
+    }
     memcpy(&info, heartbeat.info, sizeof(info));
     path = association_path_to(association, &info.address);
-    if (!path || !path->heartbeat_outstanding || path->heartbeat_nonce != info.nonce)
+    if (!path || !path->heartbeat_outstanding || path->heartbeat_nonce != info.nonce) {
+        engine->statistics.bad_heartbeat_ack++;
         return;
+    }
     path->heartbeat_outstanding = false;
     association->heartbeats_acknowledged++;
     path_update_rtt(path, engine->now - path->heartbeat_sent);

@@ -219,8 +219,11 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
     association->packets_received++;
     association->bytes_received += arrival->packet->length;
     /* RFC 6951, section 5.4: the peer's UDP port is where its last good packet came from. */
-    if (arrival->path)
+    if (arrival->path) {
         arrival->path->encapsulation_port = arrival->packet->encapsulation_port;
+        arrival->path->packets_received++;
+        arrival->path->bytes_received += arrival->packet->length;
+    }
     packet_writer_init(&engine->errors, engine->error_bytes, sizeof(engine->error_bytes));
     while (more && receive_chunk(association, arrival, chunk) && !association->down)
         more = chunk_next(iterator, chunk);

@@ -2,13 +2,14 @@
  * A path: its timeout, its failures, its size.
  *
  * RFC 9260, section 6.3.1 (RTO), section 6.4 (which path), section 7.3 (PMTU), sections 8.1 and 8.2
- * (failures).
+ * (failures). RFC 7829: quick failover.
  */
 #include "engine/private.h"
 
 #define MTU_MINIMUM_IPV4 512u
 #define MTU_MINIMUM_IPV6 1280u
 #define UDP_HEADER_LENGTH 8u
+#define PRIMARY_SWITCHOVER_NEVER UINT16_MAX /* RFC 7829, section 7.2, as Linux says it */
 
 /* ---- RTO ---- */
 
@@ -65,16 +66,46 @@ void path_tell(struct sctp_path *path, enum braid_path_change change)
     event_add(association->engine, &event, NULL, 0);
 }
 
+/* As far as anything depends on it. */
+static void count_error(struct sctp_path *path)
+{
+    uint32_t limit = path->path_max_retrans;
+
+    if (path->primary_switchover_max_retrans < PRIMARY_SWITCHOVER_NEVER)
+        limit = maximum(limit, path->primary_switchover_max_retrans);
+    if (path->error_count <= limit)
+        path->error_count++;
+}
+
+/* RFC 7829, section 3.4: the primary stays another until that one fails too. */
+static void switch_primary(struct sctp_path *path)
+{
+    struct sctp_association *association = path->association;
+    struct sctp_path *other = association_data_path(association);
+
+    if (association->primary == path->index && other->state == BRAID_PATH_ACTIVE &&
+        path->error_count > path->primary_switchover_max_retrans)
+        path_prefer(other);
+}
+
 bool path_failed(struct sctp_path *path, bool counts_for_association)
 {
     struct sctp_association *association = path->association;
+    bool working = path->state == BRAID_PATH_ACTIVE || path->state == BRAID_PATH_POTENTIALLY_FAILED;
 
-    if (path->error_count <= path->path_max_retrans)
-        path->error_count++;
-    if (path->error_count > path->path_max_retrans && path->state == BRAID_PATH_ACTIVE) {
+    count_error(path);
+    if (!path->route_known) /* there may be one by now */
+        path_look_up_route(path);
+    if (working && path->error_count > path->path_max_retrans) {
         path->state = BRAID_PATH_INACTIVE;
         path_tell(path, BRAID_PATH_UNREACHABLE);
+    } else if (path->state == BRAID_PATH_ACTIVE &&
+               path->error_count > path->potentially_failed_max_retrans) {
+        path->state = BRAID_PATH_POTENTIALLY_FAILED; /* RFC 7829, section 3.2 */
+        path_tell(path, BRAID_PATH_SUSPECTED);
+        heartbeat_hurry(path);
     }
+    switch_primary(path);
     if (counts_for_association &&
         ++association->error_count > association->parameters.association_max_retrans) {
         association_down(association, BRAID_DOWN_LOST, NULL, 0);
@@ -85,10 +116,13 @@ bool path_failed(struct sctp_path *path, bool counts_for_association)
 
 void path_answered(struct sctp_path *path)
 {
+    enum braid_path_change change =
+        path->state == BRAID_PATH_INACTIVE ? BRAID_PATH_AVAILABLE : BRAID_PATH_RECOVERED;
+
     path->error_count = 0;
-    if (path->state == BRAID_PATH_INACTIVE) {
+    if (path->state == BRAID_PATH_INACTIVE || path->state == BRAID_PATH_POTENTIALLY_FAILED) {
         path->state = BRAID_PATH_ACTIVE;
-        path_tell(path, BRAID_PATH_AVAILABLE);
+        path_tell(path, change);
         association_set_ready(path->association);
     }
 }
@@ -176,21 +210,30 @@ uint32_t association_fragmentation_point(const struct sctp_association *associat
 
 /* ---- Choice ---- */
 
+/* How little hope there is for data: by state, then by errors (RFC 7829, sections 3.2 and 3.3: when
+ * no path is active, one of those with the fewest errors goes on). Unconfirmed ones come last. */
+static uint64_t despair(const struct sctp_path *path)
+{
+    switch ((enum braid_path_state)path->state) {
+    case BRAID_PATH_ACTIVE:
+        return 0;
+    case BRAID_PATH_POTENTIALLY_FAILED:
+        return (uint64_t)1 << 32 | path->error_count;
+    case BRAID_PATH_INACTIVE:
+        return (uint64_t)2 << 32 | path->error_count;
+    case BRAID_PATH_UNCONFIRMED:
+        break;
+    }
+    return (uint64_t)3 << 32;
+}
+
 struct sctp_path *association_data_path(const struct sctp_association *association)
 {
     struct sctp_path *best = association->paths[association->primary];
 
-    if (best->state == BRAID_PATH_ACTIVE)
-        return best;
-    /* None active: the confirmed one that failed least may still come back. */
     for (uint8_t i = 0; i < association->path_count; i++) {
-        struct sctp_path *path = association->paths[i];
-
-        if (path->state == BRAID_PATH_ACTIVE)
-            return path;
-        if (path->state == BRAID_PATH_INACTIVE &&
-            (best->state == BRAID_PATH_UNCONFIRMED || path->error_count < best->error_count))
-            best = path;
+        if (despair(association->paths[i]) < despair(best))
+            best = association->paths[i];
     }
     return best;
 }
@@ -206,11 +249,14 @@ struct sctp_path *association_reply_path(const struct sctp_association *associat
 struct sctp_path *association_alternate_path(const struct sctp_association *association,
                                              const struct sctp_path *path)
 {
+    struct sctp_path *best = NULL;
+
     for (unsigned int i = 1; i < association->path_count; i++) {
         struct sctp_path *other = association->paths[(path->index + i) % association->path_count];
 
-        if (other->state == BRAID_PATH_ACTIVE)
-            return other;
+        if (other->state != BRAID_PATH_UNCONFIRMED && (!best || despair(other) < despair(best)))
+            best = other;
     }
-    return association->paths[path->index];
+    /* As good is good enough: when all have failed, each has its turn. */
+    return best && despair(best) <= despair(path) ? best : association->paths[path->index];
 }

@@ -99,6 +99,7 @@ struct sctp_path {
     uint32_t rtt_tsn;
     braid_time rtt_sent;
     uint32_t error_count, path_max_retrans;
+    uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
     uint32_t flight;      /* bytes of DATA chunks with header and padding */
@@ -113,8 +114,9 @@ struct sctp_path {
     bool earliest_acknowledged; /* its lowest outstanding TSN was */
     bool hole_seen;             /* it has a lower TSN that is still outstanding */
     bool lost;                  /* its cwnd is to be lowered */
+    bool answered;              /* something that went over no other path was acknowledged */
 
-    uint64_t packets_sent, bytes_sent;
+    uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 };
 
 /* ---- Sending data: sections 6.1, 6.2.1, 6.9, 7 ---- */
@@ -144,6 +146,7 @@ struct outstanding {
     bool retransmit : 1;   /* marked for retransmission */
     bool fast : 1;         /* was fast retransmitted: not again (7.2.4) */
     bool leads : 1;        /* the first DATA chunk of its packet */
+    bool moved : 1;        /* it had been sent over another path before */
     uint8_t misses;        /* miss indications */
 };
 
@@ -610,6 +613,8 @@ struct sctp_path *association_alternate_path(const struct sctp_association *asso
 /* ---- heartbeat.c ---- */
 
 void heartbeat_start(struct sctp_path *path);
+/* It has become potentially failed (RFC 7829): a HEARTBEAT each RTO from now on. */
+void heartbeat_hurry(struct sctp_path *path);
 void heartbeat_stop_all(struct sctp_association *association);
 void heartbeat_timeout(struct sctp_path *path);
 void heartbeat_write_request(struct sctp_path *path, struct packet_writer *writer);

@@ -24,6 +24,7 @@ static void begin(struct sctp_association *association)
         path->acknowledged = path->acknowledged_packets = 0;
         path->flight_before = path->flight;
         path->earliest_acknowledged = path->hole_seen = path->lost = false;
+        path->answered = false;
     }
 }
 
@@ -44,6 +45,7 @@ static void acknowledge(struct sctp_association *association, uint32_t tsn,
     }
     path->acknowledged += (uint32_t)data_written_length(entry->length);
     path->acknowledged_packets += entry->leads;
+    path->answered |= !entry->moved || path->state != BRAID_PATH_POTENTIALLY_FAILED;
     if (path->rtt_running && path->rtt_tsn == tsn) {
         path->rtt_running = false;
         path_update_rtt(path, association->engine->now - path->rtt_sent);
@@ -226,7 +228,8 @@ static void finish(struct sctp_association *association, const struct sack_resul
         congestion_acknowledged(path, result->cumulative_advanced);
         if (path->acknowledged > 0) {
             association->error_count = 0;
-            path_answered(path);
+            if (path->answered) /* RFC 7829, 3.2 (8): not by what may have come over another */
+                path_answered(path);
         }
         if (path->flight == 0) /* R2 */
             timer_stop(wheel, &path->t3_rtx);

@@ -242,6 +242,7 @@ void sender_mark(struct sctp_association *association, uint32_t tsn, const struc
     }
     if (last->rtt_running && last->rtt_tsn == tsn)
         last->rtt_running = false; /* 6.3.1, C5 */
+    entry->moved |= entry->path != path->index;
     entry->path = path->index;
     entry->misses = 0;
 }

@@ -27,18 +27,42 @@ struct init_parameters {
     struct authentication_terms terms; /* of the peer; empty: none, or we do not offer it */
 };
 
-static void add_address(struct init_parameters *parameters, const struct braid_address *address)
+/* False: there are too many. */
+static bool add_address(struct init_parameters *parameters, const struct braid_address *address)
 {
-    if (parameters->address_count == ADDRESSES_MAXIMUM || !braid_address_is_unicast(address))
-        return;
     for (uint8_t i = 0; i < parameters->address_count; i++) {
         if (braid_address_equal(&parameters->addresses[i], address))
-            return;
+            return true;
     }
+    if (parameters->address_count == ADDRESSES_MAXIMUM)
+        return false;
     parameters->addresses[parameters->address_count++] = *address;
+    return true;
 }
 
-static void read_address(struct init_parameters *parameters, const struct sctp_parameter *parameter,
+static bool is_ours(const struct braid_engine *engine, const struct braid_address *address)
+{
+    for (uint32_t i = 0; i < engine->address_count; i++) {
+        if (braid_address_equal(&engine->addresses[i], address))
+            return true;
+    }
+    return braid_address_is_loopback(address);
+}
+
+/* May an address that the peer lists be its own? One that reaches less far than the one it speaks
+ * from leads to somebody else (5.1.2, B), an IPv6 link-local one nowhere without its link; ours is
+ * the peer's only if it lives here. */
+static bool may_be_the_peers(const struct braid_engine *engine, const struct braid_address *address,
+                             const struct arrival *arrival)
+{
+    return braid_address_is_unicast(address) &&
+           braid_address_reach(address) >= braid_address_reach(&arrival->source) &&
+           !(address->family == BRAID_IPV6 && braid_address_is_link_local(address)) &&
+           (!is_ours(engine, address) || is_ours(engine, &arrival->source));
+}
+
+static void read_address(struct braid_engine *engine, struct init_parameters *parameters,
+                         const struct sctp_parameter *parameter,
                          const struct sctp_endpoint *endpoint, const struct arrival *arrival)
 {
     struct braid_address address;
@@ -48,13 +72,10 @@ static void read_address(struct init_parameters *parameters, const struct sctp_p
         return;
     }
     address = braid_address_normalise(&address);
-    /* Loopback of another host, and IPv6 link-local without its link, lead nowhere. */
-    if ((braid_address_is_loopback(&address) && !braid_address_is_loopback(&arrival->source)) ||
-        (address.family == BRAID_IPV6 && braid_address_is_link_local(&address)))
-        return;
     if (endpoint && (address.family == BRAID_IPV4 ? !endpoint->ipv4 : !endpoint->ipv6))
         return;
-    add_address(parameters, &address);
+    if (!may_be_the_peers(engine, &address, arrival) || !add_address(parameters, &address))
+        engine->statistics.addresses_refused++;
 }
 
 static void report(struct init_parameters *parameters, const struct sctp_parameter *parameter)
@@ -92,7 +113,7 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
         switch (parameter.type) {
         case SCTP_PARAMETER_IPV4_ADDRESS:
         case SCTP_PARAMETER_IPV6_ADDRESS:
-            read_address(parameters, &parameter, endpoint, arrival);
+            read_address(engine, parameters, &parameter, endpoint, arrival);
             break;
         case SCTP_PARAMETER_STATE_COOKIE:
             parameters->has_cookie = true;
@@ -461,6 +482,20 @@ static void mark_all(struct sctp_association *association)
         sender_mark(association, tsn, association->paths[association->setup_path]);
 }
 
+/* The next of the addresses that were called; those without a route are passed over. */
+static uint8_t next_setup_path(const struct sctp_association *association)
+{
+    uint8_t count = association->path_count;
+
+    for (uint8_t i = 1; i < count; i++) {
+        uint8_t index = (uint8_t)((association->setup_path + i) % count);
+
+        if (association->paths[index]->route_known)
+            return index;
+    }
+    return association->setup_path;
+}
+
 void setup_timeout(struct sctp_association *association)
 {
     struct sctp_path *path = association->paths[association->setup_path];
@@ -474,7 +509,7 @@ void setup_timeout(struct sctp_association *association)
         /* Another address may be reachable; it starts where this one has got to. */
         uint32_t rto = path->rto;
 
-        association->setup_path = (uint8_t)((path->index + 1u) % association->path_count);
+        association->setup_path = next_setup_path(association);
         path = association->paths[association->setup_path];
         path->rto = maximum(path->rto, rto);
         association->send_init = true;

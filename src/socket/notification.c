@@ -73,6 +73,10 @@ static int path_change_state(enum braid_path_change change)
         return SCTP_ADDR_ADDED;
     case BRAID_PATH_MADE_PRIMARY:
         return SCTP_ADDR_MADE_PRIM;
+    case BRAID_PATH_SUSPECTED:
+        return SCTP_ADDR_POTENTIALLY_FAILED;
+    case BRAID_PATH_RECOVERED:
+        return SCTP_ADDR_AVAILABLE;
     case BRAID_PATH_CONFIRMED:
         break;
     }
@@ -83,9 +87,14 @@ void notify_path_change(struct socket_association *association, const struct bra
                         uint64_t after)
 {
     struct socket_notification *notification;
-    struct sctp_paddr_change *change =
-        notify_new(association, SCTP_PEER_ADDR_CHANGE, after, sizeof(*change), 0, &notification);
+    bool exposed = association->expose_potentially_failed == EXPOSE_ENABLED;
+    struct sctp_paddr_change *change;
 
+    if (!exposed &&
+        (event->path_change == BRAID_PATH_SUSPECTED || event->path_change == BRAID_PATH_RECOVERED))
+        return;
+    change =
+        notify_new(association, SCTP_PEER_ADDR_CHANGE, after, sizeof(*change), 0, &notification);
     if (!change)
         return;
     address_to_storage(association->socket, &event->address, association->peer_port,

@@ -29,6 +29,7 @@ extern const struct option options_of_ip[];
 extern const struct option options_of_endpoint[];
 extern const struct option options_of_association[];
 extern const struct option options_of_path[];
+extern const struct option options_of_failure[];
 extern const struct option options_of_auth[];
 
 /* Copies a structure in from the caller: EINVAL if it is shorter. */
@@ -56,6 +57,18 @@ int option_for_each(struct option_call *call, sctp_assoc_t identifier,
 /* The peers of future associations must authenticate chunks of this type (RFC 4895). False: there
  * are too many. */
 bool option_add_auth_chunk(struct braid_parameters *parameters, uint8_t type);
+
+/* A path of an association; a NULL association is the socket itself. */
+struct option_path {
+    struct socket_association *association;
+    uint32_t index;
+    bool all; /* no address was given */
+};
+
+/* Finds the path that a sockaddr_storage and an association identifier name. No address means all
+ * paths, and no association then the socket. EINVAL. */
+int option_find_paths(const struct option_call *call, const void *storage, sctp_assoc_t identifier,
+                      struct option_path *path);
 
 /* What there is to know of a path, as SCTP_STATUS and SCTP_GET_PEER_ADDR_INFO tell it. */
 void option_fill_path(const struct socket_association *association,

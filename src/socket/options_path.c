@@ -13,16 +13,9 @@
 /* struct sctp_paddrparams before spp_ipv6_flowlabel came to it. */
 #define PADDRPARAMS_OLD_SIZE ((offsetof(struct sctp_paddrparams, spp_ipv6_flowlabel) + 3) & ~3ul)
 
-/* A path of an association; a NULL association is the socket itself. */
-struct path {
-    struct socket_association *association;
-    uint32_t index;
-    bool all; /* no address was given */
-};
-
 /* Finds the path that a sockaddr and an association identifier name. EINVAL. */
 static int find_path(const struct option_call *call, const void *storage, sctp_assoc_t identifier,
-                     struct path *path)
+                     struct option_path *path)
 {
     struct sctp_socket *socket = call->socket;
     struct socket_association *named;
@@ -47,9 +40,8 @@ static int find_path(const struct option_call *call, const void *storage, sctp_a
     return 0;
 }
 
-/* The same where no address means all paths, and no association the socket. */
-static int find_paths(const struct option_call *call, const void *storage, sctp_assoc_t identifier,
-                      struct path *path)
+int option_find_paths(const struct option_call *call, const void *storage, sctp_assoc_t identifier,
+                      struct option_path *path)
 {
     if (!address_is_any(storage))
         return find_path(call, storage, identifier, path);
@@ -57,12 +49,27 @@ static int find_paths(const struct option_call *call, const void *storage, sctp_
     return option_association(call, identifier, &path->association);
 }
 
-static int path_info(const struct path *path, struct braid_path_info *info)
+static int path_info(const struct option_path *path, struct braid_path_info *info)
 {
     if (!path->association)
         return -EINVAL;
     return braid_path_info(path->association->socket->table->engine, path->association->engine,
                            path->index, info);
+}
+
+static int32_t spinfo_state(enum braid_path_state state)
+{
+    switch (state) {
+    case BRAID_PATH_ACTIVE:
+        return SCTP_ACTIVE;
+    case BRAID_PATH_INACTIVE:
+        return SCTP_INACTIVE;
+    case BRAID_PATH_POTENTIALLY_FAILED:
+        return SCTP_POTENTIALLY_FAILED;
+    case BRAID_PATH_UNCONFIRMED:
+        break;
+    }
+    return SCTP_UNCONFIRMED;
 }
 
 void option_fill_path(const struct socket_association *association,
@@ -74,9 +81,7 @@ void option_fill_path(const struct socket_association *association,
     address_to_storage(association->socket, &path->address, association->peer_port, &storage);
     memcpy(&info->spinfo_address, &storage, sizeof(storage));
     info->spinfo_assoc_id = association->identifier;
-    info->spinfo_state = path->state == BRAID_PATH_ACTIVE     ? SCTP_ACTIVE
-                         : path->state == BRAID_PATH_INACTIVE ? SCTP_INACTIVE
-                                                              : SCTP_UNCONFIRMED;
+    info->spinfo_state = spinfo_state(path->state);
     info->spinfo_cwnd = path->cwnd;
     info->spinfo_srtt = path->srtt / 1000;
     info->spinfo_rto = path->rto / 1000;
@@ -87,13 +92,17 @@ static int get_peer_addr_info(struct option_call *call)
 {
     struct sctp_paddrinfo info;
     struct braid_path_info now;
-    struct path path = {0};
+    struct option_path path = {0};
     int error = option_read(call, &info, sizeof(info));
 
     if (error == 0)
         error = find_path(call, &info.spinfo_address, info.spinfo_assoc_id, &path);
     if (error < 0 || path_info(&path, &now) < 0)
         return -EINVAL;
+    /* RFC 7829, section 7.3: a program that does not know of the state may be kept from it. */
+    if (now.state == BRAID_PATH_POTENTIALLY_FAILED &&
+        path.association->expose_potentially_failed == EXPOSE_DISABLED)
+        return -EACCES;
     option_fill_path(path.association, &now, &info);
     return option_answer(call, &info, sizeof(info));
 }
@@ -104,7 +113,7 @@ static int get_primary_addr(struct option_call *call)
     struct braid_association_info info;
     struct sockaddr_storage storage;
     struct braid_path_info primary;
-    struct path path = {0};
+    struct option_path path = {0};
     struct sctp_prim prim;
     int error = option_read(call, &prim, sizeof(prim));
 
@@ -124,7 +133,7 @@ static int get_primary_addr(struct option_call *call)
 static int set_primary_addr(struct option_call *call)
 {
     struct sctp_prim prim;
-    struct path path = {0};
+    struct option_path path = {0};
     int error = option_read_exactly(call, &prim, sizeof(prim));
 
     if (error == 0)
@@ -158,7 +167,7 @@ static int get_peer_addr_params(struct option_call *call)
     struct sctp_paddrparams params = {0};
     struct braid_path_info info;
     size_t size = sizeof(params);
-    struct path path = {0};
+    struct option_path path = {0};
     int error;
 
     if (call->length < sizeof(params))
@@ -166,7 +175,7 @@ static int get_peer_addr_params(struct option_call *call)
     if (call->length < size)
         return -EINVAL;
     option_read(call, &params, size);
-    error = find_paths(call, &params.spp_address, params.spp_assoc_id, &path);
+    error = option_find_paths(call, &params.spp_address, params.spp_assoc_id, &path);
     if (error < 0)
         return error;
     if (path.association)
@@ -238,11 +247,11 @@ static void change_defaults(struct socket_path_defaults *defaults,
         parameters->traffic_class = params->spp_dscp & 0xfc;
 }
 
-static int change_path(const struct path *path, const struct sctp_paddrparams *params,
+static int change_path(const struct option_path *path, const struct sctp_paddrparams *params,
                        braid_time now)
 {
     struct braid_engine *engine = path->association->socket->table->engine;
-    struct braid_path_settings settings = {-1, -1, -1};
+    struct braid_path_settings settings = {-1, -1, -1, -1, -1};
     uint32_t flags = params->spp_flags;
 
     if (flags & SPP_HB_DISABLE)
@@ -268,13 +277,13 @@ static int set_peer_addr_params(struct option_call *call)
     struct braid_parameters *parameters;
     struct sctp_paddrparams params = {0};
     struct braid_path_info info;
-    struct path path = {0};
+    struct option_path path = {0};
     int error;
 
     option_read(call, &params, call->length < sizeof(params) ? call->length : sizeof(params));
     error = check_peer_addr_params(&params, call->length);
     if (error == 0)
-        error = find_paths(call, &params.spp_address, params.spp_assoc_id, &path);
+        error = option_find_paths(call, &params.spp_address, params.spp_assoc_id, &path);
     if (error < 0)
         return error;
     if (!path.association) {
@@ -301,11 +310,12 @@ static int get_encapsulation_port(struct option_call *call)
 {
     struct sctp_udpencaps encapsulation;
     struct braid_path_info info;
-    struct path path = {0};
+    struct option_path path = {0};
     int error = option_read(call, &encapsulation, sizeof(encapsulation));
 
     if (error == 0)
-        error = find_paths(call, &encapsulation.sue_address, encapsulation.sue_assoc_id, &path);
+        error =
+            option_find_paths(call, &encapsulation.sue_address, encapsulation.sue_assoc_id, &path);
     if (error < 0)
         return error;
     if (!path.association)
@@ -321,11 +331,12 @@ static int get_encapsulation_port(struct option_call *call)
 static int set_encapsulation_port(struct option_call *call)
 {
     struct sctp_udpencaps encapsulation;
-    struct path path = {0};
+    struct option_path path = {0};
     int error = option_read_exactly(call, &encapsulation, sizeof(encapsulation));
 
     if (error == 0)
-        error = find_paths(call, &encapsulation.sue_address, encapsulation.sue_assoc_id, &path);
+        error =
+            option_find_paths(call, &encapsulation.sue_address, encapsulation.sue_assoc_id, &path);
     if (error < 0)
         return error;
     if (path.association)

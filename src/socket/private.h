@@ -43,6 +43,9 @@ struct socket_path_defaults {
     uint32_t sack_delay;
 };
 
+/* SCTP_EXPOSE_POTENTIALLY_FAILED_STATE, as Linux has it. */
+enum { EXPOSE_UNSET, EXPOSE_DISABLED, EXPOSE_ENABLED };
+
 struct socket_association {
     struct list link;  /* of the socket's associations */
     struct list ready; /* of the socket's associations with something to read */
@@ -65,6 +68,7 @@ struct socket_association {
     uint32_t receive_context;
     struct socket_send_defaults send;
     struct socket_path_defaults path;
+    uint8_t expose_potentially_failed; /* EXPOSE_ENABLED and so on */
 };
 
 struct sctp_socket {
@@ -106,6 +110,7 @@ struct sctp_socket {
     struct braid_keys *keys;            /* theirs too (RFC 4895) */
     struct socket_send_defaults send;
     struct socket_path_defaults path;
+    uint8_t expose_potentially_failed;
     uint32_t receive_context;
     uint16_t subscribed;
     uint16_t encapsulation_port;

@@ -118,6 +118,7 @@ struct socket_association *socket_association_new(struct sctp_socket *socket, ui
     association->socket = socket;
     association->send = socket->send;
     association->path = socket->path;
+    association->expose_potentially_failed = socket->expose_potentially_failed;
     association->receive_context = socket->receive_context;
     association->subscribed = socket->subscribed;
     association->encapsulation_port = socket->encapsulation_port;

@@ -226,6 +226,7 @@ static void test_delete(void **state)
     add_path(&scene, 1);
     add_path(&scene, 2);
     assert_int_equal(braid_path_set_primary(peer->engine, peer->association, 1, peer->now), 0);
+    expect_path_event(&scene, BRAID_PATH_MADE_PRIMARY, 1);
     assert_int_equal(peer_user_send(peer, 0, 100), 0);
     sent = expect(peer, "DATA");
     assert_true(braid_address_equal(&sent->destination, &peer->there[1]));
@@ -722,7 +723,7 @@ static void test_auto(void **state)
 /* ---- Two engines ---- */
 
 static uint64_t received_bytes;
-static unsigned int changes[BRAID_PATH_CONFIRMED + 1];
+static unsigned int changes[BRAID_PATH_RECOVERED + 1];
 
 static void take_event(struct host *host, const struct braid_event *event)
 {

@@ -17,6 +17,15 @@ static struct peer *begin_with(void **state, const struct braid_parameters *para
     return peer;
 }
 
+/* RFC 9260 alone, without the state of RFC 7829 (tests/engine/test_failure.c). */
+static struct braid_parameters without_potentially_failed(void)
+{
+    struct braid_parameters parameters = peer_parameters();
+
+    parameters.potentially_failed_max_retrans = parameters.path_max_retrans;
+    return parameters;
+}
+
 static unsigned int path_of(struct peer *peer, const struct sent *sent)
 {
     for (unsigned int i = 0; sent && i < PATHS; i++) {
@@ -208,7 +217,7 @@ static void test_heartbeat_measures(void **state)
 /* Unanswered ones: the error counters, the path, and in the end the association. */
 static void test_heartbeats_unanswered(void **state)
 {
-    struct braid_parameters parameters = peer_parameters();
+    struct braid_parameters parameters = without_potentially_failed();
     const struct braid_event *event;
     unsigned int heartbeats = 0;
     struct peer *peer;
@@ -254,7 +263,7 @@ static void test_no_heartbeat_where_data_goes(void **state)
 
 static void test_heartbeat_settings(void **state)
 {
-    struct braid_path_settings settings = {.hb_interval = 2000, .path_max_retrans = 3, .mtu = -1};
+    struct braid_path_settings settings = {2000, 3, -1, -1, -1};
     struct peer *peer = *state;
     const struct sent *sent;
 
@@ -467,7 +476,8 @@ static void test_address_that_is_not_the_peers(void **state)
  */
 static void test_retransmission_takes_the_other_path(void **state)
 {
-    struct peer *peer = begin_with(state, NULL, 2, false);
+    struct braid_parameters parameters = without_potentially_failed();
+    struct peer *peer = begin_with(state, &parameters, 2, false);
     const struct sent *sent;
 
     assert_int_equal(peer_user_send(peer, 0, 1000), 0);
@@ -529,7 +539,7 @@ static void carry_on(struct peer *peer, uint32_t *tsn, unsigned int *over_first)
 /* 6.4.1 and 8.2: the primary fails, data goes over the other; it comes back. */
 static void test_failover(void **state)
 {
-    struct braid_parameters parameters = peer_parameters();
+    struct braid_parameters parameters = without_potentially_failed();
     const struct braid_event *event;
     const struct sent *sent;
     unsigned int over_first = 0, before;
