@@ -26,7 +26,11 @@ static bool route(void *context, const struct braid_address *destination,
 {
     struct host *host = context;
 
-    return memory_host_route(host->link, destination, source, mtu);
+    if (!memory_host_route(host->link, destination, source, mtu))
+        return false;
+    if (memcmp(destination->bytes, host->second.bytes, 3) == 0)
+        *source = host->second;
+    return true;
 }
 
 /* ---- What sockets tell ---- */
@@ -71,7 +75,8 @@ static void association(void *context, int32_t identifier, struct sctp_socket *s
 
 static void host_open(struct world *world, struct host *host, uint8_t number)
 {
-    uint8_t bytes[4] = {192, 0, 2, number};
+    uint8_t bytes[4] = {192, 0, 2, number}, second[4] = {198, 51, 100, number};
+    struct braid_address addresses[2];
     struct braid_engine_config engine = {.random = host_random, .route = route, .context = host};
     struct socket_table_config table = {
         .random = host_random,
@@ -83,15 +88,16 @@ static void host_open(struct world *world, struct host *host, uint8_t number)
     memset(host, 0, sizeof(*host));
     host->world = world;
     random_seed(&host->random, number);
-    host->address = braid_address_ipv4(bytes);
-    assert_int_equal(memory_network_attach(world->network, &host->address, 1, 0, &host->link), 0);
+    host->address = addresses[0] = braid_address_ipv4(bytes);
+    host->second = addresses[1] = braid_address_ipv4(second);
+    assert_int_equal(memory_network_attach(world->network, addresses, 2, 0, &host->link), 0);
     host->engine = braid_engine_new(&engine, world->now);
     assert_non_null(host->engine);
     table.engine = host->engine;
     host->table = socket_table_new(&table);
     assert_non_null(host->table);
-    assert_int_equal(braid_engine_set_addresses(host->engine, &host->address, 1, world->now), 0);
-    assert_int_equal(socket_table_set_addresses(host->table, &host->address, 1), 0);
+    assert_int_equal(braid_engine_set_addresses(host->engine, addresses, 2, world->now), 0);
+    assert_int_equal(socket_table_set_addresses(host->table, addresses, 2), 0);
 }
 
 void world_open(struct world *world)
@@ -264,6 +270,25 @@ static const char *change_name(uint16_t state)
     }
 }
 
+static const char *path_change_name(const uint8_t *bytes)
+{
+    static const char *const names[] = {
+        [SCTP_ADDR_AVAILABLE] = "ADDR_AVAILABLE",   [SCTP_ADDR_UNREACHABLE] = "ADDR_UNREACHABLE",
+        [SCTP_ADDR_REMOVED] = "ADDR_REMOVED",       [SCTP_ADDR_ADDED] = "ADDR_ADDED",
+        [SCTP_ADDR_MADE_PRIM] = "ADDR_MADE_PRIM",   [SCTP_ADDR_CONFIRMED] = "ADDR_CONFIRMED",
+        [SCTP_ADDR_POTENTIALLY_FAILED] = "ADDR_PF",
+    };
+    struct sctp_paddr_change change;
+    struct sockaddr_in address;
+    static char name[64];
+
+    memcpy(&change, bytes, sizeof(change));
+    memcpy(&address, &change.spc_aaddr, sizeof(address));
+    assert_in_range(change.spc_state, 0, sizeof(names) / sizeof(names[0]) - 1);
+    snprintf(name, sizeof(name), "%s %s", names[change.spc_state], inet_ntoa(address.sin_addr));
+    return name;
+}
+
 static const char *authentication_name(const uint8_t *bytes)
 {
     struct sctp_authkey_event event;
@@ -291,6 +316,8 @@ static const char *notification_name(const uint8_t *bytes, uint32_t length)
     case SCTP_ASSOC_CHANGE:
         memcpy(&change, bytes, sizeof(change));
         return change_name(change.sac_state);
+    case SCTP_PEER_ADDR_CHANGE:
+        return path_change_name(bytes);
     case SCTP_SHUTDOWN_EVENT:
         return "SHUTDOWN_EVENT";
     case SCTP_SEND_FAILED_EVENT:

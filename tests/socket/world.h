@@ -38,7 +38,7 @@ struct host {
     struct braid_engine *engine;
     struct socket_table *table;
     struct link *link;
-    struct braid_address address;
+    struct braid_address address, second; /* 192.0.2.x, 198.51.100.x: each pair is a path */
     struct outcome outcomes[OUTCOMES];
     unsigned int outcome_count;
     unsigned int gone;           /* closed sockets that were freed */
