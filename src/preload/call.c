@@ -342,27 +342,37 @@ int call_ioctl(const struct program_socket *socket, unsigned long name, void *va
     return 0;
 }
 
-int call_close(const struct program_socket *socket)
+/* What SO_LINGER asks for; the stack says 1 if there is something to wait for. */
+static bool close_slowly(const struct program_socket *socket)
 {
     struct channel_request head = {.version = CHANNEL_VERSION, .operation = CHANNEL_CLOSE_LINGER};
     struct channel_reply reply;
-    int connection;
+    int connection = channel_connect(stack_name());
+    bool slowly;
 
-    if (!atomic_load(&lingers))
-        return -ENOSYS;
-    connection = channel_connect(stack_name());
     if (connection < 0)
-        return -ENOSYS;
-    if (channel_send(connection, &head, sizeof(head), NULL, 0, socket->descriptor) == 0 &&
-        channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL) == sizeof(reply) &&
-        reply.result == 1) {
-        descriptor_forget(socket->descriptor);
+        return false;
+    slowly = channel_send(connection, &head, sizeof(head), NULL, 0, socket->descriptor) == 0 &&
+             channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL) == sizeof(reply) &&
+             reply.result == 1;
+    if (slowly) {
         direct_close(socket->descriptor);
         if (channel_send(connection, &head, sizeof(head), NULL, 0, -1) == 0)
             channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL);
-        direct_close(connection);
-        return 0;
     }
     direct_close(connection);
-    return -ENOSYS;
+    return slowly;
+}
+
+int call_close(const struct program_socket *socket)
+{
+    int descriptor = socket->descriptor;
+
+    descriptor_forget(descriptor);
+    if (atomic_load(&lingers) && close_slowly(socket))
+        return 0;
+    if (direct_close(descriptor) < 0)
+        return -errno;
+    control_settle(); /* its port is free, and the peer knows, when close() returns */
+    return 0;
 }

@@ -92,8 +92,8 @@ TAKEN_OVER int close(int descriptor)
 {
     struct program_socket ours;
 
-    if (descriptor_is_ours(descriptor, &ours) && call_close(&ours) == 0)
-        return 0;
+    if (descriptor_is_ours(descriptor, &ours))
+        return (int)answer(call_close(&ours));
     descriptor_forget(descriptor);
     return LIBC->close(descriptor);
 }

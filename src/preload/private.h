@@ -112,7 +112,6 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
                     socklen_t length);
 /* FIONREAD and SIOCOUTQ. -ENOSYS: the real descriptor's. */
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value);
-/* What SO_LINGER asks of close(): the descriptor is closed. -ENOSYS: nothing. */
 int call_close(const struct program_socket *socket);
 /* Copies an address to a caller that has room for *length bytes, and says how long it is. Either
  * may be NULL. */

@@ -93,13 +93,3 @@ bool address_is_any(const void *storage)
         return IN6_IS_ADDR_UNSPECIFIED(&address.in6.sin6_addr);
     return address.any.sa_family == AF_UNSPEC;
 }
-
-struct braid_address address_of_destination(const struct braid_address *address)
-{
-    static const uint8_t ipv4[4] = {127, 0, 0, 1};
-    static const uint8_t ipv6[16] = {[15] = 1};
-
-    if (!braid_address_is_unspecified(address))
-        return *address;
-    return address->family == BRAID_IPV4 ? braid_address_ipv4(ipv4) : braid_address_ipv6(ipv6, 0);
-}

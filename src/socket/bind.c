@@ -390,10 +390,20 @@ int socket_getsockname(const struct sctp_socket *socket, union channel_address *
                        size_t *length)
 {
     struct braid_address any = {.family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+    const struct braid_address *own =
+        socket->bound_count > 0 ? &socket->bound[socket->bound_count - 1] : &any;
+    const struct socket_association *only = NULL;
+    struct braid_association_info info;
+    struct braid_path_info path;
 
-    *length = address_to_user(
-        socket, socket->bound_count > 0 ? &socket->bound[socket->bound_count - 1] : &any,
-        socket->port, address);
+    /* one association: the address from which it talks to the primary path, as on Linux */
+    if (!socket_is_one_to_many(socket) && socket->state != SOCKET_LISTENING)
+        only = socket_find_association(socket, 0);
+    if (only && braid_association_info(socket->table->engine, only->engine, &info) == 0 &&
+        braid_path_info(socket->table->engine, only->engine, info.primary_path, &path) == 0 &&
+        path.source.family != 0)
+        own = &path.source;
+    *length = address_to_user(socket, own, socket->port, address);
     return 0;
 }
 

@@ -78,7 +78,6 @@ static int read_destinations(const struct sctp_socket *socket, const void *bytes
         error = address_from_user(socket, position, length, &addresses[*count], &each_port, &used);
         if (error < 0)
             return error;
-        addresses[*count] = address_of_destination(&addresses[*count]);
         if (!braid_address_is_unicast(&addresses[*count]) ||
             (braid_address_is_link_local(&addresses[*count]) &&
              addresses[*count].family == BRAID_IPV6 && addresses[*count].scope == 0))

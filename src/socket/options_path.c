@@ -43,8 +43,12 @@ static int find_path(const struct option_call *call, const void *storage, sctp_a
 int option_find_paths(const struct option_call *call, const void *storage, sctp_assoc_t identifier,
                       struct option_path *path)
 {
-    if (!address_is_any(storage))
+    if (!address_is_any(storage)) {
+        if (socket_is_one_to_many(call->socket) && identifier != SCTP_FUTURE_ASSOC &&
+            !socket_find_association(call->socket, identifier))
+            return -EINVAL;
         return find_path(call, storage, identifier, path);
+    }
     path->all = true;
     return option_association(call, identifier, &path->association);
 }

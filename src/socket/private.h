@@ -169,8 +169,6 @@ void address_to_storage(const struct sctp_socket *socket, const struct braid_add
                         uint16_t port, void *storage);
 /* Is it INADDR_ANY, in6addr_any, or no address at all? That stands for "all" in options. */
 bool address_is_any(const void *storage);
-/* 0.0.0.0 or :: as a destination is this host. */
-struct braid_address address_of_destination(const struct braid_address *address);
 
 /* ---- table.c ---- */
 

@@ -136,7 +136,7 @@ static int read_destinations(const struct sctp_socket *socket, const struct outg
     const uint8_t *position = message->more;
     size_t left = message->more_length;
 
-    destinations[0] = address_of_destination(first);
+    destinations[0] = *first;
     *count = 1;
     while (left > 0) {
         uint16_t port;
@@ -148,7 +148,6 @@ static int read_destinations(const struct sctp_socket *socket, const struct outg
         error = address_from_user(socket, position, left, &destinations[*count], &port, &used);
         if (error < 0)
             return error;
-        destinations[*count] = address_of_destination(&destinations[*count]);
         (*count)++;
         position += used;
         left -= used;
@@ -207,7 +206,6 @@ static int find_receiver(struct sctp_socket *socket, struct outgoing *message,
         address_from_user(socket, &header->address, sizeof(header->address), &address, &port, NULL);
     if (error < 0)
         return error;
-    address = address_of_destination(&address);
     *association = socket_find_peer(socket, &address, port);
     message->implicit = !*association;
     if (message->implicit)

@@ -135,6 +135,7 @@ static void connect_and_names(void **state)
     assert_int_equal(getsockname(pair.client, (struct sockaddr *)&name, &length), 0);
     assert_int_equal(getpeername(pair.server, (struct sockaddr *)&peer, &length), 0);
     assert_int_equal(name.sin_port, peer.sin_port);
+    assert_int_equal(name.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
     length = sizeof(value);
     assert_int_equal(getsockopt(pair.client, SOL_SOCKET, SO_PROTOCOL, &value, &length), 0);
     assert_int_equal(value, IPPROTO_SCTP);
@@ -197,6 +198,25 @@ static void connect_refused(void **state)
     assert_int_equal(errno, ECONNREFUSED);
     assert_int_equal(socket_error(client), 0);
     close(client);
+}
+
+/* A close() is over when it returns: the port is free, and a peer on this host knows. */
+static void close_is_over(void **state)
+{
+    struct pair pair;
+    int listener;
+
+    (void)state;
+    open_pair(&pair);
+    assert_int_equal(send(pair.client, "unread", 6, 0), 6);
+    close(pair.client);
+    assert_int_equal(send(pair.server, "x", 1, MSG_NOSIGNAL), -1);
+    assert_int_equal(errno, EPIPE);
+    close(pair.server);
+    close(pair.listener);
+    listener = new_socket(0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&pair.address, sizeof(pair.address)), 0);
+    close(listener);
 }
 
 /* POSIX, "file descriptor allocation": the lowest number that is free. */
@@ -852,6 +872,10 @@ static void errors(void **state)
     client = new_socket(0);
     assert_int_equal(connect(client, (void *)-1, sizeof(address)), -1);
     assert_int_equal(errno, EFAULT);
+    address = pair.address;
+    address.sin_addr.s_addr = htonl(INADDR_ANY);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), -1);
+    assert_int_equal(errno, EINVAL);
     assert_int_equal(bind(client, (struct sockaddr *)&pair.address, sizeof(pair.address)), -1);
     assert_int_equal(errno, EADDRINUSE);
     assert_int_equal(connect(pair.client, (struct sockaddr *)&pair.address, sizeof(address)), -1);
@@ -866,6 +890,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(connect_and_names),
         cmocka_unit_test(connect_without_waiting),
         cmocka_unit_test(connect_refused),
+        cmocka_unit_test(close_is_over),
         cmocka_unit_test(lowest_descriptor),
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(messages_keep_their_edges),
