@@ -1,8 +1,8 @@
 /* The engine: SCTP (RFC 9260) without I/O, without a clock, without threads.
  *
  * An engine is one SCTP host. It is fed packets and the time, and is asked what to send and when to
- * wake it. Everything it needs from outside (time, randomness, routes) is passed in, so a run can be
- * repeated exactly, and two engines in one process never meet.
+ * wake it. Everything it needs from outside (time, randomness, routes) is passed in, so a run can
+ * be repeated exactly, and two engines in one process never meet.
  *
  *     braid_engine_receive(engine, packets, count, now);          packets came
  *     braid_engine_timeout(engine, now);                          the named time has come
@@ -45,56 +45,57 @@ struct braid_engine;
 /* RFC 9260, section 16, by their names there, then those of Braid. Times are in milliseconds. An
  * endpoint has a set that its future associations start from; each association has its own. */
 struct braid_parameters {
-    uint32_t rto_initial;                  /* RTO.Initial: 1000 */
-    uint32_t rto_min;                      /* RTO.Min: 1000 */
-    uint32_t rto_max;                      /* RTO.Max: 60000 */
-    uint32_t rto_alpha_shift;              /* RTO.Alpha as 1/2^n: 3, that is 1/8 */
-    uint32_t rto_beta_shift;               /* RTO.Beta as 1/2^n: 2, that is 1/4 */
-    uint32_t max_burst;                    /* Max.Burst: 4 packets; 0: no limit */
-    uint32_t valid_cookie_life;            /* Valid.Cookie.Life: 60000 */
-    uint32_t association_max_retrans;      /* Association.Max.Retrans: 10 */
-    uint32_t path_max_retrans;             /* Path.Max.Retrans: 5 */
-    uint32_t max_init_retransmits;         /* Max.Init.Retransmits: 8 */
+    uint32_t rto_initial;                    /* RTO.Initial: 1000 */
+    uint32_t rto_min;                        /* RTO.Min: 1000 */
+    uint32_t rto_max;                        /* RTO.Max: 60000 */
+    uint32_t rto_alpha_shift;                /* RTO.Alpha as 1/2^n: 3, that is 1/8 */
+    uint32_t rto_beta_shift;                 /* RTO.Beta as 1/2^n: 2, that is 1/4 */
+    uint32_t max_burst;                      /* Max.Burst: 4 packets; 0: no limit */
+    uint32_t valid_cookie_life;              /* Valid.Cookie.Life: 60000 */
+    uint32_t association_max_retrans;        /* Association.Max.Retrans: 10 */
+    uint32_t path_max_retrans;               /* Path.Max.Retrans: 5 */
+    uint32_t max_init_retransmits;           /* Max.Init.Retransmits: 8 */
     uint32_t potentially_failed_max_retrans; /* PotentiallyFailed.Max.Retrans (RFC 7829): 0. As
                                               large as path_max_retrans: no such state */
     uint32_t primary_switchover_max_retrans; /* Primary.Switchover.Max.Retrans (RFC 7829): 65535,
                                               which is never */
-    uint32_t hb_interval;                  /* HB.interval: 30000; 0: no heartbeats */
-    uint32_t hb_max_burst;                 /* HB.Max.Burst: 1 */
-    uint32_t sack_delay;                   /* SACK.Delay: 200, at most 500; 0: no delay */
-    uint32_t sack_frequency;               /* packets between two SACKs: 2 */
-    uint32_t max_init_timeout;             /* the RTO's limit while setting up; 0: RTO.Max */
-    uint32_t shutdown_guard;               /* T5-shutdown-guard; 0: five times RTO.Max */
-    uint32_t autoclose;                    /* idle time after which to shut down; 0: never */
-    uint32_t receive_buffer;               /* bytes; the a_rwnd that is promised at first */
-    uint32_t send_buffer;                  /* bytes of user data taken but not yet acknowledged */
-    uint32_t partial_delivery_point;       /* bytes of a message that start its delivery; 0: only
-                                              when the receive buffer cannot hold it whole */
-    uint32_t maximum_segment;              /* user bytes in one DATA chunk; 0: as the path MTU says */
-    uint32_t path_mtu;                     /* MTU of new paths; 0: as the route says, else 1500 */
-    uint32_t adaptation_indication;        /* sent if adaptation_given (RFC 5061, 4.2.6) */
-    uint16_t outbound_streams;             /* asked for: 10 */
-    uint16_t inbound_streams;              /* accepted at most: 65535 */
-    bool no_delay;                         /* do not hold back small chunks (RFC 9260, 6.1) */
-    bool cookie_preservative;              /* ask for a longer cookie life when it was stale */
+    uint32_t hb_interval;                    /* HB.interval: 30000; 0: no heartbeats */
+    uint32_t hb_max_burst;                   /* HB.Max.Burst: 1 */
+    uint32_t sack_delay;                     /* SACK.Delay: 200, at most 500; 0: no delay */
+    uint32_t sack_frequency;                 /* packets between two SACKs: 2 */
+    uint32_t max_init_timeout;               /* the RTO's limit while setting up; 0: RTO.Max */
+    uint32_t shutdown_guard;                 /* T5-shutdown-guard; 0: five times RTO.Max */
+    uint32_t autoclose;                      /* idle time after which to shut down; 0: never */
+    uint32_t receive_buffer;                 /* bytes; the a_rwnd that is promised at first */
+    uint32_t send_buffer;                    /* bytes of user data taken but not yet acknowledged */
+    uint32_t partial_delivery_point;         /* bytes of a message that start its delivery; 0: only
+                                                when the receive buffer cannot hold it whole */
+    uint32_t maximum_segment;       /* user bytes in one DATA chunk; 0: as the path MTU says */
+    uint32_t path_mtu;              /* MTU of new paths; 0: as the route says, else 1500 */
+    uint32_t adaptation_indication; /* sent if adaptation_given (RFC 5061, 4.2.6) */
+    uint16_t outbound_streams;      /* asked for: 10 */
+    uint16_t inbound_streams;       /* accepted at most: 65535 */
+    bool no_delay;                  /* do not hold back small chunks (RFC 9260, 6.1) */
+    bool cookie_preservative;       /* ask for a longer cookie life when it was stale */
     bool adaptation_given;
-    bool disable_fragments;                /* EMSGSIZE in place of fragmentation */
-    bool path_mtu_discovery;               /* set DF and believe ICMP: on */
-    bool authentication;                   /* offer AUTH (RFC 4895): off */
-    uint8_t auth_hmac_count;               /* HMAC identifiers in order of preference: 1 and 3, */
-    uint16_t auth_hmacs[4];                /*   SHA-1 and SHA-256. SHA-1 must be among them */
-    uint8_t auth_chunk_count;              /* types of chunks that the peer must authenticate */
+    bool disable_fragments;   /* EMSGSIZE in place of fragmentation */
+    bool path_mtu_discovery;  /* set DF and believe ICMP: on */
+    bool authentication;      /* offer AUTH (RFC 4895): off */
+    uint8_t auth_hmac_count;  /* HMAC identifiers in order of preference: 1 and 3, */
+    uint16_t auth_hmacs[4];   /*   SHA-1 and SHA-256. SHA-1 must be among them */
+    uint8_t auth_chunk_count; /* types of chunks that the peer must authenticate */
     uint8_t auth_chunks[BRAID_AUTH_CHUNKS_MAXIMUM];
-    bool asconf;                           /* offer ASCONF (RFC 5061), with `authentication`: off */
-    bool auto_asconf;                      /* bound to all addresses of the host: tell the peer when
-                                              they change. Off */
-    uint8_t traffic_class;                 /* DSCP and ECN byte of packets */
+    bool asconf;           /* offer ASCONF (RFC 5061), with `authentication`: off */
+    bool auto_asconf;      /* bound to all addresses of the host: tell the peer when
+                              they change. Off */
+    uint8_t traffic_class; /* DSCP and ECN byte of packets */
 };
 
 /* The values of RFC 9260, section 16. */
 BRAID_PUBLIC void braid_parameters_default(struct braid_parameters *parameters);
 
-/* ---- The engine ------------------------------------------------------------------------------- */
+/* ---- The engine -------------------------------------------------------------------------------
+ */
 
 struct braid_engine_config {
     /* Fills `bytes` with random bytes. Cookies, tags and nonces rest on it: give the kernel's
@@ -109,9 +110,9 @@ struct braid_engine_config {
 
     void *context; /* passed to both */
 
-    uint32_t maximum_associations;    /* 0: 1,048,576. Further ones are refused */
-    uint32_t secret_lifetime;         /* ms until the cookie's key is changed; 0: one hour */
-    uint16_t encapsulation_port;      /* our own UDP port (RFC 6951), 0 if packets go over IP */
+    uint32_t maximum_associations; /* 0: 1,048,576. Further ones are refused */
+    uint32_t secret_lifetime;      /* ms until the cookie's key is changed; 0: one hour */
+    uint16_t encapsulation_port;   /* our own UDP port (RFC 6951), 0 if packets go over IP */
 };
 
 /* Makes an engine; `now` is its first time. NULL if there is no memory. Free with
@@ -126,16 +127,17 @@ BRAID_PUBLIC int braid_engine_set_addresses(struct braid_engine *engine,
                                             const struct braid_address *addresses, size_t count,
                                             braid_time now);
 
-/* ---- Packets ---------------------------------------------------------------------------------- */
+/* ---- Packets ----------------------------------------------------------------------------------
+ */
 
 /* A received packet: the SCTP common header and what follows it. Not kept after the call. */
 struct braid_packet {
     const void *bytes;
     size_t length;
     struct braid_address source, destination;
-    uint16_t encapsulation_port;   /* the UDP port it came from; 0 if it came over IP */
-    bool congestion_experienced;   /* the IP header's ECN field said CE */
-    bool checksum_good;            /* the link vouches for it; CRC32c is not computed */
+    uint16_t encapsulation_port; /* the UDP port it came from; 0 if it came over IP */
+    bool congestion_experienced; /* the IP header's ECN field said CE */
+    bool checksum_good;          /* the link vouches for it; CRC32c is not computed */
 };
 
 /* Takes packets that arrived together; SACKs are decided once, after the last of them. */
@@ -148,16 +150,16 @@ BRAID_PUBLIC void braid_engine_receive(struct braid_engine *engine,
 struct braid_batch {
     /* set by the caller */
     uint8_t *bytes;
-    size_t capacity;               /* at least 65,535 */
-    size_t maximum_packets;        /* at least 1 */
-    bool checksum_zero;            /* the link protects packets itself: leave CRC32c out */
+    size_t capacity;        /* at least 65,535 */
+    size_t maximum_packets; /* at least 1 */
+    bool checksum_zero;     /* the link protects packets itself: leave CRC32c out */
     /* set by the engine */
     size_t count;
     size_t length;
     size_t segment_size;
-    struct braid_address source;   /* unspecified (family 0): let the host choose */
+    struct braid_address source; /* unspecified (family 0): let the host choose */
     struct braid_address destination;
-    uint16_t encapsulation_port;   /* the UDP port to send to; 0: over IP */
+    uint16_t encapsulation_port; /* the UDP port to send to; 0: over IP */
     uint8_t traffic_class;
     bool dont_fragment;
 };
@@ -174,22 +176,23 @@ BRAID_PUBLIC void braid_engine_timeout(struct braid_engine *engine, braid_time n
 /* An ICMP message about a packet of ours (RFC 9260, section 10). `quoted` is the SCTP packet that
  * it quotes, as far as it does. Ignored unless ports and Verification Tag fit an association. */
 enum braid_icmp { BRAID_ICMP_UNREACHABLE, BRAID_ICMP_PROTOCOL_UNREACHABLE, BRAID_ICMP_TOO_BIG };
-BRAID_PUBLIC void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind,
-                                    uint32_t mtu, const struct braid_address *destination,
-                                    const void *quoted, size_t length, braid_time now);
+BRAID_PUBLIC void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind, uint32_t mtu,
+                                    const struct braid_address *destination, const void *quoted,
+                                    size_t length, braid_time now);
 
-/* ---- Endpoints -------------------------------------------------------------------------------- */
+/* ---- Endpoints --------------------------------------------------------------------------------
+ */
 
 struct braid_endpoint_config {
-    uint16_t port;                           /* 0: an unused one is chosen */
-    const struct braid_address *addresses;   /* none: all of the host */
+    uint16_t port;                         /* 0: an unused one is chosen */
+    const struct braid_address *addresses; /* none: all of the host */
     size_t address_count;
-    bool ipv4, ipv6;                         /* families for "all of the host" */
-    bool share_port;                         /* EADDRINUSE is not raised against another that shares */
+    bool ipv4, ipv6; /* families for "all of the host" */
+    bool share_port; /* EADDRINUSE is not raised against another that shares */
     const struct braid_parameters *parameters; /* NULL: the defaults */
-    const struct braid_keys *keys;           /* each future association starts with a copy of them;
-                                                stays the caller's. NULL: the empty key 0 */
-    void *user;                              /* the caller's own */
+    const struct braid_keys *keys; /* each future association starts with a copy of them;
+                                      stays the caller's. NULL: the empty key 0 */
+    void *user;                    /* the caller's own */
 };
 
 /* EADDRINUSE, EADDRNOTAVAIL (an address that the host does not have), ENOMEM. */
@@ -218,7 +221,8 @@ BRAID_PUBLIC int braid_endpoint_set_addresses(struct braid_engine *engine, uint3
 BRAID_PUBLIC size_t braid_endpoint_addresses(const struct braid_engine *engine, uint32_t endpoint,
                                              struct braid_address *addresses, size_t capacity);
 
-/* ---- Associations ----------------------------------------------------------------------------- */
+/* ---- Associations -----------------------------------------------------------------------------
+ */
 
 /* Starts an association (RFC 9260, 5.1). The first address that answers becomes the primary path.
  * `encapsulation_port`: the peer's UDP port, 0 for IP. BRAID_EVENT_UP or BRAID_EVENT_DOWN tells the
@@ -235,8 +239,8 @@ BRAID_PUBLIC int braid_shutdown(struct braid_engine *engine, uint32_t associatio
 BRAID_PUBLIC int braid_abort(struct braid_engine *engine, uint32_t association, const void *reason,
                              size_t length, braid_time now);
 
-/* Gives back an identifier after BRAID_EVENT_DOWN; before it, braid_abort() first. What was received
- * and not read is gone. */
+/* Gives back an identifier after BRAID_EVENT_DOWN; before it, braid_abort() first. What was
+ * received and not read is gone. */
 BRAID_PUBLIC void braid_association_release(struct braid_engine *engine, uint32_t association,
                                             braid_time now);
 
@@ -249,7 +253,8 @@ BRAID_PUBLIC int braid_association_move(struct braid_engine *engine, uint32_t as
 BRAID_PUBLIC void *braid_association_user(const struct braid_engine *engine, uint32_t association);
 BRAID_PUBLIC int braid_association_set_user(struct braid_engine *engine, uint32_t association,
                                             void *user);
-/* Its own parameters; may be changed in place. What was agreed at setup stays. NULL: no such one. */
+/* Its own parameters; may be changed in place. What was agreed at setup stays. NULL: no such one.
+ */
 BRAID_PUBLIC struct braid_parameters *braid_association_parameters(struct braid_engine *engine,
                                                                    uint32_t association);
 
@@ -279,27 +284,26 @@ struct braid_association_info {
     uint16_t local_port, peer_port;
     uint16_t inbound_streams, outbound_streams;
     uint32_t local_tag, peer_tag;
-    uint32_t peer_rwnd;            /* what we think the peer can still take, bytes */
-    uint32_t local_rwnd;           /* what we would advertise now, bytes */
-    uint32_t outstanding_chunks;   /* DATA chunks sent and not acknowledged */
-    uint32_t outstanding_bytes;    /* the same in bytes of user data */
-    uint32_t queued_bytes;         /* user data taken and not acknowledged: against send_buffer */
-    uint32_t unread_messages;      /* whole messages ready to be read */
+    uint32_t peer_rwnd;          /* what we think the peer can still take, bytes */
+    uint32_t local_rwnd;         /* what we would advertise now, bytes */
+    uint32_t outstanding_chunks; /* DATA chunks sent and not acknowledged */
+    uint32_t outstanding_bytes;  /* the same in bytes of user data */
+    uint32_t queued_bytes;       /* user data taken and not acknowledged: against send_buffer */
+    uint32_t unread_messages;    /* whole messages ready to be read */
     uint32_t unread_bytes;
     uint32_t receive_chunks_waiting; /* received DATA chunks not yet given to the user */
-    uint32_t fragmentation_point;  /* user bytes that fit one DATA chunk */
+    uint32_t fragmentation_point;    /* user bytes that fit one DATA chunk */
     uint32_t path_count;
-    uint32_t primary_path;         /* index */
-    uint32_t error_count;          /* RFC 9260, 8.1 */
-    bool incoming;                 /* the peer began */
-    bool writable;                 /* queued_bytes is below send_buffer */
+    uint32_t primary_path; /* index */
+    uint32_t error_count;  /* RFC 9260, 8.1 */
+    bool incoming;         /* the peer began */
+    bool writable;         /* queued_bytes is below send_buffer */
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
     /* counters since it came up */
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
-    uint64_t messages_sent, messages_received, chunks_retransmitted, chunks_duplicate,
-        sacks_sent, sacks_received, fast_retransmits, t3_expirations, heartbeats_sent,
-        heartbeats_acknowledged;
+    uint64_t messages_sent, messages_received, chunks_retransmitted, chunks_duplicate, sacks_sent,
+        sacks_received, fast_retransmits, t3_expirations, heartbeats_sent, heartbeats_acknowledged;
 };
 BRAID_PUBLIC int braid_association_info(const struct braid_engine *engine, uint32_t association,
                                         struct braid_association_info *info);
@@ -314,17 +318,17 @@ enum braid_path_state {
 BRAID_PUBLIC const char *braid_path_state_name(enum braid_path_state state);
 
 struct braid_path_info {
-    struct braid_address address;      /* the peer's */
-    struct braid_address source;       /* ours; family 0 if the host chooses */
+    struct braid_address address; /* the peer's */
+    struct braid_address source;  /* ours; family 0 if the host chooses */
     uint16_t encapsulation_port;
     enum braid_path_state state;
     bool primary;
-    uint32_t srtt, rttvar, rto;        /* microseconds */
-    uint32_t cwnd, ssthresh, flight;   /* bytes */
+    uint32_t srtt, rttvar, rto;      /* microseconds */
+    uint32_t cwnd, ssthresh, flight; /* bytes */
     uint32_t partial_bytes_acked;
-    uint32_t mtu;                      /* of the IP packet */
+    uint32_t mtu; /* of the IP packet */
     uint32_t error_count;
-    uint32_t hb_interval;              /* ms */
+    uint32_t hb_interval; /* ms */
     uint32_t path_max_retrans;
     uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
     uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
@@ -339,11 +343,12 @@ BRAID_PUBLIC int braid_path_set_primary(struct braid_engine *engine, uint32_t as
 /* RFC 9260, 11.1: REQUESTHEARTBEAT. */
 BRAID_PUBLIC int braid_path_request_heartbeat(struct braid_engine *engine, uint32_t association,
                                               uint32_t path, braid_time now);
-/* RFC 9260, 11.1: CHANGEHEARTBEAT, SETFAILURETHRESHOLD and the like, for one path. Negative: leave. */
+/* RFC 9260, 11.1: CHANGEHEARTBEAT, SETFAILURETHRESHOLD and the like, for one path. Negative: leave.
+ */
 struct braid_path_settings {
-    int64_t hb_interval;      /* ms; 0: no heartbeats */
+    int64_t hb_interval; /* ms; 0: no heartbeats */
     int64_t path_max_retrans;
-    int64_t mtu;              /* fixed; 0: discover */
+    int64_t mtu;                                                            /* fixed; 0: discover */
     int64_t potentially_failed_max_retrans, primary_switchover_max_retrans; /* RFC 7829 */
 };
 BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
@@ -357,7 +362,8 @@ BRAID_PUBLIC int braid_association_set_peer_primary(struct braid_engine *engine,
                                                     const struct braid_address *local,
                                                     braid_time now);
 
-/* ---- Authentication: RFC 4895 ----------------------------------------------------------------- */
+/* ---- Authentication: RFC 4895 -----------------------------------------------------------------
+ */
 
 /* A ring of endpoint pair shared keys (RFC 4895, 6.1) with their identifiers, one of which is
  * active: that one authenticates what is sent. A new ring is a copy of `from`, or (NULL) has the
@@ -384,19 +390,20 @@ BRAID_PUBLIC int braid_association_change_key(struct braid_engine *engine, uint3
                                               enum braid_key_change change, uint16_t identifier);
 
 struct braid_authentication_info {
-    bool capable;                    /* both sides have AUTH; all else is zero if not */
-    bool asconf;                     /* and ASCONF (RFC 5061) */
+    bool capable; /* both sides have AUTH; all else is zero if not */
+    bool asconf;  /* and ASCONF (RFC 5061) */
     uint16_t active_key;
-    uint16_t hmac;                   /* identifier of the one that we use */
+    uint16_t hmac; /* identifier of the one that we use */
     uint16_t local_chunk_count, peer_chunk_count;
-    uint8_t local_chunks[256];       /* types that the peer must authenticate */
-    uint8_t peer_chunks[256];        /* types that we must */
+    uint8_t local_chunks[256]; /* types that the peer must authenticate */
+    uint8_t peer_chunks[256];  /* types that we must */
 };
 BRAID_PUBLIC int braid_association_authentication(const struct braid_engine *engine,
                                                   uint32_t association,
                                                   struct braid_authentication_info *info);
 
-/* ---- Sending ---------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------------------
+ */
 
 enum braid_send_flags {
     BRAID_SEND_UNORDERED = 1,        /* RFC 9260, 6.6 */
@@ -407,12 +414,12 @@ enum braid_send_flags {
 
 struct braid_send {
     uint16_t stream;
-    uint16_t flags;        /* enum braid_send_flags */
-    uint32_t ppid;         /* as the number whose network order stands in the packet */
-    uint32_t context;      /* comes back in BRAID_EVENT_SEND_FAILED */
-    uint32_t lifetime;     /* ms after which it is not begun to be sent; 0: unlimited */
-    uint32_t path;         /* with BRAID_SEND_OVER_PATH */
-    uint16_t key;          /* with BRAID_SEND_KEY: identifier of a shared key (RFC 4895) */
+    uint16_t flags;    /* enum braid_send_flags */
+    uint32_t ppid;     /* as the number whose network order stands in the packet */
+    uint32_t context;  /* comes back in BRAID_EVENT_SEND_FAILED */
+    uint32_t lifetime; /* ms after which it is not begun to be sent; 0: unlimited */
+    uint32_t path;     /* with BRAID_SEND_OVER_PATH */
+    uint16_t key;      /* with BRAID_SEND_KEY: identifier of a shared key (RFC 4895) */
 };
 
 /* Sends one user message. The bytes are copied, once. A message is taken whole as long as
@@ -423,7 +430,8 @@ BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
                             braid_time now);
 
-/* ---- Receiving -------------------------------------------------------------------------------- */
+/* ---- Receiving --------------------------------------------------------------------------------
+ */
 
 enum braid_receive_flags {
     BRAID_RECEIVE_UNORDERED = 1,
@@ -436,12 +444,12 @@ struct braid_received {
     const uint8_t *bytes;
     uint32_t length;
     uint16_t stream;
-    uint16_t ssn;          /* 0 if unordered */
+    uint16_t ssn; /* 0 if unordered */
     uint32_t ppid;
-    uint32_t tsn;          /* of its first chunk */
+    uint32_t tsn; /* of its first chunk */
     uint32_t cumulative_tsn;
     uint16_t flags;
-    void *message;         /* the engine's own */
+    void *message; /* the engine's own */
 };
 
 /* The next message of the association, in the order of arrival. 1: got one. 0: none.
@@ -457,21 +465,22 @@ BRAID_PUBLIC void braid_received_release(struct braid_engine *engine,
 BRAID_PUBLIC int braid_association_hold(struct braid_engine *engine, uint32_t association,
                                         uint32_t bytes, braid_time now);
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events -----------------------------------------------------------------------------------
+ */
 
 enum braid_event_type {
-    BRAID_EVENT_UP = 1,         /* COMMUNICATION UP: established; `incoming` if the peer began */
-    BRAID_EVENT_DOWN,           /* it ended, or could not start: see `reason`. Nothing follows */
-    BRAID_EVENT_RESTART,        /* RESTART: the peer began anew */
-    BRAID_EVENT_READABLE,       /* DATA ARRIVE: braid_receive() has something, and had nothing */
-    BRAID_EVENT_WRITABLE,       /* room again, after an EAGAIN */
-    BRAID_EVENT_PATH,           /* NETWORK STATUS CHANGE: see `path`, `path_change` */
-    BRAID_EVENT_SEND_FAILED,    /* SEND FAILURE: a message that the peer did not acknowledge whole */
-    BRAID_EVENT_REMOTE_ERROR,   /* COMMUNICATION ERROR: an ERROR chunk; `bytes` is one cause */
-    BRAID_EVENT_PEER_SHUTDOWN,  /* the peer sent SHUTDOWN: no more can be sent */
-    BRAID_EVENT_DRY,            /* everything sent was acknowledged */
+    BRAID_EVENT_UP = 1,        /* COMMUNICATION UP: established; `incoming` if the peer began */
+    BRAID_EVENT_DOWN,          /* it ended, or could not start: see `reason`. Nothing follows */
+    BRAID_EVENT_RESTART,       /* RESTART: the peer began anew */
+    BRAID_EVENT_READABLE,      /* DATA ARRIVE: braid_receive() has something, and had nothing */
+    BRAID_EVENT_WRITABLE,      /* room again, after an EAGAIN */
+    BRAID_EVENT_PATH,          /* NETWORK STATUS CHANGE: see `path`, `path_change` */
+    BRAID_EVENT_SEND_FAILED,   /* SEND FAILURE: a message that the peer did not acknowledge whole */
+    BRAID_EVENT_REMOTE_ERROR,  /* COMMUNICATION ERROR: an ERROR chunk; `bytes` is one cause */
+    BRAID_EVENT_PEER_SHUTDOWN, /* the peer sent SHUTDOWN: no more can be sent */
+    BRAID_EVENT_DRY,           /* everything sent was acknowledged */
     BRAID_EVENT_PARTIAL_DELIVERY_ABORTED, /* the rest of a begun message will not come */
-    BRAID_EVENT_ADAPTATION,     /* the peer's Adaptation Layer Indication, in `value` */
+    BRAID_EVENT_ADAPTATION,               /* the peer's Adaptation Layer Indication, in `value` */
     BRAID_EVENT_AUTHENTICATION, /* RFC 4895, RFC 6458, 6.1.8: see `authentication`, `key` */
 };
 
@@ -485,8 +494,12 @@ enum braid_down_reason {
 };
 
 enum braid_path_change {
-    BRAID_PATH_AVAILABLE = 1, BRAID_PATH_UNREACHABLE, BRAID_PATH_REMOVED, BRAID_PATH_ADDED,
-    BRAID_PATH_MADE_PRIMARY, BRAID_PATH_CONFIRMED,
+    BRAID_PATH_AVAILABLE = 1,
+    BRAID_PATH_UNREACHABLE,
+    BRAID_PATH_REMOVED,
+    BRAID_PATH_ADDED,
+    BRAID_PATH_MADE_PRIMARY,
+    BRAID_PATH_CONFIRMED,
     BRAID_PATH_SUSPECTED, /* it is potentially failed (RFC 7829) */
     BRAID_PATH_RECOVERED, /* and active again, without having been unreachable */
 };
@@ -502,49 +515,50 @@ struct braid_event {
     enum braid_event_type type;
     uint32_t association;
     uint32_t endpoint;
-    bool incoming;                       /* UP */
-    enum braid_down_reason reason;       /* DOWN */
-    struct braid_address address;        /* PATH: the peer's */
-    enum braid_path_change path_change;  /* PATH */
+    bool incoming;                                       /* UP */
+    enum braid_down_reason reason;                       /* DOWN */
+    struct braid_address address;                        /* PATH: the peer's */
+    enum braid_path_change path_change;                  /* PATH */
     enum braid_authentication_indication authentication; /* AUTHENTICATION */
-    uint16_t key;                        /* AUTHENTICATION: identifier of a shared key */
-    uint16_t cause;                      /* DOWN, REMOTE_ERROR: the first cause code, 0 if none */
-    uint32_t value;                      /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
-    uint16_t ssn;                        /* PARTIAL_DELIVERY_ABORTED */
-    bool unsent;                         /* SEND_FAILED: no part of it was ever sent */
-    struct braid_send send;              /* SEND_FAILED: as it was sent */
-    const uint8_t *bytes;                /* DOWN, REMOTE_ERROR: whole causes as on the wire;
-                                            SEND_FAILED: the message. Valid until the next call */
+    uint16_t key;           /* AUTHENTICATION: identifier of a shared key */
+    uint16_t cause;         /* DOWN, REMOTE_ERROR: the first cause code, 0 if none */
+    uint32_t value;         /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
+    uint16_t ssn;           /* PARTIAL_DELIVERY_ABORTED */
+    bool unsent;            /* SEND_FAILED: no part of it was ever sent */
+    struct braid_send send; /* SEND_FAILED: as it was sent */
+    const uint8_t *bytes;   /* DOWN, REMOTE_ERROR: whole causes as on the wire;
+                               SEND_FAILED: the message. Valid until the next call */
     size_t length;
 };
 
 /* The next thing that happened. False if there is none. */
 BRAID_PUBLIC bool braid_engine_next_event(struct braid_engine *engine, struct braid_event *event);
 
-/* ---- Counters --------------------------------------------------------------------------------- */
+/* ---- Counters ---------------------------------------------------------------------------------
+ */
 
 /* RFC 3873 calls most of these sctpStats. */
 struct braid_statistics {
     uint64_t packets_received, packets_sent;
     uint64_t bytes_received, bytes_sent;
-    uint64_t bad_checksum;          /* packets with a CRC32c that does not fit */
-    uint64_t bad_packet;            /* packets with a malformed chunk or header */
-    uint64_t bad_tag;               /* packets whose Verification Tag does not fit (8.5) */
-    uint64_t out_of_the_blue;       /* packets of no association (8.4) */
-    uint64_t bad_cookie;            /* COOKIE ECHOs that we did not make */
+    uint64_t bad_checksum;    /* packets with a CRC32c that does not fit */
+    uint64_t bad_packet;      /* packets with a malformed chunk or header */
+    uint64_t bad_tag;         /* packets whose Verification Tag does not fit (8.5) */
+    uint64_t out_of_the_blue; /* packets of no association (8.4) */
+    uint64_t bad_cookie;      /* COOKIE ECHOs that we did not make */
     uint64_t stale_cookie;
     uint64_t unknown_chunks, unknown_parameters;
-    uint64_t bad_authentication;    /* AUTH chunks with a bad MAC, an unknown key or HMAC */
+    uint64_t bad_authentication;     /* AUTH chunks with a bad MAC, an unknown key or HMAC */
     uint64_t unauthenticated_chunks; /* dropped for want of AUTH (RFC 4895, 6.3) */
-    uint64_t asconf_refused;        /* requests of peers that were refused (RFC 5061) */
-    uint64_t asconf_ignored;        /* ASCONF, ASCONF ACK: repeated or out of order */
-    uint64_t addresses_refused;     /* that peers listed: not unicast, ours, of no reach, too many */
-    uint64_t bad_heartbeat_ack;     /* HEARTBEAT ACKs that were not asked for, or too late (5.4) */
-    uint64_t associations_opened;   /* by us */
+    uint64_t asconf_refused;         /* requests of peers that were refused (RFC 5061) */
+    uint64_t asconf_ignored;         /* ASCONF, ASCONF ACK: repeated or out of order */
+    uint64_t addresses_refused;   /* that peers listed: not unicast, ours, of no reach, too many */
+    uint64_t bad_heartbeat_ack;   /* HEARTBEAT ACKs that were not asked for, or too late (5.4) */
+    uint64_t associations_opened; /* by us */
     uint64_t associations_accepted; /* by the peer */
     uint64_t associations_aborted, associations_shut_down;
-    uint64_t associations_refused;  /* for a limit */
-    uint64_t data_dropped;          /* DATA beyond the window or a limit */
+    uint64_t associations_refused; /* for a limit */
+    uint64_t data_dropped;         /* DATA beyond the window or a limit */
     uint64_t associations_now;
 };
 BRAID_PUBLIC void braid_engine_statistics(const struct braid_engine *engine,

@@ -47,8 +47,8 @@ int channel_socket_name(const char *name, uint32_t slot, uint32_t generation,
 
     if (!channel_name_is_valid(name))
         return -ENAMETOOLONG;
-    written = snprintf(text, sizeof(text), "%s%s/%x.%x", CHANNEL_NAME_PREFIX, name, slot,
-                       generation);
+    written =
+        snprintf(text, sizeof(text), "%s%s/%x.%x", CHANNEL_NAME_PREFIX, name, slot, generation);
     *length = channel_name_fill(address, text, (size_t)written);
     return 0;
 }

@@ -56,7 +56,7 @@
 
 #define CHANNEL_VERSION 1u
 #define CHANNEL_NAME_PREFIX "braid/"
-#define CHANNEL_NAME_MAXIMUM 64       /* bytes of NAME */
+#define CHANNEL_NAME_MAXIMUM 64           /* bytes of NAME */
 #define CHANNEL_ENVIRONMENT "BRAID_STACK" /* the variable that tells programs NAME */
 
 /* The largest datagram on the data way. A longer user message is sent in pieces, each but the last
@@ -85,35 +85,35 @@ enum channel_flags {
     CHANNEL_HAS_ADDRESS = 4,   /* SEND: `addresses[0]` is where to (msg_name) */
     CHANNEL_HAS_INIT = 8,      /* SEND: `init` was given (SCTP_INIT, RFC 6458, 5.3.1) */
     CHANNEL_NOTIFICATION = 16, /* MESSAGE: MSG_NOTIFICATION */
-    CHANNEL_END_OF_RECORD = 32,/* MESSAGE: MSG_EOR */
-    CHANNEL_HAS_NEXT = 64,     /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
-    CHANNEL_HAS_PR = 128,      /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, 5.3.7) */
-    CHANNEL_HAS_AUTH = 256,    /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
-    CHANNEL_NO_BLOCK = 512,    /* SEND: the program will not wait (for the stack's statistics) */
+    CHANNEL_END_OF_RECORD = 32, /* MESSAGE: MSG_EOR */
+    CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
+    CHANNEL_HAS_PR = 128,       /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, 5.3.7) */
+    CHANNEL_HAS_AUTH = 256,     /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
+    CHANNEL_NO_BLOCK = 512,     /* SEND: the program will not wait (for the stack's statistics) */
 };
 
 /* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */
 struct channel_info {
     uint16_t stream;
     uint16_t ssn;
-    uint16_t flags;       /* SCTP_UNORDERED, SCTP_EOF, SCTP_ABORT, ... of <netinet/sctp.h> */
+    uint16_t flags; /* SCTP_UNORDERED, SCTP_EOF, SCTP_ABORT, ... of <netinet/sctp.h> */
     uint16_t reserved;
-    uint32_t ppid;        /* as the program gave it: network order by custom, never converted */
+    uint32_t ppid; /* as the program gave it: network order by custom, never converted */
     uint32_t context;
     uint32_t tsn;
     uint32_t cumulative_tsn;
-    int32_t association;  /* sctp_assoc_t */
-    uint32_t length;      /* NEXT: bytes of the next message */
+    int32_t association; /* sctp_assoc_t */
+    uint32_t length;     /* NEXT: bytes of the next message */
 };
 
-struct channel_init {     /* struct sctp_initmsg */
+struct channel_init { /* struct sctp_initmsg */
     uint16_t outbound_streams, inbound_streams, attempts, timeout;
 };
 
 /* In front of each datagram on the data way; the payload follows it. */
 struct channel_header {
     uint16_t type;
-    uint16_t address_count;    /* SEND: more destinations follow the header as sockaddrs (sendv) */
+    uint16_t address_count; /* SEND: more destinations follow the header as sockaddrs (sendv) */
     uint32_t flags;
     struct channel_info info;
     struct channel_info next;
@@ -121,10 +121,10 @@ struct channel_header {
     uint16_t pr_policy;
     uint16_t auth_key;
     uint32_t pr_value;
-    uint32_t time_to_live;     /* SEND: ms, of struct sctp_sndrcvinfo */
-    uint32_t generation;       /* of the slot: a datagram of an earlier life is dropped */
-    uint64_t sender;           /* SEND: names the thread (of one namespace: its pid and tid), so that
-                                  pieces of two do not mix */
+    uint32_t time_to_live; /* SEND: ms, of struct sctp_sndrcvinfo */
+    uint32_t generation;   /* of the slot: a datagram of an earlier life is dropped */
+    uint64_t sender;       /* SEND: names the thread (of one namespace: its pid and tid), so that
+                              pieces of two do not mix */
     union channel_address address; /* SEND: where to; MESSAGE, ACCEPT: from whom */
     uint32_t reserved;
 };
@@ -132,16 +132,16 @@ struct channel_header {
 /* ---- Control ---- */
 
 enum channel_operation {
-    CHANNEL_OPEN = 1,     /* argument: domain (AF_INET, AF_INET6), type (SOCK_STREAM,
-                             SOCK_SEQPACKET, without flags), protocol. Reply: the program end,
-                             blocking and close-on-exec: the program sets what it asked for */
-    CHANNEL_HELLO,        /* no descriptor. Reply: the page's memory file */
-    CHANNEL_BIND,         /* payload: sockaddr, as long as the program said */
-    CHANNEL_LISTEN,       /* argument[0]: backlog */
-    CHANNEL_CONNECT,      /* payload: sockaddr; argument[0]: 1 to wait for the outcome, else the
-                             reply is -EINPROGRESS. reply.argument[0]: the sctp_assoc_t */
-    CHANNEL_SHUTDOWN,     /* argument[0]: how */
-    CHANNEL_GETSOCKNAME,  /* reply payload: sockaddr */
+    CHANNEL_OPEN = 1,    /* argument: domain (AF_INET, AF_INET6), type (SOCK_STREAM,
+                            SOCK_SEQPACKET, without flags), protocol. Reply: the program end,
+                            blocking and close-on-exec: the program sets what it asked for */
+    CHANNEL_HELLO,       /* no descriptor. Reply: the page's memory file */
+    CHANNEL_BIND,        /* payload: sockaddr, as long as the program said */
+    CHANNEL_LISTEN,      /* argument[0]: backlog */
+    CHANNEL_CONNECT,     /* payload: sockaddr; argument[0]: 1 to wait for the outcome, else the
+                            reply is -EINPROGRESS. reply.argument[0]: the sctp_assoc_t */
+    CHANNEL_SHUTDOWN,    /* argument[0]: how */
+    CHANNEL_GETSOCKNAME, /* reply payload: sockaddr */
     CHANNEL_GETPEERNAME,
     CHANNEL_GETSOCKOPT,   /* argument: level, name, length of the caller's buffer; payload: what the
                              buffer held. Reply payload: the value; with a new socket in SCM_RIGHTS
@@ -156,14 +156,15 @@ enum channel_operation {
     CHANNEL_CLOSE_LINGER, /* SO_LINGER. First request, with the descriptor: reply.result is 1 if
                              there is something to wait for. Then the program closes its descriptor
                              and sends the request again without one: the reply comes when all is
-                             done, or the time is over, or at once if others still hold the socket */
+                             done, or the time is over, or at once if others still hold the socket
+                           */
     CHANNEL_STATUS,       /* no descriptor. Reply: a memory file of records, see stack/status.h */
     CHANNEL_STOP,         /* no descriptor. The stack ends (its own user or root only) */
-    CHANNEL_SEND_NOW,     /* payload: a channel_header and at most CHANNEL_PIECE_MAXIMUM bytes, a whole
-                             message: as CHANNEL_SEND, for who cannot decide by the page alone whether
-                             it may be sent: implicit setup, SCTP_EOF, SCTP_ABORT, SCTP_SENDALL.
-                             Reply: 0 or errno; argument[0]: the sctp_assoc_t. argument[0] of the
-                             request: 1 to wait until the association is up or down */
+    CHANNEL_SEND_NOW, /* payload: a channel_header and at most CHANNEL_PIECE_MAXIMUM bytes, a whole
+                         message: as CHANNEL_SEND, for who cannot decide by the page alone whether
+                         it may be sent: implicit setup, SCTP_EOF, SCTP_ABORT, SCTP_SENDALL.
+                         Reply: 0 or errno; argument[0]: the sctp_assoc_t. argument[0] of the
+                         request: 1 to wait until the association is up or down */
 };
 
 /* Of SOL_SOCKET the stack answers SO_SNDBUF, SO_RCVBUF (and FORCE), SO_LINGER, SO_REUSEADDR,
@@ -174,13 +175,13 @@ struct channel_request {
     uint32_t version;
     uint32_t operation;
     int32_t argument[4];
-    uint32_t length;      /* of the payload that follows in the same datagram */
+    uint32_t length; /* of the payload that follows in the same datagram */
     uint32_t reserved;
 };
 
 struct channel_reply {
-    int32_t result;       /* 0 or more: done; negative: errno */
-    uint32_t length;      /* of the payload that follows */
+    int32_t result;  /* 0 or more: done; negative: errno */
+    uint32_t length; /* of the payload that follows */
     uint32_t argument[2];
 };
 
@@ -190,23 +191,23 @@ struct channel_reply {
 
 enum channel_state {
     CHANNEL_STATE_CONNECTING = 1,
-    CHANNEL_STATE_CONNECTED = 2,    /* one-to-one: established; one-to-many: has associations */
+    CHANNEL_STATE_CONNECTED = 2, /* one-to-one: established; one-to-many: has associations */
     CHANNEL_STATE_LISTENING = 4,
-    CHANNEL_STATE_SHUT_WRITE = 8,   /* sending answers ESHUTDOWN, or EPIPE if not CONNECTED */
-    CHANNEL_STATE_SHUT_READ = 16,   /* reading answers 0 once the queue is empty */
-    CHANNEL_STATE_ENDED = 32,       /* the association is over */
+    CHANNEL_STATE_SHUT_WRITE = 8, /* sending answers ESHUTDOWN, or EPIPE if not CONNECTED */
+    CHANNEL_STATE_SHUT_READ = 16, /* reading answers 0 once the queue is empty */
+    CHANNEL_STATE_ENDED = 32,     /* the association is over */
     CHANNEL_STATE_ONE_TO_MANY = 64,
     CHANNEL_STATE_IPV6 = 128,
-    CHANNEL_STATE_ERROR = 256,      /* an error waits for CHANNEL_TAKE_ERROR */
+    CHANNEL_STATE_ERROR = 256, /* an error waits for CHANNEL_TAKE_ERROR */
     CHANNEL_STATE_BOUND = 512,
     CHANNEL_STATE_EXPLICIT_EOR = 1024,
     CHANNEL_STATE_PEELED_OFF = 2048, /* a socket of one association that was peeled off */
 };
 
-enum channel_receive_options {     /* which ancillary data recvmsg() adds */
-    CHANNEL_RECEIVE_SNDRCV = 1,    /* SCTP_SNDRCV (sctp_data_io_event) */
-    CHANNEL_RECEIVE_RCVINFO = 2,
-    CHANNEL_RECEIVE_NXTINFO = 4,
+enum channel_receive_options {                             /* which ancillary data recvmsg() adds */
+                               CHANNEL_RECEIVE_SNDRCV = 1, /* SCTP_SNDRCV (sctp_data_io_event) */
+                               CHANNEL_RECEIVE_RCVINFO = 2,
+                               CHANNEL_RECEIVE_NXTINFO = 4,
 };
 
 /* One socket, one cache line. Written by the stack alone. */
@@ -223,10 +224,10 @@ struct channel_slot {
 #define CHANNEL_SLOTS 65536u
 /* Associations of one-to-many sockets, by identifier modulo CHANNEL_SLOTS. */
 struct channel_association {
-    _Atomic uint32_t identifier;       /* 0: none */
-    _Atomic uint32_t slot;             /* of its socket */
+    _Atomic uint32_t identifier; /* 0: none */
+    _Atomic uint32_t slot;       /* of its socket */
     _Atomic uint32_t outbound_streams;
-    _Atomic uint32_t state;            /* enum channel_state */
+    _Atomic uint32_t state; /* enum channel_state */
 };
 
 struct channel_page {

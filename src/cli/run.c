@@ -79,7 +79,7 @@ static int start_stack(const struct run_options *options)
     if (child < 0)
         return cli_failure(&run_command, "fork: %s", strerror(errno));
     if (child == 0) {
-        execv("/proc/self/exe", (char *const *)(uintptr_t)arguments);
+        execv("/proc/self/exe", (char *const *)arguments);
         _exit(RUN_FAILED);
     }
     close(ends[1]);
@@ -271,7 +271,7 @@ static bool take_option(struct run_options *options, int option)
             pass_on(options, "--capture", optarg);
             return true;
         }
-        strcat(strcat(capture, "/"), optarg);
+        snprintf(capture + strlen(capture), sizeof(capture) - strlen(capture), "/%s", optarg);
         pass_on(options, "--capture", capture);
         return true;
     case OPTION_VERBOSE:

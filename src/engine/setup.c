@@ -610,7 +610,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     association->cookie_length = parameters.state_cookie.value_length;
     memcpy(association->cookie, parameters.state_cookie.value, association->cookie_length);
     packet_writer_init(&writer, association->cookie + association->cookie_length,
-                       2 * UNRECOGNIZED_MAXIMUM);
+                       (size_t)2 * UNRECOGNIZED_MAXIMUM);
     if (parameters.unrecognized_length > 0)
         parameter_write(&writer, SCTP_CAUSE_UNRECOGNIZED_PARAMETERS, parameters.unrecognized,
                         parameters.unrecognized_length);

@@ -94,6 +94,6 @@ const struct channel_page *control_map_page(void)
         return NULL;
     if (page->version == CHANNEL_VERSION && page->slots == CHANNEL_SLOTS)
         return page;
-    munmap((void *)(uintptr_t)page, sizeof(*page));
+    munmap((void *)page, sizeof(*page));
     return NULL;
 }

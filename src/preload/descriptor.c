@@ -28,7 +28,7 @@ __attribute__((constructor(101))) static void read_name(void)
 
     if (!text || strlen(text) > CHANNEL_NAME_MAXIMUM)
         return;
-    strcpy(name_storage, text);
+    memcpy(name_storage, text, strlen(text) + 1);
     name = name_storage;
 }
 
@@ -78,7 +78,7 @@ static const struct channel_page *refresh_page(const struct channel_page *known)
     const struct channel_page *fresh = control_map_page();
 
     if (fresh && known && fresh->stack_pid == known->stack_pid) {
-        munmap((void *)(uintptr_t)fresh, sizeof(*fresh));
+        munmap((void *)fresh, sizeof(*fresh));
         return known;
     }
     /* The old one stays mapped, for other threads may be reading it: once in a stack's life. */

@@ -158,8 +158,8 @@ TAKEN_OVER ssize_t sendmsg(int descriptor, const struct msghdr *message, int fla
 static ssize_t send_bytes(const struct program_socket *ours, const void *bytes, size_t length,
                           int flags, const struct sockaddr *address, socklen_t address_length)
 {
-    struct iovec part = {(void *)(uintptr_t)bytes, length};
-    struct msghdr message = {.msg_name = (void *)(uintptr_t)address,
+    struct iovec part = {(void *)bytes, length};
+    struct msghdr message = {.msg_name = (void *)address,
                              .msg_namelen = address ? address_length : 0,
                              .msg_iov = &part,
                              .msg_iovlen = 1};
@@ -200,7 +200,7 @@ TAKEN_OVER ssize_t writev(int descriptor, const struct iovec *parts, int count)
     struct program_socket ours;
 
     if (descriptor_is_ours(descriptor, &ours)) {
-        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+        struct msghdr message = {.msg_iov = (struct iovec *)parts,
                                  .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
 
         return answer(send_message(&ours, &message, 0));
@@ -347,7 +347,7 @@ TAKEN_OVER ssize_t readv(int descriptor, const struct iovec *parts, int count)
     struct program_socket ours;
 
     if (descriptor_is_ours(descriptor, &ours)) {
-        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+        struct msghdr message = {.msg_iov = (struct iovec *)parts,
                                  .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
 
         return answer(receive_message(&ours, &message, 0));

@@ -16,8 +16,7 @@ const struct libc *libc_functions(void)
 {
     if (__builtin_expect(atomic_load_explicit(&found, memory_order_acquire), true))
         return &functions;
-#define LIBC_FIND(result, name, parameters)                                                        \
-    functions.name = (result(*) parameters)(uintptr_t)dlsym(RTLD_NEXT, #name);
+#define LIBC_FIND(result, name, parameters) *(void **)&functions.name = dlsym(RTLD_NEXT, #name);
     LIBC_FUNCTIONS(LIBC_FIND)
 #undef LIBC_FIND
     atomic_store_explicit(&found, true, memory_order_release);

@@ -52,6 +52,7 @@
     X(FILE *, fdopen, (int, const char *))
 
 struct libc {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type and a list of parameters */
 #define LIBC_FIELD(result, name, parameters) result(*name) parameters;
     LIBC_FUNCTIONS(LIBC_FIELD)
 #undef LIBC_FIELD

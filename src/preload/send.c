@@ -387,7 +387,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
     bool wait = !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
     struct outgoing outgoing;
     size_t length;
-    enum way way;
+    enum way way = UP_THE_DESCRIPTOR;
     int error;
 
     memset(&outgoing.header, 0, sizeof(outgoing.header));

@@ -1,6 +1,6 @@
 /*
- * Transfers over Linux's SCTP sockets (RFC 6458): an ordinary program, for a Linux kernel or for Braid.
- * What it does is in transfer.h.
+ * Transfers over Linux's SCTP sockets (RFC 6458): an ordinary program, for a Linux kernel or for
+ * Braid. What it does is in transfer.h.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -426,8 +426,8 @@ bool transfer_client(struct channel *channel)
         printf("sent messages=%" PRIu64 " bytes=%" PRIu64 " checksum=%016" PRIx64 "\n",
                source.sent_messages, source.sent_bytes, source.checksum);
     printf("%s seconds=%.3f mbit_per_second=%.1f\n", good ? "good" : "BAD", seconds,
-           (double)(options->mode == MODE_FETCH ? account->bytes : source.sent_bytes) * 8 / seconds /
-               1e6);
+           (double)(options->mode == MODE_FETCH ? account->bytes : source.sent_bytes) * 8 /
+               seconds / 1e6);
     fflush(stdout);
     account_free(account);
     free(buffer);
@@ -704,8 +704,8 @@ void transfer_read_options(struct transfer_options *options, int count, char **a
     options->host = arguments[1];
     options->port = (uint16_t)number(arguments[2], 1, 65535);
     options->bytes = number(arguments[3], 0, 1ull << 40);
-    options->size = (uint32_t)number(arguments[4], mode == MODE_ECHO ? 1 : HEADER_LENGTH,
-                                     LARGEST_MESSAGE);
+    options->size =
+        (uint32_t)number(arguments[4], mode == MODE_ECHO ? 1 : HEADER_LENGTH, LARGEST_MESSAGE);
     options->streams = (uint16_t)number(arguments[5], 1, options->plain ? 1 : 65535);
 }
 

@@ -1,8 +1,8 @@
 /*
  * What the test programs say to each other: bulk transfers whose every message is checked.
  *
- * sctp_transfer (Linux sockets: on a Linux kernel, or on Braid) and usrsctp_peer (usrsctp) share this
- * file's roles and command line, so that any one can talk to any other, in either role:
+ * sctp_transfer (Linux sockets: on a Linux kernel, or on Braid) and usrsctp_peer (usrsctp) share
+ * this file's roles and command line, so that any one can talk to any other, in either role:
  *
  *   [options] echo-server PORT                        sends each message back, on its stream
  *   [options] server PORT                             takes a client's messages, or sends it some
@@ -10,11 +10,12 @@
  *   [options] send HOST PORT BYTES SIZE STREAMS       client of server: sends to it
  *   [options] fetch HOST PORT BYTES SIZE STREAMS      client of server: has it send
  *
- * Every message but those under 16 bytes starts with a header (stream, number within the stream, own
- * length); what follows is generated from stream and number. The checksum of a transfer is the sum
- * over its messages of each one's 64-bit FNV-1a: both ends compute it, and the one that received tells
- * the other. So a byte changed, a message lost, doubled, cut or joined, an order violated within a
- * stream, and a wrong stream, payload protocol identifier or unordered flag are each seen.
+ * Every message but those under 16 bytes starts with a header (stream, number within the stream,
+ * own length); what follows is generated from stream and number. The checksum of a transfer is the
+ * sum over its messages of each one's 64-bit FNV-1a: both ends compute it, and the one that
+ * received tells the other. So a byte changed, a message lost, doubled, cut or joined, an order
+ * violated within a stream, and a wrong stream, payload protocol identifier or unordered flag are
+ * each seen.
  */
 #ifndef TRANSFER_H
 #define TRANSFER_H
@@ -45,16 +46,16 @@ struct transfer_options {
     uint16_t local_port;
     const char *local_addresses[8]; /* -b, more than once */
     unsigned local_address_count;
-    int send_buffer, receive_buffer;   /* -S, -R */
-    uint16_t local_udp, remote_udp;    /* -L, -U: UDP encapsulation, of usrsctp only; 0: raw IP */
-    unsigned window;                   /* -w: messages that echo keeps under way */
+    int send_buffer, receive_buffer; /* -S, -R */
+    uint16_t local_udp, remote_udp;  /* -L, -U: UDP encapsulation, of usrsctp only; 0: raw IP */
+    unsigned window;                 /* -w: messages that echo keeps under way */
 };
 
 /* One message, or a piece of one, as it was received. */
 struct received {
-    bool complete;     /* the end of the message is here */
-    bool notification; /* not a message at all */
-    bool ended;        /* that association has ended */
+    bool complete;        /* the end of the message is here */
+    bool notification;    /* not a message at all */
+    bool ended;           /* that association has ended */
     bool has_information; /* the next four are there */
     uint16_t stream;
     uint32_t payload_protocol;
@@ -67,9 +68,10 @@ struct channel {
     /* Each returns what its libc namesake does, with errno. */
     ssize_t (*send)(struct channel *channel, uint32_t association, const void *bytes, size_t length,
                     uint16_t stream, uint32_t payload_protocol, bool unordered);
-    ssize_t (*receive)(struct channel *channel, void *bytes, size_t size, struct received *received);
-    int descriptor;         /* of sctp_transfer */
-    struct socket *socket;  /* of usrsctp_peer */
+    ssize_t (*receive)(struct channel *channel, void *bytes, size_t size,
+                       struct received *received);
+    int descriptor;        /* of sctp_transfer */
+    struct socket *socket; /* of usrsctp_peer */
     const struct transfer_options *options;
     struct sockaddr_storage peer; /* a one-to-many client names it with each message */
     socklen_t peer_length;
@@ -83,7 +85,8 @@ socklen_t transfer_address(const char *text, uint16_t port, struct sockaddr_stor
 /* As text, "[::1]:9". */
 const char *transfer_address_text(const struct sockaddr *address);
 
-/* Each plays its role to the end, says what happened on stdout, and returns true if all was well. */
+/* Each plays its role to the end, says what happened on stdout, and returns true if all was well.
+ */
 bool transfer_client(struct channel *channel);
 bool transfer_serve(struct channel *channel);
 

@@ -65,8 +65,7 @@ static struct socket *open_socket(const struct transfer_options *options, int fa
     struct sctp_initmsg init = {.sinit_num_ostreams = options->streams ? options->streams : 64,
                                 .sinit_max_instreams = 65535};
     struct sctp_udpencaps encapsulation = {.sue_port = htons(options->remote_udp)};
-    struct socket *socket =
-        usrsctp_socket(family, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
+    struct socket *socket = usrsctp_socket(family, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
 
     if (!socket)
         transfer_fail("usrsctp_socket");
@@ -86,8 +85,8 @@ static struct socket *open_socket(const struct transfer_options *options, int fa
     return socket;
 }
 
-static void bind_addresses(struct socket *socket, const struct transfer_options *options, int family,
-                           uint16_t port)
+static void bind_addresses(struct socket *socket, const struct transfer_options *options,
+                           int family, uint16_t port)
 {
     struct sockaddr_storage address;
 
