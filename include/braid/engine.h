@@ -122,7 +122,8 @@ BRAID_PUBLIC struct braid_engine *braid_engine_new(const struct braid_engine_con
 BRAID_PUBLIC void braid_engine_free(struct braid_engine *engine);
 
 /* The host's addresses: what an endpoint bound to "any" lists in its INIT, subject to scope
- * (RFC 9260, 5.1.2). Copied. Peers of associations with `auto_asconf` are told what changed. */
+ * (RFC 9260, 5.1.2). Copied. Peers of associations with `auto_asconf` are told what changed. To be
+ * called also when routes may have changed: each path looks up its source and MTU again. */
 BRAID_PUBLIC int braid_engine_set_addresses(struct braid_engine *engine,
                                             const struct braid_address *addresses, size_t count,
                                             braid_time now);
@@ -354,6 +355,12 @@ struct braid_path_settings {
 BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);
+
+/* Its own addresses: those that the peer was told (RFC 9260, 5.1.2), and those that it is being told
+ * (RFC 5061). Copies up to `capacity`, returns how many it copied. */
+BRAID_PUBLIC size_t braid_association_addresses(const struct braid_engine *engine,
+                                                uint32_t association,
+                                                struct braid_address *addresses, size_t capacity);
 
 /* Asks the peer to send to this address of ours (RFC 5061, 4.2.4).
  * ENOTCONN, EOPNOTSUPP (the peer does not have ASCONF), EADDRNOTAVAIL, ENOBUFS (too many wait). */

@@ -44,6 +44,24 @@ bool association_may_send_from(const struct sctp_association *association,
     return local && local->state == LOCAL_ACTIVE;
 }
 
+size_t association_list_addresses(const struct sctp_association *association,
+                                  struct braid_address *addresses, size_t capacity)
+{
+    const struct sctp_endpoint *endpoint = association->endpoint;
+    const struct asconf *asconf = association->asconf;
+    size_t count = 0;
+
+    if (!has_own_list(asconf))
+        return association->path_count == 0
+                   ? 0
+                   : endpoint_list_addresses(association->engine, endpoint,
+                                             &association->paths[0]->address, endpoint->ipv4,
+                                             endpoint->ipv6, addresses, capacity);
+    for (; count < asconf->local_count && count < capacity; count++)
+        addresses[count] = asconf->local[count].address;
+    return count;
+}
+
 /* The first address in this state, of this family if it is not 0. */
 static const struct local_address *first_local(const struct asconf *asconf,
                                                enum local_address_state state, uint16_t family)
@@ -60,17 +78,22 @@ struct braid_address association_first_source(const struct sctp_association *ass
                                               uint16_t family)
 {
     const struct sctp_endpoint *endpoint = association->endpoint;
-    const struct local_address *local;
+    const struct asconf *asconf = association->asconf;
+    uint32_t count = has_own_list(asconf) ? asconf->local_count : endpoint->address_count;
+    struct braid_address first = {0};
 
-    if (has_own_list(association->asconf)) {
-        local = first_local(association->asconf, LOCAL_ACTIVE, family);
-        return local ? local->address : (struct braid_address){0};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct braid_address *address =
+            has_own_list(asconf) ? &asconf->local[i].address : &endpoint->addresses[i];
+
+        if (address->family != family || !association_may_send_from(association, address))
+            continue;
+        if (engine_has_address(association->engine, address))
+            return *address;
+        if (!first.family)
+            first = *address;
     }
-    for (uint32_t i = 0; i < endpoint->address_count; i++) {
-        if (endpoint->addresses[i].family == family)
-            return endpoint->addresses[i];
-    }
-    return (struct braid_address){0};
+    return first;
 }
 
 bool asconf_is_mute(const struct sctp_association *association)
@@ -171,15 +194,12 @@ static void remove_local(struct asconf *asconf, struct local_address *local)
 void asconf_keep_addresses(struct sctp_association *association)
 {
     struct braid_address addresses[ASCONF_LOCAL_MAXIMUM];
-    struct sctp_endpoint *endpoint = association->endpoint;
     struct asconf *asconf = asconf_of(association);
     size_t count;
 
-    if (!asconf || asconf->local || association->path_count == 0)
+    if (!asconf || asconf->local)
         return;
-    count =
-        endpoint_list_addresses(association->engine, endpoint, &association->paths[0]->address,
-                                endpoint->ipv4, endpoint->ipv6, addresses, ASCONF_LOCAL_MAXIMUM);
+    count = association_list_addresses(association, addresses, ASCONF_LOCAL_MAXIMUM);
     for (size_t i = 0; i < count; i++)
         append_local(asconf, &addresses[i], LOCAL_ACTIVE);
 }
@@ -187,13 +207,8 @@ void asconf_keep_addresses(struct sctp_association *association)
 /* What may be sent from has changed. */
 static void choose_sources(struct sctp_association *association)
 {
-    for (uint8_t i = 0; i < association->path_count; i++) {
-        struct sctp_path *path = association->paths[i];
-        uint32_t mtu = path->mtu;
-
-        path_look_up_route(path);
-        path->mtu = minimum(mtu, path->mtu);
-    }
+    for (uint8_t i = 0; i < association->path_count; i++)
+        path_look_up_route(association->paths[i]);
     association_set_ready(association);
 }
 
@@ -294,6 +309,27 @@ void asconf_change_address(struct sctp_association *association,
     choose_sources(association);
 }
 
+size_t braid_association_addresses(const struct braid_engine *engine, uint32_t identifier,
+                                   struct braid_address *addresses, size_t capacity)
+{
+    const struct sctp_association *association = association_find(engine, identifier);
+
+    return association ? association_list_addresses(association, addresses, capacity) : 0;
+}
+
+static bool lists_address(const struct sctp_association *association,
+                          const struct braid_address *address)
+{
+    struct braid_address addresses[ASCONF_LOCAL_MAXIMUM];
+    size_t count = association_list_addresses(association, addresses, ASCONF_LOCAL_MAXIMUM);
+
+    for (size_t i = 0; i < count; i++) {
+        if (braid_address_equal(&addresses[i], address))
+            return !asconf_is_deleting(association, address);
+    }
+    return false;
+}
+
 int braid_association_set_peer_primary(struct braid_engine *engine, uint32_t identifier,
                                        const struct braid_address *local, braid_time now)
 {
@@ -306,8 +342,7 @@ int braid_association_set_peer_primary(struct braid_engine *engine, uint32_t ide
         return -ENOTCONN;
     if (!may_request(association) || association->asconf->no_primary_requests)
         return -EOPNOTSUPP;
-    if (!association_has_address(association, &address) ||
-        asconf_is_deleting(association, &address))
+    if (!lists_address(association, &address))
         return -EADDRNOTAVAIL;
     if (!append_request(association->asconf, SCTP_PARAMETER_SET_PRIMARY, &address))
         return -ENOBUFS;

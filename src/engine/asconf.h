@@ -90,8 +90,11 @@ bool association_has_address(const struct sctp_association *association,
 /* Its packets may come from it. */
 bool association_may_send_from(const struct sctp_association *association,
                                const struct braid_address *address);
-/* For want of a better one: the first address of a family that may be sent from; no family if there
- * is none, or the host may choose. */
+/* Copies its own addresses, returns how many it copied. */
+size_t association_list_addresses(const struct sctp_association *association,
+                                  struct braid_address *addresses, size_t capacity);
+/* For want of a better one: the first address of a family that may be sent from, best one that the
+ * host has; no family if there is none, or the host may choose. */
 struct braid_address association_first_source(const struct sctp_association *association,
                                               uint16_t family);
 /* Data and the like have to wait: for an address to send from, or one to send to (F1, F14). */

@@ -774,8 +774,8 @@ int braid_path_configure(struct braid_engine *engine, uint32_t identifier, uint3
         path->mtu_fixed = settings->mtu > 0;
         if (settings->mtu > 0)
             path_set_mtu(path, minimum((uint32_t)settings->mtu, PACKET_MAXIMUM));
-        else
-            path_look_up_route(path);
+        path->route_mtu = 0; /* to be believed again */
+        path_look_up_route(path);
     }
     if (settings->hb_interval >= 0) {
         path->hb_interval = (uint32_t)settings->hb_interval;

@@ -195,14 +195,15 @@ static void tell_difference(struct sctp_association *association,
     }
 }
 
-static bool follows_host(const struct sctp_association *association)
+static bool is_of_host(const struct sctp_association *association)
 {
-    return association->endpoint->address_count == 0 && association->parameters.auto_asconf &&
-           association->asconf && association->asconf->capable;
+    return association->endpoint->address_count == 0 && association->state >= BRAID_ESTABLISHED;
 }
 
-void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,
-                           uint32_t count)
+/* An association of all of the host goes on with the addresses that its peer knows, and tells of
+ * others if the user wants it. */
+static void change_addresses(struct braid_engine *engine, struct braid_address *addresses,
+                             uint32_t count)
 {
     struct braid_address *before = engine->addresses;
     uint32_t before_count = engine->address_count;
@@ -210,28 +211,52 @@ void endpoints_change_host(struct braid_engine *engine, struct braid_address *ad
 
     for (uint32_t after = 0; (association = identifier_next(&engine->associations, after));
          after = association->id) {
-        if (follows_host(association))
+        if (is_of_host(association))
             asconf_keep_addresses(association);
     }
     engine->addresses = addresses;
     engine->address_count = count;
     for (uint32_t after = 0; (association = identifier_next(&engine->associations, after));
          after = association->id) {
-        if (follows_host(association))
+        if (is_of_host(association) && association->parameters.auto_asconf)
             tell_difference(association, before, before_count, addresses, count);
     }
     free(before);
 }
 
+static bool lists_are_equal(const struct braid_address *one, uint32_t one_count,
+                            const struct braid_address *other, uint32_t other_count)
+{
+    for (uint32_t i = 0; i < one_count && one_count == other_count; i++) {
+        if (!braid_address_equal(&one[i], &other[i]))
+            return false;
+    }
+    return one_count == other_count;
+}
+
+void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,
+                           uint32_t count)
+{
+    struct sctp_association *association;
+
+    if (lists_are_equal(engine->addresses, engine->address_count, addresses, count))
+        free(addresses);
+    else
+        change_addresses(engine, addresses, count);
+    for (uint32_t after = 0; (association = identifier_next(&engine->associations, after));
+         after = association->id) {
+        for (uint8_t i = 0; i < association->path_count; i++)
+            path_look_up_route(association->paths[i]);
+    }
+}
+
 /* ---- The public functions ---- */
 
-static bool host_has_address(const struct braid_engine *engine, const struct braid_address *address)
+/* All of 127.0.0.0/8 is the host's, whatever the interface lists. */
+bool engine_has_address(const struct braid_engine *engine, const struct braid_address *address)
 {
-    for (uint32_t i = 0; i < engine->address_count; i++) {
-        if (braid_address_equal(&engine->addresses[i], address))
-            return true;
-    }
-    return false;
+    return braid_address_is_loopback(address) ||
+           list_has(engine->addresses, engine->address_count, address);
 }
 
 int braid_endpoint_open(struct braid_engine *engine, const struct braid_endpoint_config *config,
@@ -264,9 +289,8 @@ int braid_endpoint_open(struct braid_engine *engine, const struct braid_endpoint
     for (size_t i = 0; i < config->address_count; i++) {
         struct braid_address address = braid_address_normalise(&config->addresses[i]);
 
-        /* All of 127.0.0.0/8 is the host's, whatever the interface lists. */
         error = -EADDRNOTAVAIL;
-        if (!host_has_address(engine, &address) && !braid_address_is_loopback(&address))
+        if (!engine_has_address(engine, &address))
             goto fail;
         endpoint->addresses[endpoint->address_count++] = address;
         if (address.family == BRAID_IPV4)
@@ -328,8 +352,7 @@ int braid_endpoint_set_addresses(struct braid_engine *engine, uint32_t identifie
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         after[i] = braid_address_normalise(&addresses[i]);
-        if (!host_has_address(engine, &after[i]) && !braid_address_is_loopback(&after[i]) &&
-            !endpoint_has_address(endpoint, &after[i])) {
+        if (!engine_has_address(engine, &after[i]) && !endpoint_has_address(endpoint, &after[i])) {
             free(after);
             return -EADDRNOTAVAIL;
         }

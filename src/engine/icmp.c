@@ -19,23 +19,10 @@ static bool is_about(const struct sctp_association *association, const void *quo
            initiate_tag == association->local_tag;
 }
 
-/* Chunks that no longer fit are sent again at once, in packets that may be fragmented (7.3). */
 static void lower_mtu(struct sctp_path *path, uint32_t mtu)
 {
-    struct sctp_association *association = path->association;
-    struct sctp_sender *sender = &association->sender;
-
-    if (path->mtu_fixed || !association->parameters.path_mtu_discovery || mtu >= path->mtu)
-        return;
-    path_set_mtu(path, mtu);
-    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
-        struct outstanding *entry = sender_entry(sender, tsn);
-
-        if (entry->path == path->index && !entry->acknowledged && !entry->retransmit &&
-            data_written_length(entry->length) > path_maximum_data_chunk_size(path))
-            sender_mark(association, tsn, path);
-    }
-    association_set_ready(association);
+    if (!path->mtu_fixed && path->association->parameters.path_mtu_discovery && mtu < path->mtu)
+        path_lower_mtu(path, mtu);
 }
 
 void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind, uint32_t mtu,

@@ -176,24 +176,58 @@ void path_set_mtu(struct sctp_path *path, uint32_t mtu)
     path->mtu = minimum(mtu, PACKET_MAXIMUM);
 }
 
+void path_lower_mtu(struct sctp_path *path, uint32_t mtu)
+{
+    struct sctp_association *association = path->association;
+    struct sctp_sender *sender = &association->sender;
+
+    path_set_mtu(path, mtu);
+    for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
+        struct outstanding *entry = sender_entry(sender, tsn);
+
+        if (entry->path == path->index && !entry->acknowledged && !entry->retransmit &&
+            data_written_length(entry->length) > path_maximum_data_chunk_size(path))
+            sender_mark(association, tsn, path);
+    }
+    association_set_ready(association);
+}
+
+/* What the route says if the peer knows that address; else the one that was, or another. */
+static struct braid_address choose_source(const struct sctp_path *path,
+                                          const struct braid_address *routed)
+{
+    const struct sctp_association *association = path->association;
+
+    if (path->route_known && routed->family && association_may_send_from(association, routed))
+        return *routed;
+    if (path->source.family && association_may_send_from(association, &path->source) &&
+        engine_has_address(association->engine, &path->source))
+        return path->source;
+    return association_first_source(association, path->address.family);
+}
+
 void path_look_up_route(struct sctp_path *path)
 {
     struct sctp_association *association = path->association;
     const struct braid_engine_config *config = &association->engine->config;
+    uint32_t mtu = 0, before = path->route_mtu;
     struct braid_address source = {0};
-    uint32_t mtu = 0;
 
     path->route_known =
         !config->route || config->route(config->context, &path->address, &source, &mtu);
     source = braid_address_normalise(&source);
-    /* If the endpoint is bound, and not to that one: the first of its own that reaches. */
-    if (!path->route_known || !source.family || !association_may_send_from(association, &source))
-        source = association_first_source(association, path->address.family);
-    path->source = source;
+    path->source = choose_source(path, &source);
+    if (!path->route_known && before)
+        return;
     if (association->parameters.path_mtu)
         mtu = association->parameters.path_mtu;
-    if (!path->mtu_fixed)
-        path_set_mtu(path, mtu ? mtu : 1500);
+    path->route_mtu = mtu ? mtu : 1500;
+    if (path->mtu_fixed || path->route_mtu == before) /* what was discovered stays */
+        return;
+    if (path->route_mtu < path->mtu)
+        path_lower_mtu(path, path->route_mtu);
+    else
+        path_set_mtu(path, path->route_mtu);
 }
 
 uint32_t association_fragmentation_point(const struct sctp_association *association)

@@ -88,6 +88,7 @@ struct sctp_path {
     bool rtt_measured;          /* srtt and rttvar are valid */
     bool rtt_running;           /* rtt_tsn is being measured */
     uint32_t mtu;               /* of the IP packet */
+    uint32_t route_mtu;         /* what the host's route said last */
 
     struct timer t3_rtx;
     struct timer heartbeat_timer; /* until the next HEARTBEAT, or until one is taken as lost */
@@ -456,8 +457,10 @@ void response_send_over(struct response *response, struct packet_writer *writer,
 struct sctp_endpoint *endpoint_find(const struct braid_engine *engine, uint32_t identifier);
 bool endpoint_has_address(const struct sctp_endpoint *endpoint,
                           const struct braid_address *address);
+/* Is it the host's? */
+bool engine_has_address(const struct braid_engine *engine, const struct braid_address *address);
 /* The host's addresses become these, which the engine takes: peers of endpoints that are bound to
- * all of them, and have auto_asconf, are told. */
+ * all of them, and have auto_asconf, are told. All paths look up their routes. */
 void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,
                            uint32_t count);
 /* The listener that an INIT or COOKIE ECHO for these goes to. */
@@ -600,6 +603,9 @@ uint32_t path_packet_size(const struct sctp_path *path);
 /* RFC 9260, section 1.5: PMDCS. */
 uint32_t path_maximum_data_chunk_size(const struct sctp_path *path);
 void path_set_mtu(struct sctp_path *path, uint32_t mtu);
+/* Chunks that no longer fit are sent again at once, in packets that may be fragmented (7.3). */
+void path_lower_mtu(struct sctp_path *path, uint32_t mtu);
+/* The source and MTU that the host's routing table gives now. */
 void path_look_up_route(struct sctp_path *path);
 /* The one that new data goes over (6.4). */
 struct sctp_path *association_data_path(const struct sctp_association *association);

@@ -260,15 +260,21 @@ static int unbind_one(struct sctp_socket *socket, const void *bytes, size_t leng
 }
 
 /* Opens the endpoint anew with the addresses as they are now: possible as long as nothing hangs on
- * it. Associations that are there keep their addresses, as on Linux without ASCONF (RFC 5061). */
-static int refresh_endpoint(struct sctp_socket *socket, braid_time now)
+ * it. Associations that are there keep their addresses, as on Linux, but those that have ASCONF
+ * (RFC 5061) tell their peers. An endpoint of all of the host's stays one while it has any. */
+static int refresh_endpoint(struct sctp_socket *socket, bool was_any, braid_time now)
 {
     struct braid_engine *engine = socket->table->engine;
     uint32_t backlog = socket->state == SOCKET_LISTENING ? socket->backlog : 0;
     int error;
 
-    if (socket->endpoint == 0 || !list_is_empty(&socket->associations))
+    if (socket->endpoint == 0)
         return 0;
+    if (!list_is_empty(&socket->associations))
+        return was_any || socket_is_bound_to_any(socket)
+                   ? 0
+                   : braid_endpoint_set_addresses(engine, socket->endpoint, socket->bound,
+                                                  socket->bound_count, now);
     braid_endpoint_close(engine, socket->endpoint, now);
     socket->endpoint = 0;
     error = socket_open_endpoint(socket);
@@ -282,6 +288,7 @@ int socket_bind_change(struct sctp_socket *socket, const void *addresses, size_t
 {
     struct braid_address before[SOCKET_BOUND_MAXIMUM];
     size_t before_count = socket->bound_count;
+    bool was_any = socket_is_bound_to_any(socket);
     const uint8_t *position = addresses;
     size_t left = length;
     int error = 0;
@@ -317,7 +324,7 @@ int socket_bind_change(struct sctp_socket *socket, const void *addresses, size_t
         left -= each;
     }
     if (error == 0)
-        error = refresh_endpoint(socket, now);
+        error = refresh_endpoint(socket, was_any, now);
     if (error < 0) {
         memcpy(socket->bound, before, sizeof(before));
         socket->bound_count = before_count;

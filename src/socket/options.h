@@ -30,6 +30,7 @@ extern const struct option options_of_endpoint[];
 extern const struct option options_of_association[];
 extern const struct option options_of_path[];
 extern const struct option options_of_failure[];
+extern const struct option options_of_asconf[];
 extern const struct option options_of_auth[];
 
 /* Copies a structure in from the caller: EINVAL if it is shorter. */
@@ -57,6 +58,8 @@ int option_for_each(struct option_call *call, sctp_assoc_t identifier,
 /* The peers of future associations must authenticate chunks of this type (RFC 4895). False: there
  * are too many. */
 bool option_add_auth_chunk(struct braid_parameters *parameters, uint8_t type);
+/* As on Linux ASCONF and ASCONF ACK join the list when both that and AUTH are on. */
+void option_require_asconf(struct sctp_socket *socket);
 
 /* A path of an association; a NULL association is the socket itself. */
 struct option_path {

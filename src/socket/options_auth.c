@@ -25,6 +25,16 @@ bool option_add_auth_chunk(struct braid_parameters *parameters, uint8_t type)
     return true;
 }
 
+void option_require_asconf(struct sctp_socket *socket)
+{
+    struct braid_parameters *parameters = &socket->parameters;
+
+    if (!parameters->asconf || !parameters->authentication)
+        return;
+    option_add_auth_chunk(parameters, 0xc1); /* ASCONF: RFC 5061, 4.1.1 */
+    option_add_auth_chunk(parameters, 0x80); /* ASCONF ACK: 4.1.2 */
+}
+
 /* What setup agreed on with the peer of an association. */
 static int agreed(const struct socket_association *association,
                   struct braid_authentication_info *info)
@@ -63,6 +73,7 @@ static int set_supported(struct option_call *call)
     if (error < 0)
         return error;
     call->socket->parameters.authentication = value.assoc_value != 0;
+    option_require_asconf(call->socket);
     socket_apply_parameters(call->socket);
     return 0;
 }

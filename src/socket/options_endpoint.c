@@ -327,6 +327,8 @@ static int get_local_addrs(struct option_call *call)
 {
     struct sctp_socket *socket = call->socket;
     const struct braid_address *addresses = socket->bound;
+    const struct socket_association *association = NULL;
+    struct braid_address of_association[SOCKET_BOUND_MAXIMUM];
     size_t count = socket->bound_count;
     size_t used = sizeof(struct sctp_getaddrs);
     struct sctp_getaddrs header;
@@ -334,9 +336,14 @@ static int get_local_addrs(struct option_call *call)
 
     if (error < 0)
         return error;
-    if (header.assoc_id != 0 && !socket_find_association(socket, header.assoc_id))
-        return -EINVAL;
-    if (count == 1 && braid_address_is_unspecified(&addresses[0])) {
+    if (header.assoc_id != 0) {
+        association = socket_find_association(socket, header.assoc_id);
+        if (!association)
+            return -EINVAL;
+        addresses = of_association;
+        count = braid_association_addresses(socket->table->engine, association->engine,
+                                            of_association, SOCKET_BOUND_MAXIMUM);
+    } else if (count == 1 && braid_address_is_unspecified(&addresses[0])) {
         addresses = socket->table->addresses;
         count = socket->table->address_count;
     }

@@ -75,8 +75,7 @@ static void association(void *context, int32_t identifier, struct sctp_socket *s
 
 static void host_open(struct world *world, struct host *host, uint8_t number)
 {
-    uint8_t bytes[4] = {192, 0, 2, number}, second[4] = {198, 51, 100, number};
-    struct braid_address addresses[2];
+    static const uint8_t networks[HOST_ADDRESSES][3] = {{192, 0, 2}, {198, 51, 100}, {203, 0, 113}};
     struct braid_engine_config engine = {.random = host_random, .route = route, .context = host};
     struct socket_table_config table = {
         .random = host_random,
@@ -88,16 +87,30 @@ static void host_open(struct world *world, struct host *host, uint8_t number)
     memset(host, 0, sizeof(*host));
     host->world = world;
     random_seed(&host->random, number);
-    host->address = addresses[0] = braid_address_ipv4(bytes);
-    host->second = addresses[1] = braid_address_ipv4(second);
-    assert_int_equal(memory_network_attach(world->network, addresses, 2, 0, &host->link), 0);
+    for (int i = 0; i < HOST_ADDRESSES; i++) {
+        uint8_t bytes[4] = {networks[i][0], networks[i][1], networks[i][2], number};
+
+        host->addresses[i] = braid_address_ipv4(bytes);
+    }
+    host->address = host->addresses[0];
+    host->second = host->addresses[1];
+    assert_int_equal(
+        memory_network_attach(world->network, host->addresses, HOST_ADDRESSES, 0, &host->link), 0);
     host->engine = braid_engine_new(&engine, world->now);
     assert_non_null(host->engine);
     table.engine = host->engine;
     host->table = socket_table_new(&table);
     assert_non_null(host->table);
-    assert_int_equal(braid_engine_set_addresses(host->engine, addresses, 2, world->now), 0);
-    assert_int_equal(socket_table_set_addresses(host->table, addresses, 2), 0);
+    host_has(host, 0, 2);
+}
+
+void host_has(struct host *host, size_t first, size_t count)
+{
+    const struct braid_address *addresses = host->addresses + first;
+
+    assert_int_equal(braid_engine_set_addresses(host->engine, addresses, count, host->world->now),
+                     0);
+    assert_int_equal(socket_table_set_addresses(host->table, addresses, count), 0);
 }
 
 void world_open(struct world *world)

@@ -25,7 +25,7 @@
 #define MS ((braid_time)1000)
 #define SECOND ((braid_time)1000000)
 
-enum { HOSTS = 2, PORT = 5000, OUTCOMES = 16, IDENTIFIERS = 64 };
+enum { HOSTS = 2, HOST_ADDRESSES = 3, PORT = 5000, OUTCOMES = 16, IDENTIFIERS = 64 };
 
 struct outcome {
     const struct sctp_socket *socket;
@@ -38,6 +38,7 @@ struct host {
     struct braid_engine *engine;
     struct socket_table *table;
     struct link *link;
+    struct braid_address addresses[HOST_ADDRESSES]; /* that the network knows */
     struct braid_address address, second; /* 192.0.2.x, 198.51.100.x: each pair is a path */
     struct outcome outcomes[OUTCOMES];
     unsigned int outcome_count;
@@ -56,6 +57,8 @@ struct world {
 /* 10 ms from one host to the other. */
 void world_open(struct world *world);
 void world_close(struct world *world);
+/* So many of its addresses are configured from now on: at first two. */
+void host_has(struct host *host, size_t first, size_t count);
 /* Lets time pass. */
 void world_run(struct world *world, braid_time duration);
 struct memory_conditions *world_wire(struct world *world);
