@@ -1,6 +1,6 @@
 /*
  * What the host knows about addresses: routes by a connected socket, the list of its own addresses
- * and their changes by rtnetlink (RFC 3549).
+ * and the changes of both by rtnetlink (RFC 3549).
  *
  * RFC 9260 section 6.4 (the source address of packets), section 7.3 (path MTU).
  */
@@ -238,11 +238,13 @@ int addresses_list(struct braid_address **addresses, size_t *count)
     return 0;
 }
 
-int addresses_watch(void)
+int host_watch(void)
 {
     struct sockaddr_nl groups = {
         .nl_family = AF_NETLINK,
-        .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+        .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+                     RTMGRP_IPV6_ROUTE | 1u << (RTNLGRP_IPV4_RULE - 1) |
+                     1u << (RTNLGRP_IPV6_RULE - 1),
     };
     int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
@@ -258,7 +260,7 @@ int addresses_watch(void)
 }
 
 /* What changed is not looked at: to list all again is as cheap. ENOBUFS says that some was lost. */
-bool addresses_changed(int descriptor)
+bool host_changed(int descriptor)
 {
     char buffer[NETLINK_BUFFER];
     bool changed = false;

@@ -39,11 +39,12 @@ int route_lookup(struct routes *routes, const struct braid_address *destination,
 int addresses_list(struct braid_address **addresses, size_t *count);
 
 /*
- * A descriptor that is readable when addresses or interfaces may have changed; the caller closes
- * it. Negative errno.
+ * A descriptor that is readable when addresses, interfaces, routes or rules of routing may have
+ * changed; the caller closes it. Negative errno.
  */
-int addresses_watch(void);
-/* Reads what the descriptor has; true if it was anything: then call addresses_list() again. */
-bool addresses_changed(int descriptor);
+int host_watch(void);
+/* Reads what the descriptor has; true if it was anything, or if some was lost: then call
+ * addresses_list() again, and look up routes anew. */
+bool host_changed(int descriptor);
 
 #endif

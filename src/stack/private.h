@@ -105,7 +105,8 @@ struct connection {
 struct wire {
     struct link *udp, *raw;
     struct watch watches[2][LINK_SOCKET_MAXIMUM];
-    struct watch address_watch;
+    struct watch host_watch;
+    braid_time host_read, host_due; /* when the host was looked at last, and is to be again */
     struct routes routes;
     struct braid_address *addresses; /* the host's */
     size_t address_count;
@@ -168,6 +169,8 @@ void stack_unwatch(struct stack *stack, struct watch *watch);
 int wire_open(struct stack *stack, char *text, size_t size);
 void wire_close(struct stack *stack);
 int wire_read_addresses(struct stack *stack);
+/* Reads them again if the host's addresses or routes have changed. */
+void wire_follow_host(struct stack *stack);
 bool wire_route(void *context, const struct braid_address *destination,
                 struct braid_address *source, uint32_t *mtu);
 /* Sends what is due. True if packets were delivered to ourselves: then there may be more to send,

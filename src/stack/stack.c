@@ -266,7 +266,9 @@ int stack_run(struct stack *stack)
 
     while (!stack->stop) {
         braid_time deadline = earlier(check_idle(stack), connections_timeout(stack));
-        int sleep = settled && !stack->wire.more ? time_to_sleep(stack, deadline) : 0;
+        int sleep = settled && !stack->wire.more
+                        ? time_to_sleep(stack, earlier(deadline, stack->wire.host_due))
+                        : 0;
         int count;
 
         if (stack->stop)
@@ -284,6 +286,7 @@ int stack_run(struct stack *stack)
                 watch->ready(stack, watch, events[i].events);
         }
         receive_more(stack);
+        wire_follow_host(stack);
         if (braid_engine_next_timeout(stack->engine) <= stack->now)
             braid_engine_timeout(stack->engine, stack->now);
         settled = settle(stack);
@@ -456,7 +459,7 @@ static struct stack *stack_new(const struct stack_config *config)
     snprintf(stack->name, sizeof(stack->name), "%s", config->name);
     stack->log = stack->epoll = stack->page_descriptor = -1;
     stack->signals.descriptor = stack->rendezvous.descriptor = -1;
-    stack->wire.address_watch.descriptor = -1;
+    stack->wire.host_watch.descriptor = -1;
     stack->wire.routes = (struct routes){{-1, -1}};
     stack->idle_since = BRAID_TIME_NEVER;
     list_init(&stack->connections);

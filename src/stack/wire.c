@@ -14,6 +14,7 @@ enum {
     BATCH_BYTES = 65535,
     RECEIVE_ROUNDS = 16,    /* calls of link_receive() before others have their turn */
     TRANSMIT_BATCHES = 256, /* the same for batches out */
+    HOST_PAUSE = 100000,    /* us between two looks at the host's addresses and routes */
 };
 
 /* ---- Opening ---- */
@@ -107,13 +108,26 @@ static int open_capture(struct stack *stack, char *text, size_t size)
     return error;
 }
 
-static void addresses_ready(struct stack *stack, struct watch *watch, uint32_t events)
+/* A burst of changes is one, and many bursts leave time for other work. */
+static void host_ready(struct stack *stack, struct watch *watch, uint32_t events)
 {
-    int error = 0;
+    struct wire *wire = &stack->wire;
+    braid_time next = wire->host_read + HOST_PAUSE;
 
     (void)events;
-    if (addresses_changed(watch->descriptor))
-        error = wire_read_addresses(stack);
+    if (host_changed(watch->descriptor) && wire->host_due == BRAID_TIME_NEVER)
+        wire->host_due = next > stack->now ? next : stack->now;
+}
+
+void wire_follow_host(struct stack *stack)
+{
+    int error;
+
+    if (stack->wire.host_due > stack->now)
+        return;
+    stack->wire.host_due = BRAID_TIME_NEVER;
+    stack->wire.host_read = stack->now;
+    error = wire_read_addresses(stack);
     if (error < 0)
         stack_log(stack, "the host's addresses: %s", strerror(-error));
 }
@@ -135,10 +149,11 @@ int wire_open(struct stack *stack, char *text, size_t size)
         error = open_capture(stack, text, size);
     if (error < 0)
         return error;
-    wire->address_watch.ready = addresses_ready;
-    error = addresses_watch();
+    wire->host_watch.ready = host_ready;
+    wire->host_due = BRAID_TIME_NEVER;
+    error = host_watch();
     if (error >= 0)
-        error = stack_watch(stack, &wire->address_watch, error, EPOLLIN);
+        error = stack_watch(stack, &wire->host_watch, error, EPOLLIN);
     /* a port that nobody named means ourselves, too, at our own addresses */
     if (stack->config.peer_udp_port == 0)
         wire->self_port = LINK_UDP_PORT;
@@ -149,7 +164,7 @@ void wire_close(struct stack *stack)
 {
     struct wire *wire = &stack->wire;
 
-    stack_unwatch(stack, &wire->address_watch);
+    stack_unwatch(stack, &wire->host_watch);
     link_close(wire->udp);
     link_close(wire->raw);
     routes_close(&wire->routes);

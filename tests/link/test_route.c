@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -103,14 +104,14 @@ static void test_addresses(void **state)
                   "ip addr add 2001:db8::2/64 dev d0 nodad &&"
                   "ip addr add fe80::5/64 dev d0 nodad"))
         skip();
-    watch = addresses_watch();
+    watch = host_watch();
     assert_true(watch >= 0);
-    assert_false(addresses_changed(watch));
+    assert_false(host_changed(watch));
     assert_int_equal(find_address("192.0.2.1", 0), -1);
 
     assert_true(test_run("ip link set d0 up"));
     assert_true(is_readable(watch));
-    assert_true(addresses_changed(watch));
+    assert_true(host_changed(watch));
     assert_false(is_readable(watch));
     assert_true(find_address("192.0.2.1", 0) >= 0);
     assert_true(find_address("2001:db8::2", 0) >= 0);
@@ -120,9 +121,71 @@ static void test_addresses(void **state)
     assert_int_equal(find_address("fe80::5", 0), -1);
 
     assert_true(test_run("ip addr del 192.0.2.1/24 dev d0"));
-    assert_true(addresses_changed(watch));
+    assert_true(host_changed(watch));
     assert_int_equal(find_address("192.0.2.1", 0), -1);
     close(watch);
+}
+
+static void test_watch_routes(void **state)
+{
+    static const char *const changes[] = {
+        "ip route add 198.51.100.0/24 via 192.0.2.2",
+        "ip route change 198.51.100.0/24 via 192.0.2.2 mtu 1300",
+        "ip route del 198.51.100.0/24",
+        "ip -6 route add 2001:db8:1::/48 dev d0",
+        "ip rule add from 192.0.2.1 table 77",
+        "ip link set d0 down",
+    };
+    int watch;
+
+    (void)state;
+    if (!test_enter_namespace() ||
+        !test_run("ip link add d0 type veth peer name d1 && ip link set d1 up &&"
+                  "ip addr add 192.0.2.1/24 dev d0 && ip link set d0 up"))
+        skip();
+    watch = host_watch();
+    assert_true(watch >= 0);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        host_changed(watch);
+        assert_true(test_run(changes[i]));
+        assert_true(is_readable(watch));
+        assert_true(host_changed(watch));
+    }
+    close(watch);
+}
+
+static int watch_with_little_room(void)
+{
+    int watch = host_watch(), room = 1;
+
+    assert_true(watch >= 0);
+    assert_int_equal(setsockopt(watch, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+    return watch;
+}
+
+/* More changes than the kernel keeps: that some were lost is a change, and what follows is seen. */
+static void test_overrun(void **state)
+{
+    int watch, witness;
+    char byte;
+
+    (void)state;
+    if (!test_enter_namespace())
+        skip();
+    watch = watch_with_little_room();
+    witness = watch_with_little_room();
+    assert_true(test_run("for i in $(seq 1 100); do echo addr add 10.0.$i.1/32 dev lo;"
+                         "done | ip -batch -"));
+    assert_int_equal(recv(witness, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, ENOBUFS);
+    assert_true(host_changed(watch));
+    assert_false(host_changed(watch));
+    assert_true(find_address("10.0.100.1", 0) >= 0);
+    assert_true(test_run("ip addr del 10.0.100.1/32 dev lo"));
+    assert_true(host_changed(watch));
+    assert_int_equal(find_address("10.0.100.1", 0), -1);
+    close(watch);
+    close(witness);
 }
 
 /* More than the kernel tells in one message. */
@@ -145,10 +208,9 @@ static void test_many_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_network),
-        cmocka_unit_test(test_routes),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_many_addresses),
+        cmocka_unit_test(test_without_network), cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_addresses),       cmocka_unit_test(test_watch_routes),
+        cmocka_unit_test(test_overrun),         cmocka_unit_test(test_many_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
