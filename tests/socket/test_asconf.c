@@ -138,8 +138,8 @@ static struct pair join(const struct sockaddr_in *client_address, bool client_ha
     if (server_has)
         enable(pair.listener);
     if (client_address)
-        assert_int_equal(
-            socket_bind(pair.client, client_address, sizeof(*client_address), &user), 0);
+        assert_int_equal(socket_bind(pair.client, client_address, sizeof(*client_address), &user),
+                         0);
     assert_int_equal(socket_begin(pair.client, &world.hosts[0], &world.hosts[1], PORT),
                      -EINPROGRESS);
     world_run(&world, SECOND);
@@ -150,8 +150,8 @@ static struct pair join(const struct sockaddr_in *client_address, bool client_ha
 
 static struct pair join_bound(bool client_has, bool server_has)
 {
-    static const struct sockaddr_in first = {
-        .sin_family = AF_INET, .sin_addr.s_addr = 0x010200c0}; /* 192.0.2.1 */
+    static const struct sockaddr_in first = {.sin_family = AF_INET,
+                                             .sin_addr.s_addr = 0x010200c0}; /* 192.0.2.1 */
 
     return join(&first, client_has, server_has);
 }
@@ -240,8 +240,7 @@ static void test_peer_primary_refused(void **state)
     assert_int_equal(set(pair.client, SCTP_SET_PEER_PRIMARY_ADDR, &primary, 4), -EINVAL);
     enable(unconnected);
     assert_int_equal(set_peer_primary(unconnected, 0, 0, PORT), -EINVAL);
-    assert_int_equal(get(unconnected, SCTP_SET_PEER_PRIMARY_ADDR, &primary, &length),
-                     -ENOPROTOOPT);
+    assert_int_equal(get(unconnected, SCTP_SET_PEER_PRIMARY_ADDR, &primary, &length), -ENOPROTOOPT);
     world_close(&world);
 }
 
