@@ -4,6 +4,7 @@ A test is a Python program: `main(tests)` runs the functions it is given, says w
 the machine lacks something that all of it needs (root, usrsctp).
 """
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -191,6 +192,18 @@ class Stack:
             if "Connection refused" not in said or time.monotonic() > end:
                 return client.wait()
             time.sleep(0.1)
+
+    def status(self):
+        """What `braid ss` tells of it."""
+        return json.loads(run([BRAID, "ss", "--json", "--name", self.name], namespace=self.namespace))
+
+    def association(self):
+        """The first that is established, or None."""
+        for socket in self.status()["sockets"]:
+            for association in socket["associations"]:
+                if association["state"] == "ESTABLISHED":
+                    return association
+        return None
 
     def stop(self):
         """Ends it, and gives its capture to tshark."""

@@ -115,6 +115,7 @@ static void set_option(int descriptor, int level, int name, const void *value, s
 static void set_options(int descriptor, const struct transfer_options *options)
 {
     static const int on = 1;
+    static const struct sctp_assoc_value supported = {.assoc_value = 1};
     struct sctp_initmsg init = {.sinit_num_ostreams = options->streams ? options->streams : 64,
                                 .sinit_max_instreams = 65535};
     struct sctp_event event = {.se_type = SCTP_ASSOC_CHANGE, .se_on = 1};
@@ -125,6 +126,12 @@ static void set_options(int descriptor, const struct transfer_options *options)
     if (options->receive_buffer)
         set_option(descriptor, SOL_SOCKET, SO_RCVBUF, &options->receive_buffer, sizeof(int),
                    "SO_RCVBUF");
+    if (options->dynamic_addresses) {
+        set_option(descriptor, IPPROTO_SCTP, SCTP_AUTH_SUPPORTED, &supported, sizeof supported,
+                   "SCTP_AUTH_SUPPORTED");
+        set_option(descriptor, IPPROTO_SCTP, SCTP_ASCONF_SUPPORTED, &supported, sizeof supported,
+                   "SCTP_ASCONF_SUPPORTED");
+    }
     if (options->plain)
         return;
     set_option(descriptor, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init, "SCTP_INITMSG");
@@ -137,6 +144,7 @@ static void set_options(int descriptor, const struct transfer_options *options)
 
 static void bind_addresses(int descriptor, const struct transfer_options *options, uint16_t port)
 {
+    static const int on = 1;
     struct sockaddr_storage address;
     socklen_t length;
 
@@ -148,11 +156,13 @@ static void bind_addresses(int descriptor, const struct transfer_options *option
             set_option(descriptor, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, &address, length,
                        "SCTP_SOCKOPT_BINDX_ADD");
     }
-    if (options->local_address_count || !port)
+    if (options->local_address_count || (!port && !options->dynamic_addresses))
         return;
     length = transfer_address(options->ipv6 ? "::" : "0.0.0.0", port, &address);
     if (bind(descriptor, (struct sockaddr *)&address, length) < 0)
         transfer_fail("bind");
+    if (options->dynamic_addresses)
+        set_option(descriptor, IPPROTO_SCTP, SCTP_AUTO_ASCONF, &on, sizeof on, "SCTP_AUTO_ASCONF");
 }
 
 static int open_socket(const struct transfer_options *options, int family)

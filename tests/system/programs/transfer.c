@@ -122,6 +122,18 @@ static ssize_t send_control(struct channel *channel, uint32_t association, const
     return channel->send(channel, association, message, CONTROL_LENGTH, 0, PAYLOAD_PROTOCOL, false);
 }
 
+/* -H: slowly, and the last message not before the file is gone. */
+static void source_hold(const struct source *source, const char *file)
+{
+    bool last = source->sent_bytes + source->size >= source->bytes;
+
+    while (file && access(file, F_OK) == 0) {
+        usleep(2000);
+        if (!last)
+            break;
+    }
+}
+
 static bool source_send(struct source *source, struct channel *channel, uint32_t association)
 {
     uint64_t index = source->sent_messages;
@@ -335,9 +347,11 @@ static bool client_send(struct channel *channel, struct source *source, struct a
     put64(request + 16, messages);
     if (send_control(channel, 0, request) < 0)
         transfer_fail("sending the request");
-    while (!source_finished(source))
+    while (!source_finished(source)) {
+        source_hold(source, channel->options->hold);
         if (!source_send(source, channel, 0))
             return false;
+    }
     if (!client_receive_result(channel, account, buffer, false))
         return false;
     printf("peer received messages=%" PRIu64 " bytes=%" PRIu64 " checksum=%016" PRIx64
@@ -378,6 +392,7 @@ static bool client_echo(struct channel *channel, struct source *source, struct a
     while (!source_finished(source) || account->messages < source->sent_messages) {
         if (!source_finished(source) &&
             source->sent_messages - account->messages < channel->options->window) {
+            source_hold(source, channel->options->hold);
             if (!source_send(source, channel, 0))
                 return false;
             continue;
@@ -599,6 +614,8 @@ __attribute__((noreturn)) static void usage(void)
           "  -p PORT  local port            -b ADDRESS  local address (may be repeated)\n"
           "  -S BYTES  send buffer          -R BYTES  receive buffer\n"
           "  -w COUNT  messages that echo keeps under way (8)\n"
+          "  -A  SCTP_AUTH_SUPPORTED, SCTP_ASCONF_SUPPORTED; without -b also SCTP_AUTO_ASCONF\n"
+          "  -H FILE  echo, send: slowly, and to the end only when FILE is gone\n"
           "  -L PORT, -U PORT  usrsctp: local and remote UDP encapsulation port (0: raw IP)\n",
           stderr);
     exit(2);
@@ -660,6 +677,12 @@ static void read_option(struct transfer_options *options, int option)
     case 'R':
         options->receive_buffer = (int)number(optarg, 1, 1u << 30);
         break;
+    case 'A':
+        options->dynamic_addresses = true;
+        break;
+    case 'H':
+        options->hold = optarg;
+        break;
     case 'L':
         options->local_udp = (uint16_t)number(optarg, 0, 65535);
         break;
@@ -682,7 +705,7 @@ void transfer_read_options(struct transfer_options *options, int count, char **a
 
     memset(options, 0, sizeof *options);
     options->window = 8;
-    while ((option = getopt(count, arguments, "6mPunrfc:p:b:S:R:L:U:w:")) != -1)
+    while ((option = getopt(count, arguments, "6mPunrfc:p:b:S:R:L:U:w:AH:")) != -1)
         read_option(options, option);
     arguments += optind;
     count -= optind;

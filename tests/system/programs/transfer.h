@@ -49,6 +49,8 @@ struct transfer_options {
     int send_buffer, receive_buffer; /* -S, -R */
     uint16_t local_udp, remote_udp;  /* -L, -U: UDP encapsulation, of usrsctp only; 0: raw IP */
     unsigned window;                 /* -w: messages that echo keeps under way */
+    bool dynamic_addresses;          /* -A: RFC 5061 */
+    const char *hold;                /* -H: no end before this file is gone */
 };
 
 /* One message, or a piece of one, as it was received. */
