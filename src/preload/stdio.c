@@ -34,5 +34,6 @@ __attribute__((visibility("default"))) FILE *fdopen(int descriptor, const char *
 
     if (!descriptor_is_ours(descriptor, &ours))
         return libc_functions()->fdopen(descriptor, mode);
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the cookie is the number */
     return fopencookie((void *)(intptr_t)descriptor, mode, functions);
 }
