@@ -356,8 +356,8 @@ BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t asso
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);
 
-/* Its own addresses: those that the peer was told (RFC 9260, 5.1.2), and those that it is being told
- * (RFC 5061). Copies up to `capacity`, returns how many it copied. */
+/* Its own addresses: those that the peer was told (RFC 9260, 5.1.2), and those that it is being
+ * told (RFC 5061). Copies up to `capacity`, returns how many it copied. */
 BRAID_PUBLIC size_t braid_association_addresses(const struct braid_engine *engine,
                                                 uint32_t association,
                                                 struct braid_address *addresses, size_t capacity);

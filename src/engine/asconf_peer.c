@@ -52,10 +52,8 @@ static uint16_t add(struct change *change, const struct braid_address *address)
     const struct braid_packet *packet = change->arrival->packet;
     struct sctp_path *path;
 
-    if (!braid_address_is_unicast(address) || !family_is_ours(change, address) ||
-        (braid_address_is_loopback(address) &&
-         !braid_address_is_loopback(&change->arrival->source)) ||
-        (address->family == BRAID_IPV6 && braid_address_is_link_local(address)))
+    if (!family_is_ours(change, address) ||
+        !endpoint_peer_may_have(association->engine, address, change->arrival))
         return SCTP_CAUSE_UNRESOLVABLE_ADDRESS;
     if (association_path_to(association, address))
         return 0;

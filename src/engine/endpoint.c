@@ -81,6 +81,25 @@ size_t endpoint_list_addresses(const struct braid_engine *engine,
     return count;
 }
 
+/* All of 127.0.0.0/8 is the host's, whatever the interface lists. */
+bool engine_has_address(const struct braid_engine *engine, const struct braid_address *address)
+{
+    for (uint32_t i = 0; i < engine->address_count; i++) {
+        if (braid_address_equal(&engine->addresses[i], address))
+            return true;
+    }
+    return braid_address_is_loopback(address);
+}
+
+bool endpoint_peer_may_have(const struct braid_engine *engine, const struct braid_address *address,
+                            const struct arrival *arrival)
+{
+    return braid_address_is_unicast(address) &&
+           braid_address_reach(address) >= braid_address_reach(&arrival->source) &&
+           !(address->family == BRAID_IPV6 && braid_address_is_link_local(address)) &&
+           (!engine_has_address(engine, address) || engine_has_address(engine, &arrival->source));
+}
+
 /* ---- Ports ---- */
 
 static bool endpoints_overlap(const struct sctp_endpoint *a, const struct sctp_endpoint *b)
@@ -251,13 +270,6 @@ void endpoints_change_host(struct braid_engine *engine, struct braid_address *ad
 }
 
 /* ---- The public functions ---- */
-
-/* All of 127.0.0.0/8 is the host's, whatever the interface lists. */
-bool engine_has_address(const struct braid_engine *engine, const struct braid_address *address)
-{
-    return braid_address_is_loopback(address) ||
-           list_has(engine->addresses, engine->address_count, address);
-}
 
 int braid_endpoint_open(struct braid_engine *engine, const struct braid_endpoint_config *config,
                         uint32_t *identifier)

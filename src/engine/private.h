@@ -459,6 +459,11 @@ bool endpoint_has_address(const struct sctp_endpoint *endpoint,
                           const struct braid_address *address);
 /* Is it the host's? */
 bool engine_has_address(const struct braid_engine *engine, const struct braid_address *address);
+/* May an address that a peer names be its own? One that reaches less far than the one it speaks
+ * from leads to somebody else (5.1.2, B), an IPv6 link-local one nowhere without its link; ours is
+ * the peer's only if it lives here. */
+bool endpoint_peer_may_have(const struct braid_engine *engine, const struct braid_address *address,
+                            const struct arrival *arrival);
 /* The host's addresses become these, which the engine takes: peers of endpoints that are bound to
  * all of them, and have auto_asconf, are told. All paths look up their routes. */
 void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,

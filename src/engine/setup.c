@@ -40,27 +40,6 @@ static bool add_address(struct init_parameters *parameters, const struct braid_a
     return true;
 }
 
-static bool is_ours(const struct braid_engine *engine, const struct braid_address *address)
-{
-    for (uint32_t i = 0; i < engine->address_count; i++) {
-        if (braid_address_equal(&engine->addresses[i], address))
-            return true;
-    }
-    return braid_address_is_loopback(address);
-}
-
-/* May an address that the peer lists be its own? One that reaches less far than the one it speaks
- * from leads to somebody else (5.1.2, B), an IPv6 link-local one nowhere without its link; ours is
- * the peer's only if it lives here. */
-static bool may_be_the_peers(const struct braid_engine *engine, const struct braid_address *address,
-                             const struct arrival *arrival)
-{
-    return braid_address_is_unicast(address) &&
-           braid_address_reach(address) >= braid_address_reach(&arrival->source) &&
-           !(address->family == BRAID_IPV6 && braid_address_is_link_local(address)) &&
-           (!is_ours(engine, address) || is_ours(engine, &arrival->source));
-}
-
 static void read_address(struct braid_engine *engine, struct init_parameters *parameters,
                          const struct sctp_parameter *parameter,
                          const struct sctp_endpoint *endpoint, const struct arrival *arrival)
@@ -74,7 +53,7 @@ static void read_address(struct braid_engine *engine, struct init_parameters *pa
     address = braid_address_normalise(&address);
     if (endpoint && (address.family == BRAID_IPV4 ? !endpoint->ipv4 : !endpoint->ipv6))
         return;
-    if (!may_be_the_peers(engine, &address, arrival) || !add_address(parameters, &address))
+    if (!endpoint_peer_may_have(engine, &address, arrival) || !add_address(parameters, &address))
         engine->statistics.addresses_refused++;
 }
 

@@ -333,12 +333,71 @@ static void test_additions_refused(void **state)
     }
     send_asconf(&scene, SCTP_PARAMETER_ADD_IP, &ipv6); /* which the endpoint does not speak */
     expect_ack(&scene, SCTP_CAUSE_UNRESOLVABLE_ADDRESS);
+    send_asconf(&scene, SCTP_PARAMETER_ADD_IP, &peer->here[0]); /* the engine's own */
+    expect_ack(&scene, SCTP_CAUSE_UNRESOLVABLE_ADDRESS);
     send_asconf(&scene, SCTP_PARAMETER_SET_PRIMARY, &peer->there[1]);
     expect_ack(&scene, SCTP_CAUSE_UNRESOLVABLE_ADDRESS);
     send_asconf(&scene, 0xc099, &peer->there[1]);
     expect_ack(&scene, SCTP_CAUSE_UNRECOGNIZED_PARAMETERS);
-    assert_int_equal(statistics(peer).asconf_refused, 6);
+    assert_int_equal(statistics(peer).asconf_refused, 7);
     assert_int_equal(peer_info(peer).path_count, 1);
+    assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+}
+
+static void test_ipv6_additions_refused(void **state)
+{
+    static const char *const addresses[] = {
+        "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1",       /* multicast */
+        "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\1",     /* of a link, but of which? */
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1",         /* loopback */
+        "\0\0\0\0\0\0\0\0\0\0\xff\xff\xe0\0\0\1",   /* multicast, mapped */
+        "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\x63", /* IPv4, not spoken */
+    };
+    struct braid_parameters parameters = with_asconf();
+    struct scene scene =
+        scene_open_with(state, &(struct peer_config){.parameters = &parameters, .ipv6 = true});
+    struct peer *peer = scene.peer;
+
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        struct braid_address address = braid_address_ipv6(addresses[i], 0);
+
+        send_asconf(&scene, SCTP_PARAMETER_ADD_IP, &address);
+        expect_ack(&scene, SCTP_CAUSE_UNRESOLVABLE_ADDRESS);
+    }
+    assert_int_equal(statistics(peer).asconf_refused, 5);
+    add_path(&scene, 1);
+}
+
+/* From an address that is not known the Address Parameter tells whose it is; that alone is not
+ * enough. */
+static void test_from_unknown_address(void **state)
+{
+    struct scene scene = scene_open(state, 1);
+    struct peer *peer = scene.peer;
+    struct request request = {SCTP_PARAMETER_ADD_IP, wildcard};
+    struct braid_address known = peer->there[0];
+
+    scene.script.key[60] ^= 1; /* a bad MAC */
+    send_asconf_from(&scene, scene.serial, &request, 1, 1);
+    expect(peer, NONE);
+    assert_int_equal(statistics(peer).bad_authentication, 1);
+    scene.script.key[60] ^= 1;
+    peer->engine_tag++; /* another Verification Tag */
+    send_asconf_from(&scene, scene.serial, &request, 1, 1);
+    expect(peer, NONE);
+    assert_int_equal(statistics(peer).bad_tag, 1);
+    peer->engine_tag--;
+    peer->there[0] = peer->there[2]; /* an Address Parameter that nobody has */
+    send_asconf_from(&scene, scene.serial, &request, 1, 1);
+    peer->there[0] = known;
+    expect(peer, "ABORT");
+    assert_int_equal(statistics(peer).out_of_the_blue, 1);
+    assert_int_equal(peer_info(peer).path_count, 1);
+    assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+    send_asconf_from(&scene, scene.serial++, &request, 1, 1);
+    expect_ack(&scene, 0);
+    confirm(&scene, 1);
+    assert_int_equal(peer_info(peer).path_count, 2);
 }
 
 /* 200 addresses, 20 at a time: what is too many is refused, and all behind it (F9, F11). */
@@ -351,8 +410,9 @@ static void test_two_hundred(void **state)
         struct request requests[20];
 
         for (uint8_t j = 0; j < 20; j++)
-            requests[j] = (struct request){
-                SCTP_PARAMETER_ADD_IP, braid_address_ipv4((uint8_t[]){10, 0, i, (uint8_t)(j + 1)})};
+            requests[j] =
+                (struct request){SCTP_PARAMETER_ADD_IP,
+                                 braid_address_ipv4((uint8_t[]){198, 18, i, (uint8_t)(j + 1)})};
         send_asconf_from(&scene, scene.serial++, requests, 20, 0);
         assert_authentic(&scene.script, expect(peer, "AUTH ASCONF_ACK"));
         peer_skip(peer);
@@ -361,6 +421,64 @@ static void test_two_hundred(void **state)
     assert_int_equal(statistics(peer).asconf_refused, 200 - 31);
     send_data_authentic(peer, &scene.script, 1000, 0, SHA1);
     expect_message(peer, 0, 1000, 7);
+}
+
+/* The same in one chunk, whose answer has no room for all refusals. */
+static void test_two_hundred_at_once(void **state)
+{
+    struct scene scene = scene_open(state, 1);
+    struct peer *peer = scene.peer;
+    struct request requests[200];
+    const struct sent *sent;
+
+    for (uint8_t i = 0; i < 200; i++)
+        requests[i] = (struct request){
+            SCTP_PARAMETER_ADD_IP, braid_address_ipv4((uint8_t[]){198, 18, 0, (uint8_t)(i + 1)})};
+    send_asconf_from(&scene, scene.serial++, requests, 200, 0);
+    sent = expect(peer, "AUTH ASCONF_ACK");
+    assert_true(sent->length <= 1280 - 40);
+    assert_int_equal(peer_info(peer).path_count, 32);
+    assert_true(statistics(peer).asconf_refused > 0);
+    peer_skip(peer);
+    send_data_authentic(peer, &scene.script, 1000, 0, SHA1);
+    expect_message(peer, 0, 1000, 7);
+}
+
+/* Chunks with a good MAC and any bits: nothing but addresses changes. */
+static void test_mutations(void **state)
+{
+    struct scene scene = scene_open(state, 1);
+    struct peer *peer = scene.peer;
+    struct random_generator random;
+    struct request requests[] = {{SCTP_PARAMETER_ADD_IP, peer->there[1]},
+                                 {SCTP_PARAMETER_DELETE_IP, peer->there[2]},
+                                 {SCTP_PARAMETER_SET_PRIMARY, peer->there[1]},
+                                 {SCTP_PARAMETER_DELETE_IP, peer->there[0]}};
+
+    random_seed(&random, 5);
+    for (int i = 0; i < 5000; i++) {
+        size_t at, chunk;
+
+        peer_begin(peer);
+        at = begin_auth(peer, 0, SHA1);
+        chunk = peer->writer.length;
+        write_asconf(&scene, scene.serial, requests, 4);
+        for (int bits = 0; bits < 1 + i % 5; bits++) {
+            uint64_t bit = random_next(&random) % ((peer->writer.length - chunk - 8) * 8);
+
+            peer->packet[chunk + 8 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        fill_mac(peer, &scene.script, at, SHA1);
+        peer_send(peer);
+        assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+        assert_in_range(peer_info(peer).path_count, 1, 32);
+        for (const struct sent *sent; (sent = peer_next(peer)) != NULL;)
+            scene.serial += sent_count(sent, SCTP_CHUNK_ASCONF_ACK);
+        peer_forget(peer);
+    }
+    assert_true(scene.serial - peer->initial_tsn > 1000);
+    assert_true(statistics(peer).asconf_refused > 1000);
+    assert_true(statistics(peer).bad_packet > 10);
 }
 
 /* The address of another association's peer. */
@@ -648,6 +766,33 @@ static void test_our_asconf_lost(void **state)
     expect_down(peer, BRAID_DOWN_LOST);
 }
 
+/* An answer that is not authenticated is none, whatever its number. */
+static void test_forged_ack(void **state)
+{
+    struct scene scene = scene_open(state, 1);
+    struct peer *peer = scene.peer;
+    uint32_t serial;
+    size_t start;
+
+    for (int asked = 0; asked < 2; asked++) {
+        peer_begin(peer);
+        start = asconf_ack_begin(&peer->writer, peer->engine_initial_tsn);
+        chunk_end(&peer->writer, start);
+        peer_send(peer);
+        expect(peer, NONE);
+        assert_int_equal(statistics(peer).unauthenticated_chunks, asked + 1);
+        assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+        if (asked)
+            break;
+        assert_int_equal(set_addresses(peer, 0, 2), 0);
+        serial = expect_asconf(&scene, SCTP_PARAMETER_ADD_IP);
+        assert_int_equal(serial, peer->engine_initial_tsn);
+    }
+    expect_within(peer, 3 * SECOND, "AUTH ASCONF"); /* it still waits for one */
+    send_ack(&scene, peer->engine_initial_tsn, 0);
+    expect_silence(peer, 10 * SECOND);
+}
+
 /* F0: an answer to what was never asked. */
 static void test_illegal_ack(void **state)
 {
@@ -804,7 +949,11 @@ int main(void)
         peer_test(test_repeated_and_out_of_order),
         peer_test(test_deletions_refused),
         peer_test(test_additions_refused),
+        peer_test(test_ipv6_additions_refused),
+        peer_test(test_from_unknown_address),
         peer_test(test_two_hundred),
+        peer_test(test_two_hundred_at_once),
+        peer_test(test_mutations),
         peer_test(test_of_another),
         peer_test(test_set_primary),
         peer_test(test_renumbered),
@@ -814,6 +963,7 @@ int main(void)
         peer_test(test_our_request_refused),
         peer_test(test_our_asconf_unknown),
         peer_test(test_our_asconf_lost),
+        peer_test(test_forged_ack),
         peer_test(test_illegal_ack),
         peer_test(test_peer_primary),
         peer_test(test_peer_without),

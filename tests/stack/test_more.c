@@ -49,7 +49,7 @@ static int send_now(const struct stack_process *stack, int descriptor,
 
     memcpy(payload, header, sizeof(*header));
     memcpy(payload + sizeof(*header), text, length);
-        /* no zero at the end */ // NOLINT(bugprone-not-null-terminated-result)
+    /* no zero at the end */ // NOLINT(bugprone-not-null-terminated-result)
     result = program_call(stack, &call);
     if (association)
         *association = (int32_t)call.answer_argument;
