@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -330,6 +331,68 @@ static void print_table(const struct table *table, const struct status *status,
     }
 }
 
+/* The stack's counters; the second kind is of what was refused or dropped. */
+#define COUNTER(field, refused) #field, offsetof(struct braid_statistics, field), refused
+static const struct counter {
+    const char *name;
+    size_t offset;
+    bool refused;
+} counters[] = {
+    {COUNTER(packets_received, false)},
+    {COUNTER(packets_sent, false)},
+    {COUNTER(bytes_received, false)},
+    {COUNTER(bytes_sent, false)},
+    {COUNTER(bad_checksum, true)},
+    {COUNTER(bad_packet, true)},
+    {COUNTER(bad_tag, true)},
+    {COUNTER(out_of_the_blue, true)},
+    {COUNTER(bad_cookie, true)},
+    {COUNTER(stale_cookie, true)},
+    {COUNTER(unknown_chunks, true)},
+    {COUNTER(unknown_parameters, true)},
+    {COUNTER(bad_authentication, true)},
+    {COUNTER(unauthenticated_chunks, true)},
+    {COUNTER(asconf_refused, true)},
+    {COUNTER(asconf_ignored, true)},
+    {COUNTER(addresses_refused, true)},
+    {COUNTER(bad_heartbeat_ack, true)},
+    {COUNTER(associations_opened, false)},
+    {COUNTER(associations_accepted, false)},
+    {COUNTER(associations_aborted, false)},
+    {COUNTER(associations_shut_down, false)},
+    {COUNTER(associations_refused, true)},
+    {COUNTER(data_dropped, true)},
+    {COUNTER(associations_now, false)},
+};
+
+enum { COUNTERS = sizeof(counters) / sizeof(counters[0]) };
+
+static uint64_t counter_value(const struct counter *counter,
+                              const struct braid_statistics *statistics)
+{
+    uint64_t value;
+
+    memcpy(&value, (const char *)statistics + counter->offset, sizeof(value));
+    return value;
+}
+
+/* Those that count something bad, and are not 0. */
+static void print_refused(FILE *out, const struct braid_statistics *statistics)
+{
+    const char *between = "     refused ";
+
+    for (size_t i = 0; i < COUNTERS; i++) {
+        uint64_t value = counter_value(&counters[i], statistics);
+
+        if (!counters[i].refused || value == 0)
+            continue;
+        fprintf(out, "%s%s %" PRIu64, between, counters[i].name, value);
+        between = ", ";
+    }
+    if (between[0] == ',')
+        fputc('\n', out);
+}
+
 static void print_stack(FILE *out, const struct status *status)
 {
     const struct status_stack *stack = (const void *)status->bytes;
@@ -348,6 +411,7 @@ static void print_stack(FILE *out, const struct status *status)
                 link->statistics.packets_received);
     }
     fprintf(out, "     to ourselves %" PRIu64 "\n", stack->local_packets);
+    print_refused(out, &stack->engine);
 }
 
 static void print_text(const struct status *status, const struct ss_options *options)
@@ -508,34 +572,11 @@ static void write_link(struct document *document, const struct status_link *link
     document_object_end(document);
 }
 
-static void write_counters(struct document *document, const struct braid_statistics *counters)
+static void write_counters(struct document *document, const struct braid_statistics *statistics)
 {
     document_object_begin(document, "counters", "counters");
-    document_number(document, "packets_received", counters->packets_received);
-    document_number(document, "packets_sent", counters->packets_sent);
-    document_number(document, "bytes_received", counters->bytes_received);
-    document_number(document, "bytes_sent", counters->bytes_sent);
-    document_number(document, "bad_checksum", counters->bad_checksum);
-    document_number(document, "bad_packet", counters->bad_packet);
-    document_number(document, "bad_tag", counters->bad_tag);
-    document_number(document, "out_of_the_blue", counters->out_of_the_blue);
-    document_number(document, "bad_cookie", counters->bad_cookie);
-    document_number(document, "stale_cookie", counters->stale_cookie);
-    document_number(document, "unknown_chunks", counters->unknown_chunks);
-    document_number(document, "unknown_parameters", counters->unknown_parameters);
-    document_number(document, "bad_authentication", counters->bad_authentication);
-    document_number(document, "unauthenticated_chunks", counters->unauthenticated_chunks);
-    document_number(document, "asconf_refused", counters->asconf_refused);
-    document_number(document, "asconf_ignored", counters->asconf_ignored);
-    document_number(document, "addresses_refused", counters->addresses_refused);
-    document_number(document, "bad_heartbeat_ack", counters->bad_heartbeat_ack);
-    document_number(document, "associations_opened", counters->associations_opened);
-    document_number(document, "associations_accepted", counters->associations_accepted);
-    document_number(document, "associations_aborted", counters->associations_aborted);
-    document_number(document, "associations_shut_down", counters->associations_shut_down);
-    document_number(document, "associations_refused", counters->associations_refused);
-    document_number(document, "data_dropped", counters->data_dropped);
-    document_number(document, "associations_now", counters->associations_now);
+    for (size_t i = 0; i < COUNTERS; i++)
+        document_number(document, counters[i].name, counter_value(&counters[i], statistics));
     document_object_end(document);
 }
 
@@ -645,8 +686,8 @@ const struct command ss_command = {
         "else they are bytes: received and not read, sent and not acknowledged.\n"
         "\n"
         "  -a, --all        also sockets without an association\n"
-        "  -v, --verbose    the stack and its links; of each association its streams, tags and\n"
-        "                   windows, and a line for each path\n"
+        "  -v, --verbose    the stack, its links, and how much of what it refused; of each\n"
+        "                   association its streams, tags and windows, and a line for each path\n"
         "      --json       one JSON object with all there is to tell\n"
         "      --name NAME  of the stack (default: $" CHANNEL_ENVIRONMENT ", else " STACK_NAME ")\n"
         "  -h, --help       this text\n"

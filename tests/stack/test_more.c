@@ -431,6 +431,29 @@ static void test_commands(void **state)
     assert_int_equal(RUN(text, "ss", "surplus"), 2);
 }
 
+/* What is refused is counted, and told by `braid ss -v`. */
+static void test_refused(void **state)
+{
+    static char text[65536];
+    struct stack_process stack;
+    struct sockaddr_in to = loopback(free_udp_port());
+    char port[8];
+    const char *const options[] = {"--udp", port, NULL};
+    int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+
+    (void)state;
+    snprintf(port, sizeof(port), "%u", ntohs(to.sin_port));
+    stack_start(&stack, options);
+    assert_int_equal(RUN(text, "ss", "-v", "--name", stack.name), 0);
+    assert_null(strstr(text, "refused"));
+    assert_int_equal(sendto(descriptor, "no packet at all", 16, 0, (void *)&to, sizeof(to)), 16);
+    for (int i = 0; i < 1000 && !strstr(text, "refused"); i++)
+        assert_int_equal(RUN(text, "ss", "-v", "--name", stack.name), 0);
+    assert_non_null(strstr(text, "     refused bad_checksum 1\n"));
+    close(descriptor);
+    stack_stop(&stack);
+}
+
 /* A stack of an ordinary user does not serve others. Root can be both here. */
 static void test_other_users(void **state)
 {
@@ -473,6 +496,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_two_stacks_over_udp),
         cmocka_unit_test(test_stack_stops_politely),
         cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_other_users),
     };
 
