@@ -42,7 +42,7 @@ class Process:
 
     def __init__(self, arguments, seconds=60, namespace=None, directory=None, user=None, environment=None):
         self.arguments = [str(a) for a in arguments]
-        self.output_file = tempfile.TemporaryFile(mode="w+", errors="replace")
+        self.output_file = tempfile.TemporaryFile()
         command = ["timeout", "--kill-after=5", str(seconds)] + self.arguments
         if user:
             command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] + command
@@ -53,8 +53,9 @@ class Process:
         _started.append(self)
 
     def output(self):
-        self.output_file.seek(0)
-        return self.output_file.read()
+        """What it said so far. The file's offset is the program's too, and stays where it is."""
+        descriptor = self.output_file.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
     def end_of_output(self):
         """As much as a reader wants to see when something went wrong."""
