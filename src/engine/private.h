@@ -235,7 +235,7 @@ struct sctp_receiver {
     uint8_t snapshots;      /* SACKs of this batch of packets for single packets of it */
     uint32_t advertised;    /* the last a_rwnd that was sent */
     uint32_t arrived_bytes; /* DATA that was accepted since */
-    uint8_t sack_path;      /* from which the last DATA came */
+    uint8_t sack_path;      /* to which the next SACK goes */
     uint32_t duplicates[DUPLICATES_MAXIMUM];
     uint8_t duplicate_count;
     struct timer sack_timer;

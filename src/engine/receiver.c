@@ -240,7 +240,6 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
     if (!arrival->data_seen)
         receiver->had_gap = has_gap(receiver);
     arrival->data_seen = true;
-    receiver->sack_path = association_reply_path(association, arrival)->index;
     if (data.flags & SCTP_DATA_FLAG_IMMEDIATE)
         receiver->sack_now = true;
     if (is_received(receiver, data.tsn)) {
@@ -343,6 +342,24 @@ static void send_snapshot(struct sctp_association *association)
     association->receiver.snapshots++;
 }
 
+/* 6.4: where the packet came from, unless that way is known to fail. What is all known already says
+ * that our SACKs may not get there: the paths take turns, whatever we believe of them. */
+static struct sctp_path *choose_sack_path(const struct sctp_association *association,
+                                          const struct arrival *arrival)
+{
+    struct sctp_path *path = association_reply_path(association, arrival);
+    struct sctp_path *best = association_data_path(association);
+    uint8_t index = association->receiver.sack_path;
+
+    if (!arrival->duplicate_seen || arrival->new_data_seen)
+        return best->state == BRAID_PATH_ACTIVE && path->state != BRAID_PATH_ACTIVE ? best : path;
+    do
+        index = (uint8_t)((index + 1u) % association->path_count);
+    while (index != association->receiver.sack_path &&
+           association->paths[index]->state == BRAID_PATH_UNCONFIRMED);
+    return association->paths[index];
+}
+
 void receiver_packet_done(struct sctp_association *association, const struct arrival *arrival)
 {
     struct sctp_receiver *receiver = &association->receiver;
@@ -350,6 +367,7 @@ void receiver_packet_done(struct sctp_association *association, const struct arr
                (arrival->duplicate_seen && !arrival->new_data_seen);
 
     receiver->any_data = true;
+    receiver->sack_path = choose_sack_path(association, arrival)->index;
     association_restart_autoclose(association);
     if (association->state == BRAID_SHUTDOWN_SENT) { /* 9.2: the SHUTDOWN acknowledges */
         receiver->sack_now = false;

@@ -723,7 +723,10 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
             return false;
         if (i > 0)
             continue;
-        path->source = cookie->local_address;
+        /* With several paths the route says which address of ours belongs to which (6.4). A peer
+         * with one address may see us through one alone: that which it called. */
+        if (cookie->address_count == 1 || !path->source.family)
+            path->source = cookie->local_address;
         path->state = BRAID_PATH_ACTIVE; /* 5.4, 2: our INIT ACK reached it */
         association->primary = association->setup_path = path->index;
     }

@@ -256,6 +256,38 @@ static void test_primary_switchover(void **state)
     send_over(peer, 1);
 }
 
+/* ---- RFC 9260, section 6.4: where SACKs go
+ * -------------------------------------------------------
+ */
+
+/* "It MAY be beneficial to vary the destination address": the way back may be broken. */
+static void test_sacks_of_duplicates(void **state)
+{
+    struct peer *peer = begin(state, 0);
+    unsigned int over[2] = {0};
+
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    assert_int_equal(path_of(peer, expect(peer, "SACK")), 0);
+    for (unsigned int i = 0; i < 6; i++) {
+        peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+        over[path_of(peer, expect(peer, "SACK"))]++;
+    }
+    assert_int_equal(over[0], 3);
+    assert_int_equal(over[1], 3);
+}
+
+/* Nor does a SACK go over a path that is believed to have failed, while there is a better one. */
+static void test_sacks_avoid_a_failed_path(void **state)
+{
+    struct peer *peer = begin(state, 0);
+
+    send_over(peer, 0);
+    expect_after(peer, 1 * SECOND, "DATA");
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    assert_int_equal(path_of(peer, expect(peer, "SACK")), 1);
+}
+
 /* ---- Addresses that are not the peer's ----------------------------------------------------------
  */
 
@@ -514,6 +546,8 @@ int main(void)
         peer_test(test_all_paths_fail),
         peer_test(test_dormant),
         peer_test(test_primary_switchover),
+        peer_test(test_sacks_of_duplicates),
+        peer_test(test_sacks_avoid_a_failed_path),
         peer_test(test_impossible_addresses),
         peer_test(test_impossible_addresses_of_ipv6),
         peer_test(test_two_hundred_addresses),
