@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "cli/describe.h"
 #include "cli/document.h"
+#include "cli/watch.h"
 #include "stack/stack.h"
 #include "stack/status.h"
 
@@ -28,6 +29,7 @@ enum {
 struct ss_options {
     const char *name;
     bool json, all, verbose;
+    double watch; /* seconds between two looks; 0: one look */
 };
 
 /* The records, one behind the other. */
@@ -274,9 +276,11 @@ static void print_path(FILE *out, const struct braid_path_info *path)
         fprintf(out, " udp %u", path->encapsulation_port);
     fprintf(out,
             " cwnd %" PRIu32 " ssthresh %" PRIu32 " flight %" PRIu32
-            " srtt %.3fms rto %.3fms mtu %" PRIu32 " errors %" PRIu32 "/%" PRIu32 "\n",
+            " srtt %.3fms rto %.3fms mtu %" PRIu32 " errors %" PRIu32 "/%" PRIu32 " sent %" PRIu64
+            " received %" PRIu64 "\n",
             path->cwnd, path->ssthresh, path->flight, path->srtt / 1000.0, path->rto / 1000.0,
-            path->mtu, path->error_count, path->path_max_retrans);
+            path->mtu, path->error_count, path->path_max_retrans, path->bytes_sent,
+            path->bytes_received);
 }
 
 static void print_association_details(FILE *out, const struct status *status,
@@ -414,14 +418,14 @@ static void print_stack(FILE *out, const struct status *status)
     print_refused(out, &stack->engine);
 }
 
-static void print_text(const struct status *status, const struct ss_options *options)
+static void print_text(FILE *out, const struct status *status, const struct ss_options *options)
 {
-    struct document document = {.out = stdout, .colour = cli_wants_colour(stdout)};
+    struct document document = {.out = out, .colour = cli_wants_colour(stdout)};
     struct table table = {0};
     const struct status_record *record = NULL;
 
     if (options->verbose)
-        print_stack(stdout, status);
+        print_stack(out, status);
     add_headings(&table);
     while ((record = next_record(status, record)))
         if (record->type == STATUS_SOCKET)
@@ -580,9 +584,9 @@ static void write_counters(struct document *document, const struct braid_statist
     document_object_end(document);
 }
 
-static void print_json(const struct status *status)
+static void print_json(FILE *out, const struct status *status)
 {
-    struct document document = {.out = stdout, .json = true};
+    struct document document = {.out = out, .json = true};
     const struct status_stack *stack = (const void *)status->bytes;
     const struct status_record *record = &stack->record;
 
@@ -603,13 +607,14 @@ static void print_json(const struct status *status)
             write_socket(&document, status, record);
     document_list_end(&document);
     document_object_end(&document);
-    fputc('\n', stdout);
+    fputc('\n', out);
 }
 
 /* ---- The command line ---- */
 
-static int show(const struct ss_options *options)
+static int show(void *context, FILE *out)
 {
+    const struct ss_options *options = context;
     struct status status = {0};
     int error = ask(options->name, &status);
     int result = CLI_OK;
@@ -626,10 +631,10 @@ static int show(const struct ss_options *options)
     else if (error != 0)
         result = cli_failure(&ss_command, "%s", strerror(-error));
     else if (options->json)
-        print_json(&status);
+        print_json(out, &status);
     else
-        print_text(&status, options);
-    if (fflush(stdout) != 0)
+        print_text(out, &status, options);
+    if (fflush(out) != 0)
         result = cli_failure(&ss_command, "the output could not be written");
     free(status.bytes);
     return result;
@@ -638,9 +643,13 @@ static int show(const struct ss_options *options)
 static int run_ss(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"all", no_argument, NULL, 'a'},  {"verbose", no_argument, NULL, 'v'},
-        {"json", no_argument, NULL, 'j'}, {"name", required_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+        {"all", no_argument, NULL, 'a'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"json", no_argument, NULL, 'j'},
+        {"name", required_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},
+        {"watch", optional_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0},
     };
     struct ss_options options = {.name = getenv(CHANNEL_ENVIRONMENT)};
     int option;
@@ -661,6 +670,15 @@ static int run_ss(int argc, char **argv)
         case 'n':
             options.name = optarg;
             break;
+        case 'w':
+            /* "--watch 2" is as good as "--watch=2". */
+            if (!optarg && optind < argc && strspn(argv[optind], "0123456789.") > 0)
+                optarg = argv[optind++];
+            options.watch = optarg ? watch_seconds(optarg) : 1;
+            if (options.watch > 0)
+                break;
+            cli_failure(&ss_command, "'%s' is not a number of seconds", optarg);
+            return cli_usage_error(&ss_command);
         case 'h':
             fputs(ss_command.help, stdout);
             return CLI_OK;
@@ -672,7 +690,7 @@ static int run_ss(int argc, char **argv)
         cli_failure(&ss_command, "'%s' is one argument too many", argv[optind]);
         return cli_usage_error(&ss_command);
     }
-    return show(&options);
+    return options.watch > 0 ? watch(show, &options, options.watch) : show(&options, stdout);
 }
 
 const struct command ss_command = {
@@ -689,6 +707,7 @@ const struct command ss_command = {
         "  -v, --verbose    the stack, its links, and how much of what it refused; of each\n"
         "                   association its streams, tags and windows, and a line for each path\n"
         "      --json       one JSON object with all there is to tell\n"
+        "      --watch [SECONDS]  stay, and look again each second, or so often, until ^C\n"
         "      --name NAME  of the stack (default: $" CHANNEL_ENVIRONMENT ", else " STACK_NAME ")\n"
         "  -h, --help       this text\n"
         "\n"
