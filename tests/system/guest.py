@@ -21,11 +21,8 @@ mount -t sysfs sys /sys
 for turn in 1 2 3; do
     for module in $(cat /modules/list); do insmod /modules/$module.ko 2>/dev/null; done
 done
-echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
 ip link set lo up
-ip link set eth0 up
-ip address add {ipv4}/24 dev eth0
-ip address add {ipv6}/64 dev eth0
+{network}
 echo 1 > /proc/sys/net/sctp/addip_noauth_enable
 stty -echo
 echo READY
@@ -65,7 +62,7 @@ def _with_libraries(programs):
     return files
 
 
-def _archive(path, ipv4, ipv6, programs):
+def _archive(path, network, programs):
     def read(file):
         with open(file, "rb") as opened:
             return opened.read()
@@ -80,7 +77,7 @@ def _archive(path, ipv4, ipv6, programs):
     folders = {folder for name in files for folder in _folders(name)} - {"bin"}
     entries += [_entry(folder, stat.S_IFDIR | 0o755) for folder in sorted(folders)]
     entries += [_entry(name, program, read(file)) for name, file in files.items()]
-    entries.append(_entry("init", program, INIT.format(ipv4=ipv4, ipv6=ipv6).encode()))
+    entries.append(_entry("init", program, INIT.format(network=network).encode()))
     entries.append(_entry("modules/list", stat.S_IFREG | 0o644, read(os.path.join(KERNEL, "modules"))))
     for name in read(os.path.join(KERNEL, "modules")).decode().split():
         entries.append(_entry(f"modules/{name}.ko", stat.S_IFREG | 0o644, read(os.path.join(KERNEL, f"{name}.ko"))))
@@ -90,25 +87,32 @@ def _archive(path, ipv4, ipv6, programs):
 
 
 class Guest:
-    """`namespace` gets a device `tap0` with the other end's addresses; `programs` are in the machine's path."""
+    """Each of `links` has addresses of the guest and of the other end, which is a device tap0, tap1 of `namespace`;
+    `programs` are in the machine's path."""
 
-    def __init__(self, namespace, ipv4="10.8.0.2", ipv6="fd08::2", host_ipv4="10.8.0.1", host_ipv6="fd08::1", seconds=400,
+    def __init__(self, namespace, links=((("10.8.0.2/24", "fd08::2/64"), ("10.8.0.1/24", "fd08::1/64")),), seconds=400,
                  programs=()):
-        self.ipv4, self.ipv6 = ipv4, ipv6
+        self.ipv4, self.ipv6 = ([a.split("/")[0] for a in links[0][0]] + [None])[:2]
         self.commands = 0
-        namespace.run("ip", "tuntap", "add", "tap0", "mode", "tap")
-        namespace.run("ip", "address", "add", f"{host_ipv4}/24", "dev", "tap0")
-        namespace.run("ip", "address", "add", f"{host_ipv6}/64", "dev", "tap0", "nodad")
-        namespace.run("ip", "link", "set", "tap0", "up")
-        archive = os.path.join(directory(), "guest.gz")
-        _archive(archive, ipv4, ipv6, programs)
+        network, devices = [], []
         # Without offloads each packet has its checksums when it leaves the guest.
         plain = "csum=off,gso=off,guest_csum=off,host_tso4=off,host_tso6=off,guest_tso4=off,guest_tso6=off,mrg_rxbuf=off"
+        for number, (ours, theirs) in enumerate(links):
+            namespace.run("ip", "tuntap", "add", f"tap{number}", "mode", "tap")
+            for address in theirs:
+                namespace.run("ip", "address", "add", address, "dev", f"tap{number}", *(["nodad"] if ":" in address else []))
+            namespace.run("ip", "link", "set", f"tap{number}", "up")
+            network.append(f"echo 0 > /proc/sys/net/ipv6/conf/eth{number}/accept_dad")
+            network.append(f"ip link set eth{number} up")
+            network += [f"ip address add {address} dev eth{number}" for address in ours]
+            devices += ["-netdev", f"tap,id=net{number},ifname=tap{number},script=no,downscript=no",
+                        "-device", f"virtio-net-pci,netdev=net{number},romfile=,{plain}"]
+        archive = os.path.join(directory(), "guest.gz")
+        _archive(archive, "\n".join(network), programs)
         self.process = Process(
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nodefaults",
              "-kernel", os.path.join(KERNEL, "vmlinuz"), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1",
-             "-serial", "stdio", "-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no",
-             "-device", f"virtio-net-pci,netdev=net,romfile=,{plain}"], seconds, namespace=namespace)
+             "-serial", "stdio", *devices], seconds, namespace=namespace)
         self.process.wait_for("READY", seconds=120)
 
     def begin(self, command):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -271,22 +272,49 @@ def _clean_up():
     _namespaces.clear()
 
 
-def main(tests):
-    # Should this process die, its children die too.
+def _run_test(test):
+    """True if it passed."""
+    begin = time.monotonic()
+    try:
+        test()
+        print(f"ok      {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
+        return True
+    except (Failure, OSError, subprocess.SubprocessError) as failure:
+        print(f"FAILED  {test.__name__}: {failure}", flush=True)
+        if not isinstance(failure, Failure):
+            traceback.print_exc()
+        return False
+    finally:
+        _clean_up()
+
+
+def _die_with_parent():
+    # Should this process's parent die, it dies too.
     ctypes.CDLL(None).prctl(1, 15)
-    failed = 0
-    for test in tests:
-        begin = time.monotonic()
-        try:
-            test()
-            print(f"ok      {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
-        except (Failure, OSError, subprocess.SubprocessError) as failure:
-            failed += 1
-            print(f"FAILED  {test.__name__}: {failure}", flush=True)
-            if not isinstance(failure, Failure):
-                traceback.print_exc()
-        finally:
-            _clean_up()
+
+
+def main(tests):
+    _die_with_parent()
+    passed = [_run_test(test) for test in tests]
     if _directory:
         shutil.rmtree(_directory, ignore_errors=True)
+    sys.exit(0 if all(passed) else 1)
+
+
+def main_parallel(tests, processes):
+    """The same, for tests that mostly wait: so many at once, each in a process of its own."""
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    waiting, running, failed = list(tests), set(), 0
+    while waiting or running:
+        while waiting and len(running) < processes:
+            child = os.fork()
+            if child == 0:
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+                main([waiting[0]])
+            running.add(child)
+            waiting.pop(0)
+        child, status = os.wait()
+        running.discard(child)
+        failed += status != 0
     sys.exit(1 if failed else 0)

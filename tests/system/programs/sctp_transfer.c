@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,56 @@ static void set_option(int descriptor, int level, int name, const void *value, s
         transfer_fail(what);
 }
 
+static void set_timers(int descriptor)
+{
+    struct sctp_rtoinfo rto = {.srto_initial = IMPATIENT_RTO_MIN,
+                               .srto_min = IMPATIENT_RTO_MIN,
+                               .srto_max = IMPATIENT_RTO_MAX};
+    struct sctp_assocparams association = {.sasoc_asocmaxrxt = IMPATIENT_ASSOCIATION_RETRANS};
+    struct sctp_paddrparams path = {.spp_hbinterval = IMPATIENT_HEARTBEAT,
+                                    .spp_pathmaxrxt = IMPATIENT_PATH_RETRANS,
+                                    .spp_flags = SPP_HB_ENABLE};
+
+    set_option(descriptor, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto, "SCTP_RTOINFO");
+    set_option(descriptor, IPPROTO_SCTP, SCTP_ASSOCINFO, &association, sizeof association,
+               "SCTP_ASSOCINFO");
+    set_option(descriptor, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path,
+               "SCTP_PEER_ADDR_PARAMS");
+}
+
+/* ---- -y: the primary flaps ---- */
+
+static const struct transfer_options *flap_options;
+
+static void *flap(void *argument)
+{
+    int descriptor = *(int *)argument;
+
+    for (unsigned turn = 0;; turn++) {
+        struct {
+            struct sctp_getaddrs header;
+            uint8_t bytes[16 * sizeof(struct sockaddr_in6)];
+        } peers = {.header.addr_num = 0};
+        socklen_t length = sizeof peers;
+        struct sctp_prim primary = {0};
+        const uint8_t *at = (const uint8_t *)peers.header.addrs;
+        sa_family_t family;
+
+        usleep(flap_options->flap * 1000);
+        if (getsockopt(descriptor, IPPROTO_SCTP, SCTP_GET_PEER_ADDRS, &peers, &length) < 0)
+            return NULL; /* it has ended */
+        for (unsigned i = 0; i < turn % peers.header.addr_num; i++) {
+            memcpy(&family, at, sizeof family);
+            at += family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+        }
+        memcpy(&family, at, sizeof family);
+        memcpy(&primary.ssp_addr, at,
+               family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+        if (setsockopt(descriptor, IPPROTO_SCTP, SCTP_PRIMARY_ADDR, &primary, sizeof primary) < 0)
+            return NULL;
+    }
+}
+
 static void set_options(int descriptor, const struct transfer_options *options)
 {
     static const int on = 1;
@@ -136,6 +187,8 @@ static void set_options(int descriptor, const struct transfer_options *options)
         return;
     set_option(descriptor, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init, "SCTP_INITMSG");
     set_option(descriptor, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on, "SCTP_RECVRCVINFO");
+    if (options->impatient)
+        set_timers(descriptor);
     if (options->no_delay)
         set_option(descriptor, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
     if (options->one_to_many)
@@ -198,6 +251,13 @@ static bool run_client(const struct transfer_options *options)
         channel.peer_length = length;
     } else if (connect(descriptor, (struct sockaddr *)&peer, length) < 0) {
         transfer_fail("connect");
+    }
+    if (options->flap) {
+        pthread_t thread;
+
+        flap_options = options;
+        if (pthread_create(&thread, NULL, flap, &descriptor) != 0 || pthread_detach(thread) != 0)
+            transfer_fail("pthread_create");
     }
     good = transfer_client(&channel);
     if (close(descriptor) < 0)

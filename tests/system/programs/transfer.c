@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,7 @@ struct source {
     uint16_t streams;
     uint8_t flags;
     uint64_t sent_messages, sent_bytes, checksum;
+    unsigned pause;
     uint8_t *message;
 };
 
@@ -134,6 +136,18 @@ static void source_hold(const struct source *source, const char *file)
     }
 }
 
+/* A rate that leaves time to do something to the network; whoever does it says when it is done. */
+static void source_pause(struct source *source)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    if (!source->pause)
+        return;
+    usleep(source->pause);
+    if (poll(&in, 1, 0) > 0 && in.revents & POLLIN && getchar() != EOF)
+        source->pause = 0;
+}
+
 static bool source_send(struct source *source, struct channel *channel, uint32_t association)
 {
     uint64_t index = source->sent_messages;
@@ -145,6 +159,7 @@ static bool source_send(struct source *source, struct channel *channel, uint32_t
     size_t at = 0;
     ssize_t sent;
 
+    source_pause(source);
     if (size >= HEADER_LENGTH) {
         put32(message, MAGIC);
         message[4] = KIND_DATA;
@@ -177,6 +192,7 @@ static bool source_send(struct source *source, struct channel *channel, uint32_t
 struct account {
     uint32_t association;
     uint64_t messages, bytes, checksum, errors;
+    double last, silence; /* when the last message came, and the longest wait for one: ms */
     /* the message under way */
     uint64_t hash;
     uint32_t length;
@@ -220,6 +236,23 @@ static void account_check(struct account *account, const struct received *receiv
     }
 }
 
+static double milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static void account_wait(struct account *account)
+{
+    double now = milliseconds();
+
+    if (account->messages && now - account->last > account->silence)
+        account->silence = now - account->last;
+    account->last = now;
+}
+
 /* Takes a piece of a message; says what the message is once it is complete. */
 static enum kind account_piece(struct account *account, const uint8_t *bytes, size_t length,
                                const struct received *received)
@@ -247,6 +280,7 @@ static enum kind account_piece(struct account *account, const uint8_t *bytes, si
         complain(account, "magic", get32(head), MAGIC);
     }
     if (kind == KIND_DATA) {
+        account_wait(account);
         account->messages++;
         account->bytes += account->length;
         account->checksum += account->hash;
@@ -257,8 +291,10 @@ static enum kind account_piece(struct account *account, const uint8_t *bytes, si
 
 static void account_print(const struct account *account, const char *verb)
 {
-    printf("%s messages=%" PRIu64 " bytes=%" PRIu64 " checksum=%016" PRIx64 " errors=%" PRIu64 "\n",
-           verb, account->messages, account->bytes, account->checksum, account->errors);
+    printf("%s messages=%" PRIu64 " bytes=%" PRIu64 " checksum=%016" PRIx64 " errors=%" PRIu64
+           " silence_ms=%.0f\n",
+           verb, account->messages, account->bytes, account->checksum, account->errors,
+           account->silence);
     fflush(stdout);
 }
 
@@ -417,6 +453,7 @@ bool transfer_client(struct channel *channel)
         .bytes = options->bytes,
         .size = options->size,
         .streams = options->streams,
+        .pause = options->pause,
         .flags = (uint8_t)((options->plain ? 0 : FLAG_STREAM_SET) |
                            (options->unordered ? FLAG_UNORDERED : 0) |
                            (options->random_sizes ? FLAG_RANDOM_SIZES : 0)),
@@ -460,6 +497,7 @@ static bool serve_fetch(struct channel *channel, const struct account *account)
         .size = get32(head + 24),
         .streams = get16(head + 6),
         .flags = head[5],
+        .pause = channel->options->pause,
     };
     uint8_t message[CONTROL_LENGTH];
     bool good = true;
@@ -616,6 +654,9 @@ __attribute__((noreturn)) static void usage(void)
           "  -w COUNT  messages that echo keeps under way (8)\n"
           "  -A  SCTP_AUTH_SUPPORTED, SCTP_ASCONF_SUPPORTED; without -b also SCTP_AUTO_ASCONF\n"
           "  -H FILE  echo, send: slowly, and to the end only when FILE is gone\n"
+          "  -i TIME  microseconds between two messages, until something stands on stdin\n"
+          "  -T  RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8, HB 500 ms\n"
+          "  -y TIME  client: another path becomes the primary, so often (milliseconds)\n"
           "  -L PORT, -U PORT  usrsctp: local and remote UDP encapsulation port (0: raw IP)\n",
           stderr);
     exit(2);
@@ -692,6 +733,15 @@ static void read_option(struct transfer_options *options, int option)
     case 'w':
         options->window = (unsigned)number(optarg, 1, 1000000);
         break;
+    case 'i':
+        options->pause = (unsigned)number(optarg, 0, 1000000);
+        break;
+    case 'T':
+        options->impatient = true;
+        break;
+    case 'y':
+        options->flap = (unsigned)number(optarg, 1, 1000000);
+        break;
     default:
         usage();
     }
@@ -705,7 +755,7 @@ void transfer_read_options(struct transfer_options *options, int count, char **a
 
     memset(options, 0, sizeof *options);
     options->window = 8;
-    while ((option = getopt(count, arguments, "6mPunrfc:p:b:S:R:L:U:w:AH:")) != -1)
+    while ((option = getopt(count, arguments, "6mPunrfTAc:p:b:S:R:L:U:w:H:i:y:")) != -1)
         read_option(options, option);
     arguments += optind;
     count -= optind;

@@ -51,6 +51,10 @@ struct transfer_options {
     unsigned window;                 /* -w: messages that echo keeps under way */
     bool dynamic_addresses;          /* -A: RFC 5061 */
     const char *hold;                /* -H: no end before this file is gone */
+    unsigned pause; /* -i: microseconds between two messages, until something stands on stdin */
+    bool impatient; /* -T: RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8,
+                       HB.interval 500 ms */
+    unsigned flap;  /* -y: a client makes another path the primary, so often (ms) */
 };
 
 /* One message, or a piece of one, as it was received. */
@@ -77,6 +81,15 @@ struct channel {
     const struct transfer_options *options;
     struct sockaddr_storage peer; /* a one-to-many client names it with each message */
     socklen_t peer_length;
+};
+
+/* What -T asks for. */
+enum {
+    IMPATIENT_RTO_MIN = 100,
+    IMPATIENT_RTO_MAX = 2000,
+    IMPATIENT_PATH_RETRANS = 2,
+    IMPATIENT_ASSOCIATION_RETRANS = 8,
+    IMPATIENT_HEARTBEAT = 500,
 };
 
 /* Reads the command line; prints how it goes and exits with 2 if it is wrong. */

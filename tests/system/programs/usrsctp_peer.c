@@ -59,6 +59,23 @@ static void set_option(struct socket *socket, int level, int name, const void *v
         transfer_fail(what);
 }
 
+static void set_timers(struct socket *socket)
+{
+    struct sctp_rtoinfo rto = {.srto_initial = IMPATIENT_RTO_MIN,
+                               .srto_min = IMPATIENT_RTO_MIN,
+                               .srto_max = IMPATIENT_RTO_MAX};
+    struct sctp_assocparams association = {.sasoc_asocmaxrxt = IMPATIENT_ASSOCIATION_RETRANS};
+    struct sctp_paddrparams path = {.spp_hbinterval = IMPATIENT_HEARTBEAT,
+                                    .spp_pathmaxrxt = IMPATIENT_PATH_RETRANS,
+                                    .spp_flags = SPP_HB_ENABLE};
+
+    set_option(socket, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto, "SCTP_RTOINFO");
+    set_option(socket, IPPROTO_SCTP, SCTP_ASSOCINFO, &association, sizeof association,
+               "SCTP_ASSOCINFO");
+    set_option(socket, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path,
+               "SCTP_PEER_ADDR_PARAMS");
+}
+
 static struct socket *open_socket(const struct transfer_options *options, int family)
 {
     static const int on = 1;
@@ -75,6 +92,8 @@ static struct socket *open_socket(const struct transfer_options *options, int fa
                    sizeof encapsulation, "SCTP_REMOTE_UDP_ENCAPS_PORT");
     set_option(socket, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init, "SCTP_INITMSG");
     set_option(socket, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on, "SCTP_RECVRCVINFO");
+    if (options->impatient)
+        set_timers(socket);
     if (options->no_delay)
         set_option(socket, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
     if (options->send_buffer)
