@@ -11,7 +11,7 @@ BYTES = (3_000_000, 1000, 4)
 class Pair:
     """Two hosts with two cables; what is sent between them slowly, and fast when it is let go."""
 
-    def __init__(self, mode):
+    def __init__(self):
         self.hosts = [Namespace(), Namespace()]
         join(*self.hosts, "10.9.1.1/24", "10.9.1.2/24")
         join(*self.hosts, "10.9.2.1/24", "10.9.2.2/24", name="veth1")
@@ -23,9 +23,9 @@ class Pair:
         self.hold = os.path.join(directory(), "hold")
         with open(self.hold, "w", encoding="ascii"):
             pass
-        self.server = self.stacks[0].start(TRANSFER, "-A", "-c", "1", "echo-server" if mode == "echo" else "server", "5001")
+        self.server = self.stacks[0].start(TRANSFER, "-A", "-c", "1", "echo-server", "5001")
         self.server.wait_for("ready")
-        self.client = self.stacks[1].start(TRANSFER, "-A", "-H", self.hold, mode, "10.9.1.1", "5001", *BYTES)
+        self.client = self.stacks[1].start(TRANSFER, "-A", "-H", self.hold, "echo", "10.9.1.1", "5001", *BYTES)
 
     def wait_for_paths(self, host, *addresses, seconds=20):
         """Until its peer has these addresses, all confirmed, and messages pass."""
@@ -70,7 +70,7 @@ class Pair:
 
 def address_is_added_and_deleted():
     """The client's host moves to another address, and back."""
-    pair = Pair("echo")
+    pair = Pair()
     client, server = pair.hosts[1], 0
     pair.wait_for_paths(server, "10.9.1.2", "10.9.2.2")
     client.run("ip", "address", "add", "10.9.1.77/24", "dev", "veth0")
@@ -85,7 +85,7 @@ def address_is_added_and_deleted():
 
 def address_in_use_is_deleted():
     """The very address that data comes from goes; its host says so from another."""
-    pair = Pair("echo")
+    pair = Pair()
     pair.wait_for_paths(0, "10.9.1.2", "10.9.2.2")
     # 10.9.1.1 is now reached by the other cable
     pair.hosts[1].run("ip", "address", "del", "10.9.1.2/24", "dev", "veth0")
@@ -96,7 +96,7 @@ def address_in_use_is_deleted():
 
 def interface_goes_and_comes():
     """An interface is switched off, and on again, at either host."""
-    pair = Pair("send")
+    pair = Pair()
     for host, other, mine in ((1, 0, "2"), (0, 1, "1")):
         both = (f"10.9.1.{mine}", f"10.9.2.{mine}")
         pair.wait_for_paths(other, *both)
@@ -109,7 +109,7 @@ def interface_goes_and_comes():
 
 def route_changes():
     """The path MTU follows the route's."""
-    pair = Pair("send")
+    pair = Pair()
     pair.wait_for_paths(1, "10.9.1.1", "10.9.2.1")
 
     def wait_for_mtu(mtu):

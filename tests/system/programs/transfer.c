@@ -124,16 +124,13 @@ static ssize_t send_control(struct channel *channel, uint32_t association, const
     return channel->send(channel, association, message, CONTROL_LENGTH, 0, PAYLOAD_PROTOCOL, false);
 }
 
-/* -H: slowly, and the last message not before the file is gone. */
-static void source_hold(const struct source *source, const char *file)
+/* -H: slowly, and as if nothing had been sent, as long as the file is there. */
+static void source_hold(struct source *source, const char *file)
 {
-    bool last = source->sent_bytes + source->size >= source->bytes;
-
-    while (file && access(file, F_OK) == 0) {
-        usleep(2000);
-        if (!last)
-            break;
-    }
+    if (!file || access(file, F_OK) < 0)
+        return;
+    usleep(2000);
+    source->bytes += source->size;
 }
 
 /* A rate that leaves time to do something to the network; whoever does it says when it is done. */
@@ -383,11 +380,9 @@ static bool client_send(struct channel *channel, struct source *source, struct a
     put64(request + 16, messages);
     if (send_control(channel, 0, request) < 0)
         transfer_fail("sending the request");
-    while (!source_finished(source)) {
-        source_hold(source, channel->options->hold);
+    while (!source_finished(source))
         if (!source_send(source, channel, 0))
             return false;
-    }
     if (!client_receive_result(channel, account, buffer, false))
         return false;
     printf("peer received messages=%" PRIu64 " bytes=%" PRIu64 " checksum=%016" PRIx64
@@ -653,7 +648,7 @@ __attribute__((noreturn)) static void usage(void)
           "  -S BYTES  send buffer          -R BYTES  receive buffer\n"
           "  -w COUNT  messages that echo keeps under way (8)\n"
           "  -A  SCTP_AUTH_SUPPORTED, SCTP_ASCONF_SUPPORTED; without -b also SCTP_AUTO_ASCONF\n"
-          "  -H FILE  echo, send: slowly, and to the end only when FILE is gone\n"
+          "  -H FILE  echo: slowly as long as FILE is there, then BYTES more\n"
           "  -i TIME  microseconds between two messages, until something stands on stdin\n"
           "  -T  RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8, HB 500 ms\n"
           "  -y TIME  client: another path becomes the primary, so often (milliseconds)\n"

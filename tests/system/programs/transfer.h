@@ -50,7 +50,7 @@ struct transfer_options {
     uint16_t local_udp, remote_udp;  /* -L, -U: UDP encapsulation, of usrsctp only; 0: raw IP */
     unsigned window;                 /* -w: messages that echo keeps under way */
     bool dynamic_addresses;          /* -A: RFC 5061 */
-    const char *hold;                /* -H: no end before this file is gone */
+    const char *hold;                /* -H: echo has no end before this file is gone */
     unsigned pause; /* -i: microseconds between two messages, until something stands on stdin */
     bool impatient; /* -T: RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8,
                        HB.interval 500 ms */
