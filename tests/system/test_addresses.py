@@ -11,7 +11,8 @@ BYTES = (3_000_000, 1000, 4)
 class Pair:
     """Two hosts with two cables; what is sent between them slowly, and fast when it is let go."""
 
-    def __init__(self):
+    def __init__(self, address="10.9.1.1", more=()):
+        """The client calls `address` of the server. `more`: further addresses of both, without their last figure."""
         self.hosts = [Namespace(), Namespace()]
         join(*self.hosts, "10.9.1.1/24", "10.9.1.2/24")
         join(*self.hosts, "10.9.2.1/24", "10.9.2.2/24", name="veth1")
@@ -19,13 +20,16 @@ class Pair:
         for number, host in enumerate(self.hosts, 1):
             wait_for_link(host)
             wait_for_link(host, "veth1")
+            for network in more:
+                host.run("ip", "address", "add", f"{network}{number}/64", "dev", "veth0", "nodad")
         self.stacks = [Stack("--raw", "--no-udp", namespace=host) for host in self.hosts]
         self.hold = os.path.join(directory(), "hold")
         with open(self.hold, "w", encoding="ascii"):
             pass
-        self.server = self.stacks[0].start(TRANSFER, "-A", "-c", "1", "echo-server", "5001")
+        self.server = self.stacks[0].start(TRANSFER, "-A", "-6", "-c", "1", "echo-server", "5001")
         self.server.wait_for("ready")
-        self.client = self.stacks[1].start(TRANSFER, "-A", "-H", self.hold, "echo", "10.9.1.1", "5001", *BYTES)
+        family = ["-6"] if ":" in address else []
+        self.client = self.stacks[1].start(TRANSFER, "-A", *family, "-H", self.hold, "echo", address, "5001", *BYTES)
 
     def wait_for_paths(self, host, *addresses, seconds=20):
         """Until its peer has these addresses, all confirmed, and messages pass."""
@@ -107,6 +111,20 @@ def interface_goes_and_comes():
     pair.finish()
 
 
+def ipv6_address_comes():
+    """By an IPv6 socket, which has addresses of both families. The new one is tentative for a while (RFC 4862)."""
+    pair = Pair("fd09:1::1", ["fd09:1::"])
+    known = ("10.9.1.2", "10.9.2.2", "fd09:1::2")
+    pair.wait_for_paths(0, *known)
+    pair.hosts[0].run("ip", "address", "add", "fd09:2::1/64", "dev", "veth1", "nodad")
+    pair.hosts[1].run("ip", "address", "add", "fd09:2::2/64", "dev", "veth1")
+    pair.wait_for_paths(0, *known, "fd09:2::2")
+    pair.wait_for_paths(1, "10.9.1.1", "10.9.2.1", "fd09:1::1", "fd09:2::1")
+    pair.hosts[1].run("ip", "address", "del", "fd09:1::2/64", "dev", "veth0")
+    pair.wait_for_paths(0, "10.9.1.2", "10.9.2.2", "fd09:2::2")
+    pair.finish()
+
+
 def route_changes():
     """The path MTU follows the route's."""
     pair = Pair()
@@ -128,4 +146,4 @@ def route_changes():
 
 if __name__ == "__main__":
     need_root()
-    main([address_is_added_and_deleted, address_in_use_is_deleted, interface_goes_and_comes, route_changes])
+    main([address_is_added_and_deleted, address_in_use_is_deleted, interface_goes_and_comes, ipv6_address_comes, route_changes])
