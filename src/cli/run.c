@@ -235,7 +235,15 @@ static int prepare_environment(const struct run_options *options)
 
 /* ---- The command line ---- */
 
-enum { OPTION_NAME = 256, OPTION_RAW, OPTION_UDP, OPTION_PEER_UDP, OPTION_CAPTURE, OPTION_VERBOSE };
+enum {
+    OPTION_NAME = 256,
+    OPTION_RAW,
+    OPTION_UDP,
+    OPTION_PEER_UDP,
+    OPTION_ASCONF,
+    OPTION_CAPTURE,
+    OPTION_VERBOSE
+};
 
 static void pass_on(struct run_options *options, const char *option, const char *value)
 {
@@ -264,6 +272,9 @@ static bool take_option(struct run_options *options, int option)
     case OPTION_PEER_UDP:
         pass_on(options, "--peer-udp", optarg);
         return true;
+    case OPTION_ASCONF:
+        pass_on(options, "--asconf", NULL);
+        return true;
     case OPTION_CAPTURE:
         /* the stack has another working directory */
         if (*optarg == '/' || !getcwd(capture, sizeof(capture)) ||
@@ -289,6 +300,7 @@ static int run_program(int argc, char **argv)
         {"raw", no_argument, NULL, OPTION_RAW},
         {"udp", required_argument, NULL, OPTION_UDP},
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
+        {"asconf", no_argument, NULL, OPTION_ASCONF},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
         {"verbose", no_argument, NULL, OPTION_VERBOSE},
         {"help", no_argument, NULL, 'h'},
@@ -342,6 +354,7 @@ const struct command run_command = {
             "      --raw             SCTP directly over IP; needs the capability CAP_NET_RAW\n"
             "      --udp PORT        our own UDP port (default 9899)\n"
             "      --peer-udp PORT   the peers' UDP port (default 9899)\n"
+            "      --asconf          tell peers when the host's addresses change (RFC 5061)\n"
             "      --capture FILE    write all packets to FILE, a pcapng capture\n"
             "      --verbose         say what is done\n"
             "  -h, --help            this text\n"

@@ -152,6 +152,7 @@ enum {
     OPTION_NO_UDP,
     OPTION_RAW,
     OPTION_PEER_UDP,
+    OPTION_ASCONF,
     OPTION_CAPTURE,
     OPTION_LOG,
     OPTION_IDLE,
@@ -179,6 +180,9 @@ static bool take_option(struct stack_options *options, int option)
         return true;
     case OPTION_PEER_UDP:
         return parse_port(optarg, &config->peer_udp_port);
+    case OPTION_ASCONF:
+        config->asconf = true;
+        return true;
     case OPTION_CAPTURE:
         config->capture = optarg;
         return true;
@@ -216,6 +220,7 @@ static int run_stack(int argc, char **argv)
         {"no-udp", no_argument, NULL, OPTION_NO_UDP},
         {"raw", no_argument, NULL, OPTION_RAW},
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
+        {"asconf", no_argument, NULL, OPTION_ASCONF},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
         {"log", required_argument, NULL, OPTION_LOG},
         {"idle", required_argument, NULL, OPTION_IDLE},
@@ -271,6 +276,9 @@ const struct command stack_command = {
         "                        are answered in the way that they came\n"
         "      --peer-udp PORT   associations that we begin go over UDP, to this port of the\n"
         "                        peer's (default 9899)\n"
+        "      --asconf          sockets of programs that know nothing of it tell their peers "
+        "when\n"
+        "                        the host's addresses change, and hear of theirs (RFC 5061)\n"
         "      --capture FILE    write all packets to FILE, a pcapng capture\n"
         "      --log FILE        add what is worth telling to FILE (default: standard error)\n"
         "      --idle SECONDS    end that long after the last socket is gone (default 0: never)\n"

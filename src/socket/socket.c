@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "socket/private.h"
+#include "socket/options.h"
 
 #define LINUX_RTO_INITIAL 3000u
 #define LINUX_MAX_INIT_TIMEOUT 60000u
@@ -23,6 +23,10 @@ static void socket_default_parameters(struct sctp_socket *socket)
     parameters->receive_buffer = socket->receive_buffer / 2;
     parameters->send_buffer = socket->send_buffer;
     parameters->auth_hmac_count = 1; /* SHA-1: net.sctp offers no more unless it is told to */
+    if (socket->table->config.asconf) {
+        parameters->authentication = parameters->asconf = parameters->auto_asconf = true;
+        option_require_asconf(socket);
+    }
 }
 
 struct sctp_socket *socket_new(struct socket_table *table)

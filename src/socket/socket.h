@@ -63,7 +63,9 @@ struct socket_table_config {
     uint16_t port_lowest, port_highest; /* ephemeral ports; 0: 32768 to 60999 */
     uint16_t privileged_below;          /* ports below it ask for a privileged caller */
     uint16_t encapsulation_port;        /* peers' UDP port for new associations; 0: over IP */
-    uint32_t maximum_sockets;           /* 0: no limit */
+    bool asconf; /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on, as on Linux with
+                    net.sctp.auth_enable, addip_enable and default_auto_asconf */
+    uint32_t maximum_sockets; /* 0: no limit */
     uint32_t receive_buffer_maximum,
         send_buffer_maximum; /* net.core.rmem_max, wmem_max; 0: 212992 */
 };

@@ -389,6 +389,7 @@ static int open_engine(struct stack *stack)
                       .gone = socket_is_gone,
                       .association = association_changed},
         .context = stack,
+        .asconf = given->asconf,
         .privileged_below =
             (uint16_t)read_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", 1024),
         .receive_buffer_maximum = read_setting("/proc/sys/net/core/rmem_max", 0),

@@ -21,6 +21,7 @@ struct stack_config {
     bool raw;               /* a link over IP; it needs CAP_NET_RAW */
     uint16_t peer_udp_port; /* where peers listen, for associations that we begin. 0: by `raw`
                                over IP, else at LINK_UDP_PORT */
+    bool asconf;            /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on */
     const char *capture;    /* a file for all packets; NULL: none */
     const char *log;        /* a file that lines are added to; NULL: standard error */
     uint32_t idle;          /* seconds without a socket after which it ends; 0: never */

@@ -117,10 +117,34 @@ static void test_server_moves(void **state)
     stack_stop(&stack);
 }
 
+/* --asconf: programs have not to ask for it. */
+static void test_by_default(void **state)
+{
+    static const char *const options[] = {"--no-udp", "--asconf", NULL};
+    struct sctp_assoc_value supported = {0};
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    struct stack_process stack;
+    int descriptor, value = 0;
+
+    (void)state;
+    stack_start(&stack, options);
+    descriptor = program_socket(&stack, AF_INET, SOCK_STREAM);
+    assert_true(program_get_option(&stack, descriptor, IPPROTO_SCTP, SCTP_ASCONF_SUPPORTED,
+                                   &supported, sizeof(supported)) >= 0);
+    assert_int_equal(supported.assoc_value, 1);
+    set(&stack, descriptor, SCTP_SOCKOPT_BINDX_ADD, &any, sizeof(any));
+    assert_true(program_get_option(&stack, descriptor, IPPROTO_SCTP, SCTP_AUTO_ASCONF, &value,
+                                   sizeof(value)) >= 0);
+    assert_int_equal(value, 1);
+    close(descriptor);
+    stack_stop(&stack);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server_moves),
+        cmocka_unit_test(test_by_default),
     };
 
     if (argc < 2)

@@ -11,8 +11,10 @@ BYTES = (3_000_000, 1000, 4)
 class Pair:
     """Two hosts with two cables; what is sent between them slowly, and fast when it is let go."""
 
-    def __init__(self, address="10.9.1.1", more=()):
-        """The client calls `address` of the server. `more`: further addresses of both, without their last figure."""
+    def __init__(self, address="10.9.1.1", more=(), stack_decides=False):
+        """The client calls `address` of the server. `more`: further addresses of both, without their last figure.
+        `stack_decides`: the programs know nothing of addresses that change."""
+        dynamic = [] if stack_decides else ["-A"]
         self.hosts = [Namespace(), Namespace()]
         join(*self.hosts, "10.9.1.1/24", "10.9.1.2/24")
         join(*self.hosts, "10.9.2.1/24", "10.9.2.2/24", name="veth1")
@@ -22,14 +24,15 @@ class Pair:
             wait_for_link(host, "veth1")
             for network in more:
                 host.run("ip", "address", "add", f"{network}{number}/64", "dev", "veth0", "nodad")
-        self.stacks = [Stack("--raw", "--no-udp", namespace=host) for host in self.hosts]
+        self.stacks = [Stack("--raw", "--no-udp", *(["--asconf"] if stack_decides else []), namespace=host)
+                       for host in self.hosts]
         self.hold = os.path.join(directory(), "hold")
         with open(self.hold, "w", encoding="ascii"):
             pass
-        self.server = self.stacks[0].start(TRANSFER, "-A", "-6", "-c", "1", "echo-server", "5001")
+        self.server = self.stacks[0].start(TRANSFER, *dynamic, "-6", "-c", "1", "echo-server", "5001")
         self.server.wait_for("ready")
         family = ["-6"] if ":" in address else []
-        self.client = self.stacks[1].start(TRANSFER, "-A", *family, "-H", self.hold, "echo", address, "5001", *BYTES)
+        self.client = self.stacks[1].start(TRANSFER, *dynamic, *family, "-H", self.hold, "echo", address, "5001", *BYTES)
 
     def wait_for_paths(self, host, *addresses, seconds=20):
         """Until its peer has these addresses, all confirmed, and messages pass."""
@@ -99,8 +102,8 @@ def address_in_use_is_deleted():
 
 
 def interface_goes_and_comes():
-    """An interface is switched off, and on again, at either host."""
-    pair = Pair()
+    """An interface is switched off, and on again, at either host. The programs need not know."""
+    pair = Pair(stack_decides=True)
     for host, other, mine in ((1, 0, "2"), (0, 1, "1")):
         both = (f"10.9.1.{mine}", f"10.9.2.{mine}")
         pair.wait_for_paths(other, *both)
