@@ -85,10 +85,11 @@ struct braid_parameters {
     uint16_t auth_hmacs[4];   /*   SHA-1 and SHA-256. SHA-1 must be among them */
     uint8_t auth_chunk_count; /* types of chunks that the peer must authenticate */
     uint8_t auth_chunks[BRAID_AUTH_CHUNKS_MAXIMUM];
-    bool asconf;           /* offer ASCONF (RFC 5061), with `authentication`: off */
-    bool auto_asconf;      /* bound to all addresses of the host: tell the peer when
-                              they change. Off */
-    uint8_t traffic_class; /* DSCP and ECN byte of packets */
+    bool partial_reliability; /* offer FORWARD TSN (RFC 3758): on */
+    bool asconf;              /* offer ASCONF (RFC 5061), with `authentication`: off */
+    bool auto_asconf;         /* bound to all addresses of the host: tell the peer when
+                                 they change. Off */
+    uint8_t traffic_class;    /* DSCP and ECN byte of packets */
 };
 
 /* The values of RFC 9260, section 16. */
@@ -300,11 +301,13 @@ struct braid_association_info {
     bool incoming;         /* the peer began */
     bool writable;         /* queued_bytes is below send_buffer */
     bool peer_adaptation_given;
+    bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
     uint32_t peer_adaptation;
     /* counters since it came up */
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
     uint64_t messages_sent, messages_received, chunks_retransmitted, chunks_duplicate, sacks_sent,
-        sacks_received, fast_retransmits, t3_expirations, heartbeats_sent, heartbeats_acknowledged;
+        sacks_received, fast_retransmits, t3_expirations, heartbeats_sent, heartbeats_acknowledged,
+        forward_tsns_sent, forward_tsns_received;
 };
 BRAID_PUBLIC int braid_association_info(const struct braid_engine *engine, uint32_t association,
                                         struct braid_association_info *info);
@@ -419,6 +422,18 @@ enum braid_send_flags {
     BRAID_SEND_KEY = 64,             /* authenticate with `key`, not with the active one */
 };
 
+/* When a message is abandoned though it was sent (RFC 3758, 4.1; RFC 7496, section 3). It is not,
+ * if the peer does not have FORWARD TSN. */
+enum braid_policy {
+    BRAID_POLICY_NONE,            /* after its lifetime, if it has one */
+    BRAID_POLICY_LIFETIME,        /* the same, and counted in braid_abandoned */
+    BRAID_POLICY_RETRANSMISSIONS, /* once a chunk was retransmitted `limit` times, and is lost again
+                                   */
+    BRAID_POLICY_PRIORITY,        /* when the send buffer is full for a message that goes before it:
+                                     with a lower `limit`, or without this policy */
+    BRAID_POLICY_COUNT,
+};
+
 struct braid_send {
     uint16_t stream;
     uint16_t flags;    /* enum braid_send_flags */
@@ -427,6 +442,8 @@ struct braid_send {
     uint32_t lifetime; /* ms after which it is not begun to be sent; 0: unlimited */
     uint32_t path;     /* with BRAID_SEND_OVER_PATH */
     uint16_t key;      /* with BRAID_SEND_KEY: identifier of a shared key (RFC 4895) */
+    uint16_t policy;   /* enum braid_policy */
+    uint32_t limit;    /* of the policy, if it is not about time */
 };
 
 /* Sends one user message. The bytes are copied, once. A message is taken whole as long as
@@ -436,6 +453,17 @@ struct braid_send {
 BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
                             braid_time now);
+
+/* Messages that were abandoned, by policy: RFC 7496, 4.3 and 4.4. */
+struct braid_abandoned {
+    uint64_t unsent[BRAID_POLICY_COUNT]; /* before any part was sent */
+    uint64_t sent[BRAID_POLICY_COUNT];
+};
+#define BRAID_ALL_STREAMS UINT32_MAX
+/* Those of one outbound stream, or of all. ENOENT, EINVAL (there is no such stream). */
+BRAID_PUBLIC int braid_association_abandoned(const struct braid_engine *engine,
+                                             uint32_t association, uint32_t stream,
+                                             struct braid_abandoned *abandoned);
 
 /* ---- Receiving --------------------------------------------------------------------------------
  */

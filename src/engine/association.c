@@ -32,6 +32,7 @@ void braid_parameters_default(struct braid_parameters *parameters)
         .inbound_streams = UINT16_MAX,
         .cookie_preservative = true,
         .path_mtu_discovery = true,
+        .partial_reliability = true,
         .auth_hmac_count = 2,
         .auth_hmacs = {1, 3},
     };
@@ -195,6 +196,7 @@ void association_free(struct sctp_association *association)
     free(association->cookie);
     authentication_free(association->authentication);
     asconf_free(association);
+    free(association->abandoned);
     identifier_remove(&engine->associations, association->id);
     free(association);
 }
@@ -652,6 +654,7 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .writable = sender->queued_bytes < association->parameters.send_buffer,
         .peer_adaptation_given = association->peer_adaptation_given,
         .peer_adaptation = association->peer_adaptation,
+        .partial_reliability = association->partial_reliability,
         .packets_sent = association->packets_sent,
         .packets_received = association->packets_received,
         .bytes_sent = association->bytes_sent,
@@ -666,6 +669,8 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .t3_expirations = association->t3_expirations,
         .heartbeats_sent = association->heartbeats_sent,
         .heartbeats_acknowledged = association->heartbeats_acknowledged,
+        .forward_tsns_sent = association->forward_tsns_sent,
+        .forward_tsns_received = association->forward_tsns_received,
     };
     return 0;
 }

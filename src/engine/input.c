@@ -186,6 +186,11 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         else
             asconf_receive_ack(association, chunk);
         return true;
+    case SCTP_CHUNK_FORWARD_TSN:
+        if (!association->partial_reliability) /* RFC 3758, 3.3.1 */
+            return receive_unknown(association->engine, chunk);
+        receiver_receive_forward_tsn(association, arrival, chunk);
+        return true;
     case SCTP_CHUNK_AUTH:
         if (association->authentication && association->authentication->capable)
             return arrival->authenticated = authentication_receive(association, arrival, chunk);

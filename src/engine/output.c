@@ -136,7 +136,7 @@ static bool transmit_asconf(struct sctp_association *association, struct braid_b
 }
 
 /* Where control chunks are to go; NULL if none are due. */
-static struct sctp_path *control_path(const struct sctp_association *association)
+static struct sctp_path *control_path(struct sctp_association *association)
 {
     if (association->send_cookie_ack || association->send_shutdown_ack)
         return association->paths[association->reply_path];
@@ -144,6 +144,8 @@ static struct sctp_path *control_path(const struct sctp_association *association
         return association->paths[association->setup_path];
     if (association->send_sack)
         return association->paths[association->receiver.sack_path];
+    if (association->sender.forward_tsn_due && abandon_owes_forward_tsn(association))
+        return association_data_path(association); /* RFC 3758, C3 */
     return NULL;
 }
 
@@ -154,6 +156,8 @@ static void write_control(struct sctp_association *association, struct packet_wr
     association->send_cookie_ack = false;
     if (association->send_sack)
         receiver_write_sack(association, writer);
+    if (association->sender.forward_tsn_due && abandon_owes_forward_tsn(association))
+        abandon_write_forward_tsn(association, writer);
     if (association->send_shutdown)
         shutdown_write(writer, association->receiver.cumulative_tsn);
     if (association->send_shutdown_ack)
@@ -243,9 +247,17 @@ bool association_transmit(struct sctp_association *association, struct braid_bat
         return true;
     if (asconf_holds_back(association))
         return !asconf_is_mute(association) && transmit_heartbeat(association, batch);
+    if (association->sender.limited && association->sender.marked > 0)
+        abandon_overdue(association);
     path = control_path(association);
-    return transmit_over(association, path, true, batch) ||
-           transmit_heartbeat(association, batch) ||
-           transmit_over(association, sender_retransmission_path(association), false, batch) ||
-           transmit_over(association, sender_new_data_path(association), false, batch);
+    if (transmit_over(association, path, true, batch) || transmit_heartbeat(association, batch) ||
+        transmit_over(association, sender_retransmission_path(association), false, batch) ||
+        transmit_over(association, sender_new_data_path(association), false, batch))
+        return true;
+    if (association->sender.limited) { /* something may just have been given up */
+        teardown_continue(association);
+        if (association->sender.forward_tsn_due)
+            association_set_ready(association);
+    }
+    return false;
 }

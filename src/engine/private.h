@@ -14,7 +14,7 @@
  *   sender.c     6.1: messages and outstanding TSNs    sack.c         6.2.1, 7.2.4
  *   receiver.c   6.2: DATA and the SACKs for it        reassembly.c   6.5, 6.6, 6.9
  *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
- *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)
+ *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)       abandon.c      RFC 3758, RFC 7496
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -138,17 +138,22 @@ struct sent_message {
 
 /* An outstanding DATA chunk: the entry of its TSN in the ring. */
 struct outstanding {
-    struct sent_message *message;
-    uint32_t offset;
+    struct sent_message *message; /* NULL: abandoned */
+    union {
+        uint32_t offset;
+        struct sctp_skipped_stream skipped; /* abandoned: what FORWARD TSN tells of it */
+    };
     uint16_t length;
-    uint8_t flags;         /* B, E, U, I */
-    uint8_t path;          /* it was sent over, or is to be retransmitted over */
-    bool acknowledged : 1; /* by a gap ack block */
-    bool retransmit : 1;   /* marked for retransmission */
-    bool fast : 1;         /* was fast retransmitted: not again (7.2.4) */
-    bool leads : 1;        /* the first DATA chunk of its packet */
-    bool moved : 1;        /* it had been sent over another path before */
-    uint8_t misses;        /* miss indications */
+    uint16_t transmissions; /* at most UINT16_MAX */
+    uint8_t flags;          /* B, E, U, I */
+    uint8_t path;           /* it was sent over, or is to be retransmitted over */
+    bool acknowledged : 1;  /* by a gap ack block, or abandoned */
+    bool abandoned : 1;
+    bool retransmit : 1; /* marked for retransmission */
+    bool fast : 1;       /* was fast retransmitted: not again (7.2.4) */
+    bool leads : 1;      /* the first DATA chunk of its packet */
+    bool moved : 1;      /* it had been sent over another path before */
+    uint8_t misses;      /* miss indications */
 };
 
 struct sctp_sender {
@@ -180,6 +185,19 @@ struct sctp_sender {
 
     uint16_t *ssn;      /* next of each stream */
     uint32_t ssn_count; /* streams that `ssn` has room for */
+
+    /* RFC 3758 */
+    bool limited;         /* some message may be abandoned */
+    bool forward_tsn_due; /* if Advanced.Peer.Ack.Point is beyond what is acknowledged */
+    uint32_t abandoned;   /* entries with `abandoned` */
+    uint32_t advanced_peer_ack_point; /* valid if abandoned > 0 */
+    uint32_t forwarded;               /* the last New Cumulative TSN that was sent, and when */
+    braid_time forward_tsn_sent;
+};
+
+/* Counters of one outbound stream. */
+struct abandoned_messages {
+    uint32_t unsent[BRAID_POLICY_COUNT], sent[BRAID_POLICY_COUNT];
 };
 
 /* ---- Receiving data: sections 6.2, 6.5, 6.6, 6.9 ---- */
@@ -217,6 +235,7 @@ struct sctp_receiver {
     struct received_data *assembly; /* the message whose next chunk is cumulative_tsn + 1 */
     uint32_t last_message;          /* length of the last assembled message: a guess at the next */
     bool partial;                   /* of `assembly` pieces were delivered already */
+    bool skipping; /* the message at cumulative_tsn + 1 may have lost its beginning (RFC 3758) */
 
     struct received_data *ready, *ready_last;   /* whole messages for the user */
     struct received_data *pieces, *pieces_last; /* of the partially delivered message */
@@ -296,6 +315,7 @@ struct sctp_association {
     uint8_t reply_path; /* COOKIE ACK and SHUTDOWN ACK: from where the peer spoke */
 
     uint32_t error_count;
+    bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
     struct authentication *authentication; /* NULL: we do not offer it */
@@ -303,11 +323,14 @@ struct sctp_association {
 
     struct sctp_sender sender;
     struct sctp_receiver receiver;
+    struct abandoned_messages *abandoned; /* by stream, as far as there were any */
+    uint32_t abandoned_streams;           /* that it has room for */
 
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
     uint64_t messages_sent, messages_received, chunks_retransmitted, chunks_duplicate;
     uint64_t sacks_sent, sacks_received, fast_retransmits, t3_expirations;
     uint64_t heartbeats_sent, heartbeats_acknowledged;
+    uint64_t forward_tsns_sent, forward_tsns_received;
 };
 
 /* ---- Endpoints and the engine ---- */
@@ -559,8 +582,9 @@ struct cookie {
     uint16_t local_port, peer_port;
     uint16_t encapsulation_port;
     bool adaptation_given;
-    bool asconf;           /* the peer has ASCONF */
-    uint8_t address_count; /* the peer's, the source of its INIT first */
+    bool asconf;              /* the peer has ASCONF */
+    bool partial_reliability; /* both have FORWARD TSN */
+    uint8_t address_count;    /* the peer's, the source of its INIT first */
     uint32_t adaptation;
     struct braid_address local_address;
     struct braid_address addresses[ADDRESSES_MAXIMUM];
@@ -660,6 +684,16 @@ void sender_leave_flight(struct sctp_association *association, const struct outs
 void sender_mark(struct sctp_association *association, uint32_t tsn, const struct sctp_path *path);
 /* A message was acknowledged: frees it. */
 void sender_release(struct sctp_association *association, struct sent_message *message);
+/* It is given up: the user gets it back. It is in no queue any more. */
+void sender_give_back(struct sctp_association *association, struct sent_message *message);
+/* Takes the first message of the queue out of it. */
+void sender_drop_first(struct sctp_sender *sender);
+/* Gives the rest of the first message of the queue, which has begun, a TSN that is never sent, and
+ * takes it out of the queue. False: there is no room. */
+bool sender_skip_rest(struct sctp_association *association);
+/* Is all of the message acknowledged, of which this is the first TSN in the ring? */
+bool sender_was_delivered(const struct sctp_sender *sender, uint32_t first_tsn);
+void sender_start_t3(struct sctp_path *path);
 /* Where there may be DATA to send: first the path of what is to be retransmitted, then the path of
  * what is new. NULL: nothing. */
 struct sctp_path *sender_retransmission_path(const struct sctp_association *association);
@@ -674,6 +708,25 @@ void sender_receive_sack(struct sctp_association *association, const struct sctp
 /* The Cumulative TSN Ack of a SHUTDOWN. */
 void sender_receive_cumulative(struct sctp_association *association, uint32_t cumulative_tsn_ack);
 
+/* ---- abandon.c: RFC 3758, section 3.5 ---- */
+
+/* It was not yet begun to be sent, and will not be. */
+void abandon_unsent(struct sctp_association *association, struct sent_message *message);
+/* The first message of the queue, which has begun to be sent. False: not now. */
+bool abandon_begun(struct sctp_association *association);
+/* Of what is marked for retransmission, what its policy does not permit to be sent again. */
+void abandon_overdue(struct sctp_association *association);
+/* The send buffer is full for this message: makes room for it at the cost of others. */
+void abandon_for(struct sctp_association *association, const struct braid_send *send);
+/* After a SACK and after T3-rtx (A4, A5). */
+void abandon_receive_sack(struct sctp_association *association);
+void abandon_timeout(struct sctp_association *association);
+/* T3-rtx runs for a FORWARD TSN (C5). */
+bool abandon_awaits_sack(const struct sctp_association *association);
+/* Is a FORWARD TSN to be sent now? */
+bool abandon_owes_forward_tsn(struct sctp_association *association);
+void abandon_write_forward_tsn(struct sctp_association *association, struct packet_writer *writer);
+
 /* ---- receiver.c, reassembly.c ---- */
 
 /* Messages that wait for the user stay. */
@@ -682,6 +735,8 @@ void receiver_init(struct sctp_association *association, uint32_t initial_tsn);
 void receiver_free(struct sctp_association *association, bool keep_messages);
 void receiver_receive_data(struct sctp_association *association, struct arrival *arrival,
                            const struct sctp_chunk *chunk);
+void receiver_receive_forward_tsn(struct sctp_association *association, struct arrival *arrival,
+                                  const struct sctp_chunk *chunk);
 /* After the chunks of a packet with DATA, and after the last packet of a batch. */
 void receiver_packet_done(struct sctp_association *association, const struct arrival *arrival);
 void receiver_batch_done(struct sctp_association *association);
@@ -697,6 +752,11 @@ bool reassembly_take(struct sctp_association *association, const struct sctp_dat
 bool reassembly_hold(struct sctp_association *association, const struct sctp_data *data);
 /* The one that was held for the TSN that has now become the Cumulative TSN, if any. */
 bool reassembly_take_held(struct sctp_association *association, uint32_t tsn);
+/* The TSN that has now become the Cumulative TSN will not come (RFC 3758, 3.6). */
+void reassembly_skip(struct sctp_association *association);
+/* Nor will what is missing of a stream up to this SSN. */
+void reassembly_skip_stream(struct sctp_association *association,
+                            const struct sctp_skipped_stream *skipped);
 /* Begins partial delivery (6.9) if the time for it has come. */
 void reassembly_deliver_partially(struct sctp_association *association);
 void reassembly_free(struct sctp_association *association, bool keep_messages);

@@ -243,6 +243,11 @@ bool reassembly_take(struct sctp_association *association, const struct sctp_dat
     bool begins = data->flags & SCTP_DATA_FLAG_BEGINNING;
     bool ends = data->flags & SCTP_DATA_FLAG_ENDING;
 
+    if (receiver->skipping && !begins) { /* what came before it was skipped */
+        receiver->skipping = !ends;
+        return true;
+    }
+    receiver->skipping = false;
     if (begins && ends) {
         struct received_data *message;
 
@@ -359,6 +364,7 @@ bool reassembly_take_held(struct sctp_association *association, uint32_t tsn)
 
     if (!held) {
         /* It went out with a whole message: then none can be open. */
+        association->receiver.skipping = false;
         return !association->receiver.assembly;
     }
     *place = NULL;
@@ -378,6 +384,32 @@ bool reassembly_take_held(struct sctp_association *association, uint32_t tsn)
 }
 
 /* ---- Partial delivery ---- */
+
+static void tell_partial_delivery_aborted(struct sctp_association *association)
+{
+    const struct received_data *assembly = association->receiver.assembly;
+    struct braid_event event = {
+        .type = BRAID_EVENT_PARTIAL_DELIVERY_ABORTED,
+        .association = association->id,
+        .endpoint = association->endpoint->id,
+        .value = assembly->stream,
+        .ssn = assembly->ssn,
+    };
+
+    event_add(association->engine, &event, NULL, 0);
+}
+
+/* What was assembled of a message will not become whole. */
+static void assembly_free(struct sctp_association *association, bool tell)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    if (receiver->partial && tell)
+        tell_partial_delivery_aborted(association);
+    receiver->partial = false;
+    data_free(association, receiver->assembly);
+    receiver->assembly = NULL;
+}
 
 static bool is_next_in_stream(struct sctp_receiver *receiver, const struct received_data *data)
 {
@@ -413,6 +445,38 @@ void reassembly_deliver_partially(struct sctp_association *association)
     receiver->assembly = rest;
     receiver->partial = true;
     add_piece(association, piece);
+}
+
+/* ---- What will not come: RFC 3758, section 3.6 ---- */
+
+void reassembly_skip(struct sctp_association *association)
+{
+    bool was_partial = association->receiver.partial;
+
+    assembly_free(association, true);
+    association->receiver.skipping = true;
+    if (was_partial && association->receiver.ready) /* it stood before whole messages */
+        tell_readable(association);
+}
+
+void reassembly_skip_stream(struct sctp_association *association,
+                            const struct sctp_skipped_stream *skipped)
+{
+    struct inbound_stream *stream = find_stream(&association->receiver, skipped->stream);
+
+    if (!stream)
+        return;
+    while (stream->waiting && !ssn_before(skipped->ssn, stream->waiting->ssn)) {
+        struct received_data *message = stream->waiting;
+
+        stream->waiting = message->next;
+        association->receiver.waiting_chunks--;
+        make_ready(association, message);
+    }
+    if (!ssn_before(skipped->ssn, stream->next_ssn)) {
+        stream->next_ssn = skipped->ssn;
+        advance_stream(association, stream);
+    }
 }
 
 /* ---- The user's side ---- */
@@ -523,20 +587,6 @@ static void free_list(struct sctp_association *association, struct received_data
     }
 }
 
-static void tell_partial_delivery_aborted(struct sctp_association *association)
-{
-    const struct received_data *assembly = association->receiver.assembly;
-    struct braid_event event = {
-        .type = BRAID_EVENT_PARTIAL_DELIVERY_ABORTED,
-        .association = association->id,
-        .endpoint = association->endpoint->id,
-        .value = assembly->stream,
-        .ssn = assembly->ssn,
-    };
-
-    event_add(association->engine, &event, NULL, 0);
-}
-
 void reassembly_free(struct sctp_association *association, bool keep_messages)
 {
     struct sctp_receiver *receiver = &association->receiver;
@@ -554,11 +604,7 @@ void reassembly_free(struct sctp_association *association, bool keep_messages)
     free(receiver->pages);
     receiver->pages = NULL;
     receiver->page_count = receiver->waiting_chunks = 0;
-    if (receiver->partial && keep_messages)
-        tell_partial_delivery_aborted(association);
-    receiver->partial = false;
-    data_free(association, receiver->assembly);
-    receiver->assembly = NULL;
+    assembly_free(association, keep_messages);
     if (keep_messages)
         return;
     free_list(association, receiver->ready);

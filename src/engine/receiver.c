@@ -87,7 +87,7 @@ void receiver_init(struct sctp_association *association, uint32_t initial_tsn)
     receiver->cumulative_tsn = receiver->highest_tsn = initial_tsn - 1;
     receiver->unacknowledged_packets = 0;
     receiver->duplicate_count = 0;
-    receiver->sack_now = receiver->any_data = receiver->had_gap = false;
+    receiver->sack_now = receiver->any_data = receiver->had_gap = receiver->skipping = false;
     receiver->advertised = association->parameters.receive_buffer;
 }
 
@@ -220,14 +220,30 @@ static bool accept(struct sctp_association *association, const struct sctp_data 
     return !known_stream || reassembly_hold(association, data);
 }
 
+static bool expects_data(const struct sctp_association *association)
+{
+    return association->state == BRAID_ESTABLISHED ||
+           association->state == BRAID_SHUTDOWN_PENDING ||
+           association->state == BRAID_SHUTDOWN_SENT;
+}
+
+/* The packet has something that a SACK answers. */
+static void note_arrival(struct sctp_association *association, struct arrival *arrival)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    if (!arrival->data_seen)
+        receiver->had_gap = has_gap(receiver);
+    arrival->data_seen = true;
+}
+
 void receiver_receive_data(struct sctp_association *association, struct arrival *arrival,
                            const struct sctp_chunk *chunk)
 {
     struct sctp_receiver *receiver = &association->receiver;
     struct sctp_data data;
 
-    if (association->state != BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_PENDING &&
-        association->state != BRAID_SHUTDOWN_SENT)
+    if (!expects_data(association))
         return;
     if (!data_read(chunk, &data)) {
         association->engine->statistics.bad_packet++;
@@ -237,9 +253,7 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
         refuse_empty(association, data.tsn);
         return;
     }
-    if (!arrival->data_seen)
-        receiver->had_gap = has_gap(receiver);
-    arrival->data_seen = true;
+    note_arrival(association, arrival);
     if (data.flags & SCTP_DATA_FLAG_IMMEDIATE)
         receiver->sack_now = true;
     if (is_received(receiver, data.tsn)) {
@@ -259,6 +273,61 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
         association_abort_violation(association);
     else
         reassembly_deliver_partially(association);
+}
+
+/* ---- FORWARD TSN: RFC 3758, section 3.6 ---- */
+
+/* False: the peer broke the protocol. */
+static bool forward(struct sctp_association *association,
+                    const struct sctp_forward_tsn *forward_tsn)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    uint32_t last = forward_tsn->new_cumulative_tsn;
+
+    while (has_gap(receiver) && tsn_before(receiver->cumulative_tsn, last)) {
+        uint32_t tsn = receiver->cumulative_tsn + 1;
+        bool received = is_received(receiver, tsn);
+
+        receiver->cumulative_tsn = tsn;
+        set_received(receiver, tsn, false);
+        if (!received)
+            reassembly_skip(association);
+        else if (!reassembly_take_held(association, tsn))
+            return false;
+    }
+    if (tsn_before(receiver->cumulative_tsn, last)) { /* nothing has come beyond */
+        receiver->cumulative_tsn = receiver->highest_tsn = last;
+        reassembly_skip(association);
+    }
+    for (size_t i = 0; i < forward_tsn->skipped_stream_count; i++) {
+        struct sctp_skipped_stream skipped = forward_tsn_skipped_stream(forward_tsn, i);
+
+        if (skipped.stream < association->inbound_streams)
+            reassembly_skip_stream(association, &skipped);
+    }
+    return advance_cumulative(association);
+}
+
+void receiver_receive_forward_tsn(struct sctp_association *association, struct arrival *arrival,
+                                  const struct sctp_chunk *chunk)
+{
+    struct sctp_forward_tsn forward_tsn;
+
+    if (!expects_data(association))
+        return;
+    if (!forward_tsn_read(chunk, &forward_tsn)) {
+        association->engine->statistics.bad_packet++;
+        return;
+    }
+    association->forward_tsns_received++;
+    note_arrival(association, arrival);
+    if (!tsn_before(association->receiver.cumulative_tsn, forward_tsn.new_cumulative_tsn)) {
+        arrival->duplicate_seen = true; /* the SACK for it was lost, perhaps */
+        return;
+    }
+    arrival->new_data_seen = true;
+    if (!forward(association, &forward_tsn))
+        association_abort_violation(association);
 }
 
 /* ---- SACK ---- */

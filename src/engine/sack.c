@@ -13,6 +13,7 @@
 struct sack_result {
     bool any_new;
     bool cumulative_advanced;
+    bool forwarded;       /* over TSNs that were abandoned (RFC 3758) */
     uint32_t highest_new; /* HTNA: the Highest TSN Newly Acknowledged */
 };
 
@@ -64,11 +65,16 @@ static void take_cumulative(struct sctp_association *association, uint32_t cumul
         struct outstanding *entry = sender_entry(sender, tsn);
         struct sent_message *message = entry->message;
 
+        result->cumulative_advanced = true;
+        if (entry->abandoned) {
+            sender->abandoned--;
+            result->forwarded = true;
+            continue;
+        }
         if (entry->acknowledged)
             sender->gap_acknowledged--;
         else
             acknowledge(association, tsn, entry, result);
-        result->cumulative_advanced = true;
         if (--message->unacknowledged == 0 && message->begun == message->length)
             sender_release(association, message);
     }
@@ -86,6 +92,8 @@ static void take_hole(struct sctp_association *association, uint32_t first, uint
         struct outstanding *entry = sender_entry(sender, tsn);
         struct sctp_path *path = association->paths[entry->path];
 
+        if (entry->abandoned)
+            continue;
         if (entry->acknowledged) {
             entry->acknowledged = false;
             path->rtt_running = false;
@@ -170,7 +178,8 @@ static bool count_misses(struct sctp_association *association, const struct sctp
 
             if (!all && !(result->any_new && tsn_before(tsn, result->highest_new)))
                 return marked;
-            if (entry->retransmit || entry->fast || ++entry->misses < FAST_RETRANSMIT_MISSES)
+            if (entry->abandoned || entry->retransmit || entry->fast ||
+                ++entry->misses < FAST_RETRANSMIT_MISSES)
                 continue;
             association->paths[entry->path]->lost = true;
             sender_mark(association, tsn, association->paths[entry->path]);
@@ -236,6 +245,10 @@ static void finish(struct sctp_association *association, const struct sack_resul
         else if (path->earliest_acknowledged || !timer_is_running(&path->t3_rtx)) /* R3, R4 */
             timer_start(wheel, &path->t3_rtx, association->engine->now + path->rto);
     }
+    if (result->forwarded) { /* the FORWARD TSN was answered */
+        association->error_count = 0;
+        path_answered(association_data_path(association));
+    }
     if (sender->fast_recovery &&
         !tsn_before(sender->cumulative_tsn_ack, sender->fast_recovery_exit))
         sender->fast_recovery = false;
@@ -272,6 +285,8 @@ void sender_receive_sack(struct sctp_association *association, const struct sctp
     sender_set_peer_rwnd(sender, sack->a_rwnd);
     sender->probe = false;
     end_probe(association, sack->a_rwnd);
+    if (sender->abandoned > 0)
+        abandon_receive_sack(association);
     teardown_continue(association);
     association_set_ready(association);
 }
@@ -290,5 +305,7 @@ void sender_receive_cumulative(struct sctp_association *association, uint32_t cu
     finish(association, &result);
     sender_set_peer_rwnd(sender, a_rwnd);
     end_probe(association, a_rwnd);
+    if (sender->abandoned > 0)
+        abandon_receive_sack(association);
     association_set_ready(association);
 }

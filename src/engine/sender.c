@@ -30,10 +30,11 @@ void sender_init(struct sctp_sender *sender, uint32_t initial_tsn)
         .pending_messages = sender->pending_messages,
         .queued_bytes = sender->queued_bytes,
         .told_full = sender->told_full,
+        .limited = sender->limited,
     };
 }
 
-static bool was_delivered(const struct sctp_sender *sender, uint32_t first_tsn)
+bool sender_was_delivered(const struct sctp_sender *sender, uint32_t first_tsn)
 {
     const struct sent_message *message = sender_entry(sender, first_tsn)->message;
 
@@ -66,10 +67,10 @@ void sender_free(struct sctp_association *association, bool tell)
     for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
         struct sent_message *message = sender_entry(sender, tsn)->message;
 
-        if (message == last || message == sender->first)
+        if (!message || message == last || message == sender->first)
             continue;
         last = message;
-        give_up(association, message, tell && !was_delivered(sender, tsn));
+        give_up(association, message, tell && !sender_was_delivered(sender, tsn));
     }
     while (sender->first) {
         struct sent_message *message = sender->first;
@@ -113,6 +114,7 @@ static int check_send(const struct sctp_association *association, const struct b
     if (association->state > BRAID_ESTABLISHED)
         return -EPIPE;
     if (length == 0 || length > UINT32_MAX / 2 || send->stream >= association->outbound_streams ||
+        send->policy >= BRAID_POLICY_COUNT ||
         send->flags & ~(BRAID_SEND_UNORDERED | BRAID_SEND_SACK_IMMEDIATELY | BRAID_SEND_OVER_PATH |
                         BRAID_SEND_KEY))
         return -EINVAL;
@@ -137,6 +139,8 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
     if (error < 0)
         return error;
     sender = &association->sender;
+    if (sender->queued_bytes >= association->parameters.send_buffer && sender->limited)
+        abandon_for(association, send);
     if (sender->queued_bytes >= association->parameters.send_buffer) {
         sender->told_full = true;
         return -EAGAIN;
@@ -148,8 +152,10 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
         .length = (uint32_t)length,
         .small = length <= association_fragmentation_point(association),
         .send = *send,
-        .expires = send->lifetime ? engine->now + milliseconds(send->lifetime) : BRAID_TIME_NEVER,
+        .expires = BRAID_TIME_NEVER,
     };
+    if (send->lifetime && send->policy <= BRAID_POLICY_LIFETIME)
+        message->expires = engine->now + milliseconds(send->lifetime);
     error = authentication_bind(association, message);
     if (error < 0) {
         pool_release(&engine->pool, message, message_size(message));
@@ -164,23 +170,36 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
     sender->pending_bytes += message->length;
     sender->pending_messages++;
     sender->queued_bytes += message->length;
+    if (message->expires != BRAID_TIME_NEVER || send->policy != BRAID_POLICY_NONE)
+        sender->limited = true;
     association_set_ready(association);
     return 0;
 }
 
-void sender_release(struct sctp_association *association, struct sent_message *message)
+static void tell_room(struct sctp_association *association)
 {
     struct sctp_sender *sender = &association->sender;
 
-    sender->queued_bytes -= message->length;
-    authentication_unbind(association, message);
-    pool_release(&association->engine->pool, message, message_size(message));
     if (sender->told_full && sender->queued_bytes < association->parameters.send_buffer) {
         sender->told_full = false;
         tell(association, BRAID_EVENT_WRITABLE);
     }
     if (sender->queued_bytes == 0)
         tell(association, BRAID_EVENT_DRY);
+}
+
+void sender_release(struct sctp_association *association, struct sent_message *message)
+{
+    association->sender.queued_bytes -= message->length;
+    authentication_unbind(association, message);
+    pool_release(&association->engine->pool, message, message_size(message));
+    tell_room(association);
+}
+
+void sender_give_back(struct sctp_association *association, struct sent_message *message)
+{
+    event_send_failed(association, message);
+    tell_room(association);
 }
 
 /* ---- The ring ---- */
@@ -264,7 +283,7 @@ static void write_chunk(struct packet_writer *writer, const struct outstanding *
                        });
 }
 
-static void start_t3(struct sctp_path *path)
+void sender_start_t3(struct sctp_path *path)
 {
     struct sctp_association *association = path->association;
 
@@ -326,10 +345,11 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
         if (!authentication_permits(association, entry->message))
             break;
         if (!timer_is_running(&path->t3_rtx) || is_earliest(association, tsn, path))
-            start_t3(path);
+            sender_start_t3(path);
         write_chunk(writer, entry, tsn);
         entry->retransmit = false;
         entry->leads = count == 0;
+        entry->transmissions += entry->transmissions < UINT16_MAX;
         sender->marked--;
         enter_flight(association, entry);
         association->chunks_retransmitted++;
@@ -360,7 +380,7 @@ static bool take_ssn(struct sctp_sender *sender, const struct sctp_association *
     return true;
 }
 
-static void drop_first(struct sctp_sender *sender)
+void sender_drop_first(struct sctp_sender *sender)
 {
     sender->pending_bytes -= sender->first->length - sender->first->begun;
     sender->pending_messages--;
@@ -374,14 +394,17 @@ static struct sent_message *next_message(struct sctp_association *association)
     struct sctp_sender *sender = &association->sender;
     struct sent_message *message;
 
-    while ((message = sender->first) && message->begun == 0 &&
-           (association->engine->now >= message->expires ||
-            message->send.stream >= association->outbound_streams)) {
-        drop_first(sender);
-        event_send_failed(association, message);
-        if (sender->told_full && sender->queued_bytes < association->parameters.send_buffer) {
-            sender->told_full = false;
-            tell(association, BRAID_EVENT_WRITABLE);
+    while ((message = sender->first)) {
+        bool expired = association->engine->now >= message->expires;
+
+        if (message->begun > 0) {
+            if (!expired || !abandon_begun(association)) /* RFC 3758, TR4 */
+                break;
+        } else if (expired || message->send.stream >= association->outbound_streams) {
+            sender_drop_first(sender);
+            abandon_unsent(association, message); /* TR3 */
+        } else {
+            break;
         }
     }
     return message;
@@ -449,13 +472,14 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
                            (unordered ? SCTP_DATA_FLAG_UNORDERED : 0)),
         .path = path->index,
         .leads = leads,
+        .transmissions = 1,
     };
     message->begun += length;
     message->unacknowledged++;
     sender->pending_bytes -= length;
     if (message->begun == message->length) {
         entry->flags |= SCTP_DATA_FLAG_ENDING;
-        drop_first(sender);
+        sender_drop_first(sender);
         association->messages_sent++;
         if (message->send.flags & BRAID_SEND_SACK_IMMEDIATELY ||
             (association->state == BRAID_SHUTDOWN_PENDING && !sender->first))
@@ -476,7 +500,25 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
     path->burst_sent += (uint32_t)data_written_length(length);
     path->last_data = association->engine->now;
     if (!timer_is_running(&path->t3_rtx))
-        start_t3(path);
+        sender_start_t3(path);
+}
+
+bool sender_skip_rest(struct sctp_association *association)
+{
+    struct sctp_sender *sender = &association->sender;
+    struct sent_message *message = sender->first;
+
+    if (!ring_has_room(sender))
+        return false;
+    sender_drop_first(sender);
+    *sender_entry(sender, sender->next_tsn++) = (struct outstanding){
+        .message = message,
+        .flags = SCTP_DATA_FLAG_ENDING,
+        .acknowledged = true, /* it is not in flight */
+    };
+    sender->gap_acknowledged++;
+    message->begun = message->length;
+    return true;
 }
 
 static unsigned int write_new(struct sctp_association *association, struct sctp_path *path,
@@ -550,7 +592,7 @@ void sender_timeout(struct sctp_path *path)
     struct sctp_sender *sender = &association->sender;
     struct sctp_path *alternate;
 
-    if (path->flight == 0) { /* the time for a zero window probe */
+    if (path->flight == 0 && !abandon_awaits_sack(association)) { /* time for a zero window probe */
         sender->probe = true;
         path_back_off(path);
         association_set_ready(association);
@@ -570,5 +612,7 @@ void sender_timeout(struct sctp_path *path)
             sender_mark(association, tsn, alternate); /* E3, 6.4.1 */
     }
     sender->fast_recovery = sender->fast_retransmit_now = false;
+    if (sender->abandoned > 0)
+        abandon_timeout(association);
     association_set_ready(association);
 }

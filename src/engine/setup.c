@@ -18,6 +18,7 @@ struct init_parameters {
     bool supported_given, ipv4, ipv6;
     bool adaptation_given;
     uint32_t adaptation;
+    bool partial_reliability;                  /* both sides offer it */
     bool lists_asconf, lists_auth;             /* in Supported Extensions */
     uint32_t cookie_preservative;              /* ms */
     bool has_cookie, has_host_name, malformed; /* state_cookie and host_name are valid */
@@ -119,12 +120,17 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
             parameters->adaptation_given |=
                 adaptation_layer_indication_read(&parameter, &parameters->adaptation);
             break;
+        case SCTP_PARAMETER_FORWARD_TSN_SUPPORTED:
+            parameters->partial_reliability = true;
+            break;
         case SCTP_PARAMETER_RANDOM:
         case SCTP_PARAMETER_CHUNK_LIST:
         case SCTP_PARAMETER_HMAC_ALGORITHM:
             authentication_offer_read(&offer, &parameter);
             break;
         case SCTP_PARAMETER_SUPPORTED_EXTENSIONS:
+            parameters->partial_reliability |=
+                chunk_types_contain(&parameter, SCTP_CHUNK_FORWARD_TSN);
             parameters->lists_auth |= chunk_types_contain(&parameter, SCTP_CHUNK_AUTH);
             parameters->lists_asconf |= chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF) &&
                                         chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF_ACK);
@@ -149,6 +155,7 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
     if (offers_asconf(own) && parameters->lists_asconf && !parameters->lists_auth)
         parameters->malformed = true; /* RFC 5061, 6 */
     parameters->lists_asconf &= offers_asconf(own);
+    parameters->partial_reliability &= own->partial_reliability;
 }
 
 static bool speaks(const struct init_parameters *parameters, const struct arrival *arrival,
@@ -297,6 +304,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     cookie.encapsulation_port = arrival->packet->encapsulation_port;
     cookie.adaptation_given = parameters->adaptation_given;
     cookie.adaptation = parameters->adaptation;
+    cookie.partial_reliability = parameters->partial_reliability;
     cookie.local_address = arrival->destination;
     cookie.address_count = parameters->address_count;
     memcpy(cookie.addresses, parameters->addresses,
@@ -334,6 +342,8 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     write_addresses(&writer, addresses, count, &arrival->destination);
     if (own->adaptation_given)
         adaptation_layer_indication_write(&writer, own->adaptation_indication);
+    if (cookie.partial_reliability)
+        parameter_write(&writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
     write_extensions(&writer, cookie.local_terms.length > 0, offers_asconf(own));
     authentication_write_terms(&cookie.local_terms, &writer);
     parameter_iterator_init(&iterator, parameters->unrecognized, parameters->unrecognized_length);
@@ -447,6 +457,8 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
         cookie_preservative_write(writer, association->cookie_life_increment);
     if (own->adaptation_given)
         adaptation_layer_indication_write(writer, own->adaptation_indication);
+    if (own->partial_reliability)
+        parameter_write(writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
     write_extensions(writer, association->authentication, offers_asconf(own));
     if (association->authentication)
         authentication_write_terms(&association->authentication->local, writer);
@@ -602,6 +614,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
         (uint16_t)minimum(association->parameters.inbound_streams, init.outbound_streams);
     association->peer_adaptation_given = parameters.adaptation_given;
     association->peer_adaptation = parameters.adaptation;
+    association->partial_reliability = parameters.partial_reliability;
     if (association->authentication)
         authentication_agree(association, &association->authentication->local, &parameters.terms);
     asconf_begin_association(association,
@@ -706,6 +719,7 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     association->inbound_streams = cookie->inbound_streams;
     association->peer_adaptation_given = cookie->adaptation_given;
     association->peer_adaptation = cookie->adaptation;
+    association->partial_reliability = cookie->partial_reliability;
     association->parameters.receive_buffer = cookie->local_rwnd;
     authentication_agree(association, &cookie->local_terms, &cookie->peer_terms);
     asconf_begin_association(association, cookie->asconf && authentication_is_capable(association),

@@ -28,6 +28,7 @@
 #define SCTP_DATA_HEADER_LENGTH 16
 #define SCTP_INIT_HEADER_LENGTH 20
 #define SCTP_SACK_HEADER_LENGTH 16
+#define SCTP_FORWARD_TSN_HEADER_LENGTH 8
 
 /* The flags of DATA (RFC 9260 section 3.3.1). */
 enum sctp_data_flag {

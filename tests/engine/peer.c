@@ -320,8 +320,13 @@ size_t peer_begin_init(struct peer *peer, uint8_t type)
                              .inbound_streams = peer->inbound_streams,
                              .initial_tsn = peer->initial_tsn};
 
+    size_t start;
+
     peer_begin_tag(peer, type == SCTP_CHUNK_INIT ? 0 : peer->engine_tag);
-    return init_begin(&peer->writer, type, &init);
+    start = init_begin(&peer->writer, type, &init);
+    if (peer->partial_reliability)
+        parameter_write(&peer->writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
+    return start;
 }
 
 void peer_send_init(struct peer *peer)

@@ -85,6 +85,7 @@ struct peer {
     uint16_t port;
     uint32_t tag, initial_tsn, a_rwnd;
     uint16_t outbound_streams, inbound_streams;
+    bool partial_reliability; /* Forward-TSN-Supported */
     /* what it knows of the engine */
     uint16_t engine_port;
     uint32_t engine_tag, engine_initial_tsn;

@@ -27,6 +27,8 @@ struct flow {
     uint32_t tsns[FLOW_WINDOW], sums[FLOW_WINDOW];
     bool acknowledged;
     uint32_t cumulative_tsn_ack; /* of the SACKs */
+    bool forwarded;
+    uint32_t new_cumulative_tsn; /* of the FORWARD TSNs */
 };
 
 struct watcher {
@@ -34,7 +36,7 @@ struct watcher {
     struct flow *flows[FLOW_MAXIMUM];
     unsigned int next_flow;
     uint64_t count;
-    bool other_tags;
+    bool other_tags, skipped_tsns;
     const char *name; /* of the packet in hand */
 };
 
@@ -72,6 +74,10 @@ const char *chunk_name(uint8_t type)
         return "ASCONF";
     if (type == SCTP_CHUNK_ASCONF_ACK)
         return "ASCONF_ACK";
+    if (type == SCTP_CHUNK_FORWARD_TSN)
+        return "FORWARD_TSN";
+    if (type == SCTP_CHUNK_RE_CONFIG)
+        return "RE_CONFIG";
     (void)snprintf(number, sizeof(number), "0x%02x", type);
     return number;
 }
@@ -124,6 +130,11 @@ void watcher_forget(struct watcher *watcher, uint32_t tag)
 void watcher_allow_other_tags(struct watcher *watcher)
 {
     watcher->other_tags = true;
+}
+
+void watcher_allow_skipped_tsns(struct watcher *watcher)
+{
+    watcher->skipped_tsns = true;
 }
 
 uint64_t watcher_count(const struct watcher *watcher)
@@ -287,7 +298,8 @@ static void watch_data(struct watcher *watcher, struct flow *flow, const struct 
     flow->began = true;
     tsn = &flow->tsns[data.tsn % FLOW_WINDOW];
     if ((int32_t)(data.tsn - flow->highest) > 0) {
-        watch(watcher, data.tsn == flow->highest + 1 || watcher->other_tags,
+        watch(watcher,
+              data.tsn == flow->highest + 1 || watcher->other_tags || watcher->skipped_tsns,
               "6.9: TSNs go out in sequence: %u after %u", data.tsn, flow->highest);
         flow->highest = data.tsn;
         *tsn = data.tsn;
@@ -319,6 +331,27 @@ static void watch_sack(struct watcher *watcher, struct flow *flow, const struct 
     flow->cumulative_tsn_ack = sack.cumulative_tsn_ack;
 }
 
+/* RFC 3758, 3.2 and 3.5. */
+static void watch_forward_tsn(struct watcher *watcher, struct flow *flow,
+                              const struct sctp_chunk *chunk)
+{
+    struct sctp_forward_tsn forward;
+
+    watch(watcher, forward_tsn_read(chunk, &forward), "RFC 3758, 3.2: a whole FORWARD TSN");
+    for (size_t i = 0; i < forward.skipped_stream_count; i++) {
+        for (size_t other = 0; other < i; other++)
+            watch(watcher,
+                  forward_tsn_skipped_stream(&forward, i).stream !=
+                      forward_tsn_skipped_stream(&forward, other).stream,
+                  "RFC 3758, C4: each stream once");
+    }
+    watch(watcher,
+          !flow->forwarded || (int32_t)(forward.new_cumulative_tsn - flow->new_cumulative_tsn) >= 0,
+          "RFC 3758, 3.5: the New Cumulative TSN never goes back");
+    flow->forwarded = true;
+    flow->new_cumulative_tsn = forward.new_cumulative_tsn;
+}
+
 /* ---- Chunks (3.3) -----------------------------------------------------------------------------
  */
 
@@ -348,6 +381,9 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
         break;
     case SCTP_CHUNK_SACK:
         watch_sack(watcher, watcher_flow(watcher, host, tag), chunk);
+        break;
+    case SCTP_CHUNK_FORWARD_TSN:
+        watch_forward_tsn(watcher, watcher_flow(watcher, host, tag), chunk);
         break;
     case SCTP_CHUNK_HEARTBEAT:
     case SCTP_CHUNK_HEARTBEAT_ACK:

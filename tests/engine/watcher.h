@@ -38,6 +38,8 @@ void watcher_forget(struct watcher *watcher, uint32_t tag);
 
 /* Tags change in the midst of a flow, as with 5.2.4 action B: its TSNs may have begun elsewhere. */
 void watcher_allow_other_tags(struct watcher *watcher);
+/* TSNs may be left out: the end of a message that was abandoned half sent (RFC 3758). */
+void watcher_allow_skipped_tsns(struct watcher *watcher);
 
 /* Packets seen by watcher_sent(). */
 uint64_t watcher_count(const struct watcher *watcher);
