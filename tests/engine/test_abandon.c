@@ -655,7 +655,11 @@ static void test_receive_malformed(void **state)
 
 /* ---- Two engines and a bad network ---- */
 
-enum { MESSAGES = 400, TRANSFER_STREAMS = 5 };
+enum {
+    MESSAGES = 400,
+    TRANSFER_STREAMS = 5,
+    PPID = 0x42000000, /* and the number of the message; no protocol that tshark would look into */
+};
 
 static struct transfer {
     unsigned int sent, delivered;
@@ -667,7 +671,7 @@ static struct transfer {
 
 static struct braid_send plan(uint32_t number)
 {
-    struct braid_send send = {.ppid = number,
+    struct braid_send send = {.ppid = PPID + number,
                               .stream = (uint16_t)(number % TRANSFER_STREAMS),
                               .flags = number % 7 == 0 ? BRAID_SEND_UNORDERED : 0,
                               .policy = (uint16_t)(number % BRAID_POLICY_COUNT)};
@@ -705,7 +709,7 @@ static void send_more(struct host *host)
 
 static void take_message(const struct braid_received *received)
 {
-    uint32_t number = received->ppid;
+    uint32_t number = received->ppid - PPID;
     struct braid_send send = plan(number);
 
     assert_true(number < MESSAGES && !now.seen[number]);
@@ -735,16 +739,16 @@ static void transfer_event(struct host *host, const struct braid_event *event)
             length =
                 received.flags & BRAID_RECEIVE_BEGIN ? received.length : length + received.length;
             if (received.flags & BRAID_RECEIVE_END) {
-                assert_int_equal(length, plan_length(received.ppid));
+                assert_int_equal(length, plan_length(received.ppid - PPID));
                 take_message(&received);
             }
             braid_received_release(host->engine, &received, host->world->now);
         }
         break;
     case BRAID_EVENT_SEND_FAILED:
-        assert_false(now.failed[event->send.ppid]);
-        now.failed[event->send.ppid] = true;
-        now.unsent[event->send.ppid] = event->unsent;
+        assert_false(now.failed[event->send.ppid - PPID]);
+        now.failed[event->send.ppid - PPID] = true;
+        now.unsent[event->send.ppid - PPID] = event->unsent;
         if (event->unsent)
             now.abandoned.unsent[event->send.policy]++;
         else
