@@ -207,8 +207,10 @@ void asconf_keep_addresses(struct sctp_association *association)
 /* What may be sent from has changed. */
 static void choose_sources(struct sctp_association *association)
 {
-    for (uint8_t i = 0; i < association->path_count; i++)
+    for (uint8_t i = 0; i < association->path_count; i++) {
+        association->paths[i]->route_source = (struct braid_address){0}; /* to be believed again */
         path_look_up_route(association->paths[i]);
+    }
     association_set_ready(association);
 }
 

@@ -192,18 +192,20 @@ void path_lower_mtu(struct sctp_path *path, uint32_t mtu)
     association_set_ready(association);
 }
 
-/* What the route says if the peer knows that address; else the one that was, or another. */
+/* The one that was as long as the route says what it said; then the route's if the peer knows it.
+ */
 static struct braid_address choose_source(const struct sctp_path *path,
                                           const struct braid_address *routed)
 {
     const struct sctp_association *association = path->association;
+    bool usable = path->source.family && association_may_send_from(association, &path->source) &&
+                  engine_has_address(association->engine, &path->source);
 
+    if (usable && braid_address_equal(routed, &path->route_source))
+        return path->source;
     if (path->route_known && routed->family && association_may_send_from(association, routed))
         return *routed;
-    if (path->source.family && association_may_send_from(association, &path->source) &&
-        engine_has_address(association->engine, &path->source))
-        return path->source;
-    return association_first_source(association, path->address.family);
+    return usable ? path->source : association_first_source(association, path->address.family);
 }
 
 void path_look_up_route(struct sctp_path *path)
@@ -217,6 +219,7 @@ void path_look_up_route(struct sctp_path *path)
         !config->route || config->route(config->context, &path->address, &source, &mtu);
     source = braid_address_normalise(&source);
     path->source = choose_source(path, &source);
+    path->route_source = source;
     if (!path->route_known && before)
         return;
     if (association->parameters.path_mtu)

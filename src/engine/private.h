@@ -88,7 +88,8 @@ struct sctp_path {
     bool rtt_measured;          /* srtt and rttvar are valid */
     bool rtt_running;           /* rtt_tsn is being measured */
     uint32_t mtu;               /* of the IP packet */
-    uint32_t route_mtu;         /* what the host's route said last */
+    uint32_t route_mtu;         /* what the host's route said last, */
+    struct braid_address route_source; /* for both */
 
     struct timer t3_rtx;
     struct timer heartbeat_timer; /* until the next HEARTBEAT, or until one is taken as lost */

@@ -98,6 +98,29 @@ static void test_source_goes(void **state)
     assert_true(sends_from(peer, 0, &first));
 }
 
+/* A peer with one address called another of ours than the route prefers, and may see us through
+ * that alone: it stays as long as the route says the same. */
+static void test_called_address_stays(void **state)
+{
+    struct peer *peer = peer_renew(state, &(struct peer_config){.any_address = true});
+    struct braid_address called = peer->here[1], third = peer->here[2];
+
+    assert_int_equal(braid_engine_set_addresses(peer->engine, peer->here, PATHS, peer->now), 0);
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    chunk_end(&peer->writer, peer_begin_init(peer, SCTP_CHUNK_INIT));
+    peer_send_from(peer, &peer->there[0], &called);
+    peer_read_init(peer, expect(peer, "INIT_ACK"));
+    peer_begin(peer);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_send_from(peer, &peer->there[0], &called);
+    peer->association = expect_event(peer, BRAID_EVENT_UP)->association;
+    assert_true(sends_from(peer, 0, &called));
+    set_route(peer, 0, 1400);
+    assert_true(sends_from(peer, 0, &called));
+    set_route(peer, 2, 1400);
+    assert_true(sends_from(peer, 0, &third));
+}
+
 /* Bound to two addresses, the host loses one: its routes may say what they like. */
 static void test_bound_address_goes(void **state)
 {
@@ -117,6 +140,7 @@ int main(void)
         peer_test(test_discovered_mtu),
         peer_test(test_new_address_is_not_used),
         peer_test(test_source_goes),
+        peer_test(test_called_address_stays),
         peer_test(test_bound_address_goes),
     };
 
