@@ -106,7 +106,7 @@ struct wire {
     struct link *udp, *raw;
     struct watch watches[2][LINK_SOCKET_MAXIMUM];
     struct watch host_watch;
-    braid_time host_read, host_due; /* when the host was looked at last, and is to be again */
+    braid_time host_pause_end, host_due; /* when the host may be looked at again, and is to be */
     struct routes routes;
     struct braid_address *addresses; /* the host's */
     size_t address_count;

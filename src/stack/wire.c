@@ -14,7 +14,8 @@ enum {
     BATCH_BYTES = 65535,
     RECEIVE_ROUNDS = 16,    /* calls of link_receive() before others have their turn */
     TRANSMIT_BATCHES = 256, /* the same for batches out */
-    HOST_PAUSE = 100000,    /* us between two looks at the host's addresses and routes */
+    HOST_PAUSE = 100000,    /* us between two looks at the host's addresses and routes, */
+    HOST_SHARE = 50,        /* and so many times what the first of them took */
 };
 
 /* ---- Opening ---- */
@@ -112,24 +113,26 @@ static int open_capture(struct stack *stack, char *text, size_t size)
 static void host_ready(struct stack *stack, struct watch *watch, uint32_t events)
 {
     struct wire *wire = &stack->wire;
-    braid_time next = wire->host_read + HOST_PAUSE;
 
     (void)events;
     if (host_changed(watch->descriptor) && wire->host_due == BRAID_TIME_NEVER)
-        wire->host_due = next > stack->now ? next : stack->now;
+        wire->host_due = wire->host_pause_end;
 }
 
 void wire_follow_host(struct stack *stack)
 {
+    braid_time start, end;
     int error;
 
     if (stack->wire.host_due > stack->now)
         return;
     stack->wire.host_due = BRAID_TIME_NEVER;
-    stack->wire.host_read = stack->now;
+    start = stack_clock();
     error = wire_read_addresses(stack);
     if (error < 0)
         stack_log(stack, "the host's addresses: %s", strerror(-error));
+    end = stack_clock();
+    stack->wire.host_pause_end = end + HOST_PAUSE + (end - start) * HOST_SHARE;
 }
 
 int wire_open(struct stack *stack, char *text, size_t size)
