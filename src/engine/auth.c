@@ -278,15 +278,14 @@ static uint8_t *association_shared_key(const struct authentication *authenticati
 static EVP_MAC_CTX *make_context(const struct authentication *authentication,
                                  const struct shared_key *key, uint8_t hmac)
 {
-    char digest[8];
-    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                               OSSL_PARAM_construct_end()};
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)hmacs[hmac].digest, 0),
+        OSSL_PARAM_construct_end()};
     EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(algorithm);
     size_t length;
     uint8_t *bytes = association_shared_key(authentication, key, &length);
 
-    strcpy(digest, hmacs[hmac].digest);
     if (!context || !bytes || !EVP_MAC_init(context, bytes, length, parameters)) {
         EVP_MAC_CTX_free(context);
         context = NULL;
