@@ -1,11 +1,12 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build demo test bench format lint clean
+.PHONY: help build demo demo-failover test bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
 	@echo 'make demo     build, and show an association between two unmodified programs'
+	@echo 'make demo-failover   build, and show a transfer that goes on while a link is cut'
 	@echo 'make test     install the peers too, build, and run all tests'
 	@echo 'make bench    build, and measure Braid beside usrsctp and TCP'
 	@echo 'make format   give every C file the form of .clang-format'
@@ -19,6 +20,13 @@ build:
 
 demo: build
 	@scripts/demo
+
+demo-failover:
+	@scripts/install-dependencies demo
+	@$(MAKE) --no-print-directory build
+	@test -x build/examples/multihome_client || \
+		(meson setup --reconfigure --clearcache build >/dev/null && ninja -C build --quiet)
+	@scripts/demo-failover
 
 test:
 	@scripts/install-dependencies test
