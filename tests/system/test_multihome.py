@@ -14,7 +14,7 @@ import sys
 import time
 
 import guest
-from harness import (BRAID, TRANSFER, USRSCTP_PEER, Namespace, Process, Stack, check, main_parallel, need_root, run,
+from harness import (BRAID, BUILD, TRANSFER, USRSCTP_PEER, Namespace, Process, Stack, check, main_parallel, need_root, run,
                      wait_for_link)
 
 # What a failover may take on top of one RTO (RFC 7829): the RTO's last start is some packets back, and machines are slow.
@@ -380,6 +380,17 @@ def watch_on_a_terminal():
     stack.stop()
 
 
+# ---- The demonstration -------------------------------------------------------------------------------------------------
+
+
+def demonstration():
+    """scripts/demo-failover looks for itself whether all is well."""
+    begin = time.monotonic()
+    said = run([os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts", "demo-failover"), BUILD], 60)
+    check("10.1.1.1 POTENTIALLY-FAILED primary" in said and "10.1.1.1 has perhaps failed" in said, said)
+    check(time.monotonic() - begin < 55, "it took too long")
+
+
 # ---- Others as peers ---------------------------------------------------------------------------------------------------
 
 
@@ -423,6 +434,8 @@ if __name__ == "__main__":
     need_root()
     if guest.available():
         TESTS.insert(0, kernel)
+    if os.path.exists(os.path.join(BUILD, "examples", "multihome_client")):
+        TESTS.append(demonstration)
     if os.path.exists(USRSCTP_PEER):
         TESTS += [usrsctp_receives, usrsctp_sends]
     main_parallel([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]], 5)
