@@ -126,9 +126,9 @@ static uint8_t choose_hmac(const struct authentication_terms *terms)
     if (find_term(terms, SCTP_PARAMETER_HMAC_ALGORITHM, &list))
         hmac_algorithm_read(&list, &count);
     for (size_t i = 0; i < count; i++) {
-        for (uint8_t hmac = 0; hmac < AUTH_HMACS; hmac++) {
+        for (unsigned int hmac = 0; hmac < AUTH_HMACS; hmac++) {
             if (hmacs[hmac].identifier == hmac_algorithm_get(&list, i))
-                return hmac;
+                return (uint8_t)hmac;
         }
     }
     return AUTH_HMACS;

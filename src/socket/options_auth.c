@@ -253,7 +253,7 @@ static int set_deactivate_key(struct option_call *call)
 static int get_active_key(struct option_call *call)
 {
     struct socket_association *association = NULL;
-    struct braid_authentication_info info;
+    struct braid_authentication_info info = {0};
     struct sctp_authkeyid key;
     int error = option_read(call, &key, sizeof(key));
 
@@ -286,7 +286,7 @@ static int answer_chunks(struct option_call *call, const uint8_t *types, uint32_
 static int get_peer_chunks(struct option_call *call)
 {
     const struct socket_association *association;
-    struct braid_authentication_info info;
+    struct braid_authentication_info info = {0};
     struct sctp_authchunks header;
     int error = option_read(call, &header, sizeof(header));
 
@@ -303,7 +303,7 @@ static int get_local_chunks(struct option_call *call)
 {
     const struct braid_parameters *parameters = &call->socket->parameters;
     struct socket_association *association = NULL;
-    struct braid_authentication_info info;
+    struct braid_authentication_info info = {0};
     struct sctp_authchunks header;
     int error = option_read(call, &header, sizeof(header));
 

@@ -561,17 +561,16 @@ static uint32_t expect_asconf_packet(struct scene *scene, const struct sent *sen
     struct sctp_chunk chunk = sent_chunk(sent, SCTP_CHUNK_ASCONF);
     struct parameter_iterator iterator;
     struct sctp_parameter parameter;
-    struct sctp_asconf asconf;
-    size_t found = 0;
+    struct sctp_asconf asconf = {0};
 
     assert_authentic(&scene->script, sent);
     assert_true(asconf_read(&chunk, &asconf));
     parameter_iterator_init(&iterator, asconf.parameters, asconf.parameters_length);
-    while (parameter_next(&iterator, &parameter)) {
-        assert_true(found < count);
-        assert_int_equal(parameter.type, types[found++]);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(parameter_next(&iterator, &parameter));
+        assert_int_equal(parameter.type, types[i]);
     }
-    assert_int_equal(found, count);
+    assert_false(parameter_next(&iterator, &parameter));
     return asconf.serial_number;
 }
 

@@ -147,7 +147,7 @@ static void test_watch_routes(void **state)
     assert_true(watch >= 0);
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         host_changed(watch);
-        assert_true(test_run(changes[i]));
+        assert_true(test_run("%s", changes[i]));
         assert_true(is_readable(watch));
         assert_true(host_changed(watch));
     }

@@ -48,8 +48,8 @@ static int send_now(const struct stack_process *stack, int descriptor,
     int result;
 
     memcpy(payload, header, sizeof(*header));
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): no zero at the end */
     memcpy(payload + sizeof(*header), text, length);
-    /* no zero at the end */ // NOLINT(bugprone-not-null-terminated-result)
     result = program_call(stack, &call);
     if (association)
         *association = (int32_t)call.answer_argument;
