@@ -2,14 +2,18 @@
  * The link over IP: SCTP packets as the payload of IPv4 and IPv6, protocol 132, by raw sockets.
  *
  * RFC 9260 section 3. The host makes the IP headers, fragments and reassembles. It sends no
- * "protocol unreachable" for packets that a raw socket takes.
+ * "protocol unreachable" for packets that a raw socket takes: since Linux 6.17 or so a socket whose
+ * buffer is full does not count, and a second one that is always empty does.
  */
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "link/sockaddr.h"
 #include "link/socket.h"
 
 /*
@@ -30,6 +34,40 @@ static bool kernel_sctp_is_active(void)
     return found;
 }
 
+/* A socket that all packets match, and whose filter lets none in. */
+static int guard_open(int family, const struct braid_address *address)
+{
+    struct sock_filter nothing = {.code = BPF_RET | BPF_K};
+    struct sock_fprog filter = {.len = 1, .filter = &nothing};
+    int descriptor = socket(family, SOCK_RAW | SOCK_CLOEXEC, LINK_IP_PROTOCOL);
+    union socket_address bound;
+    socklen_t length = socket_address_set(&bound, address, 0);
+
+    if (descriptor < 0)
+        return -errno;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0 ||
+        (length > 0 && bind(descriptor, &bound.any, length) < 0)) {
+        int error = -errno;
+
+        close(descriptor);
+        return error;
+    }
+    return descriptor;
+}
+
+static int guards_open(struct socket_link *self, const struct link_config *config)
+{
+    const bool wanted[LINK_SOCKET_MAXIMUM] = {self->link.ipv4, self->link.ipv6};
+    static const int families[LINK_SOCKET_MAXIMUM] = {AF_INET, AF_INET6};
+
+    for (int i = 0; i < LINK_SOCKET_MAXIMUM; i++) {
+        self->guards[i] = wanted[i] ? guard_open(families[i], &config->address) : -1;
+        if (wanted[i] && self->guards[i] < 0)
+            return self->guards[i];
+    }
+    return 0;
+}
+
 static int raw_open(struct socket_link *self, const struct link_config *config)
 {
     uint16_t family = config->address.family;
@@ -48,7 +86,7 @@ static int raw_open(struct socket_link *self, const struct link_config *config)
     }
     if (!self->link.ipv4 && !self->link.ipv6)
         return error;
-    return kernel_sctp_is_active() ? -EBUSY : 0;
+    return kernel_sctp_is_active() ? -EBUSY : guards_open(self, config);
 }
 
 int link_open_raw(struct link **link, const struct link_config *config)

@@ -391,6 +391,9 @@ void socket_link_shut(struct socket_link *self)
             close(self->sockets[i].descriptor);
         self->sockets[i] = (struct link_socket){.descriptor = -1, .discovery = -1};
         self->link.descriptors[i] = -1;
+        if (self->guards[i] >= 0)
+            close(self->guards[i]);
+        self->guards[i] = -1;
     }
     self->link.ipv4 = self->link.ipv6 = false;
 }
@@ -425,7 +428,7 @@ struct socket_link *socket_link_new(const char *name)
     self->link.name = name;
     self->routes = (struct routes){{-1, -1}};
     for (int i = 0; i < LINK_SOCKET_MAXIMUM; i++)
-        self->sockets[i].descriptor = -1;
+        self->sockets[i].descriptor = self->guards[i] = -1;
     socket_link_shut(self);
     self->received = received_new();
     if (!self->received || routes_open(&self->routes) < 0) {

@@ -32,7 +32,8 @@ struct socket_received;
 struct socket_link {
     struct link link;
     struct link_socket sockets[LINK_SOCKET_MAXIMUM]; /* IPv4, IPv6 */
-    bool over_ip;                                    /* raw: an IPv4 packet comes with its header */
+    int guards[LINK_SOCKET_MAXIMUM];  /* raw: take every packet and keep none; -1: none */
+    bool over_ip;                     /* raw: an IPv4 packet comes with its header */
     unsigned int turn;                /* the socket to receive from first: it had something */
     struct socket_received *received; /* what the last system call brought */
     struct routes routes;

@@ -193,6 +193,36 @@ static void test_kernel_sctp(void **state)
     assert_in_child(check_kernel_sctp);
 }
 
+/* A raw socket whose buffer is full has a packet for it dropped; the kernel must not say that
+ * nobody is there, which would end the sender's association (RFC 9260, section 10, 8). */
+static void test_full_buffer(void **state)
+{
+    static const char *const addresses[2][2] = {{"127.0.0.1", "127.0.0.2"}, {"fd00::1", "fd00::2"}};
+
+    (void)state;
+    if (!test_enter_namespace() ||
+        !test_run("for i in 1 2; do ip addr add fd00::$i/128 dev lo nodad; done"))
+        skip();
+    for (int i = 0; i < 2; i++) {
+        struct link_config config = {.socket_buffer = 1, .address = test_address(addresses[i][1])};
+        struct braid_batch batch = test_batch(addresses[i][0], addresses[i][1], 0, 1, 1400, 1400);
+        struct link *from = open_raw(addresses[i][0]), *to = NULL;
+        struct braid_packet packets[64];
+        struct link_error error;
+        int received = 0, count;
+
+        assert_int_equal(link_open_raw(&to, &config), 0);
+        for (int j = 0; j < 50; j++)
+            assert_int_equal(link_send(from, &batch), 1);
+        assert_false(link_receive_error(from, &error));
+        while ((count = link_receive(to, packets, 64)) > 0)
+            received += count;
+        assert_in_range(received, 1, 49);
+        link_close(from);
+        link_close(to);
+    }
+}
+
 static void test_errors(void **state)
 {
     struct link_config config = {.address = test_address("192.0.2.1")};
@@ -215,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_kernel_sctp),
         cmocka_unit_test(test_carry),
         cmocka_unit_test(test_icmp_of_a_router),
+        cmocka_unit_test(test_full_buffer),
         cmocka_unit_test(test_errors),
     };
 
