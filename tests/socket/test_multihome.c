@@ -167,6 +167,39 @@ static void test_connectx_tries_all(void **state)
     world_close(&world);
 }
 
+/* An address to which there is no route is not even tried, though it comes first; the peer does not
+ * list it, so it is forgotten. */
+static void test_connectx_without_a_route(void **state)
+{
+    struct sockaddr_in6 nowhere = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
+    struct sockaddr_in ipv4 = address_of("192.0.2.2", PORT);
+    uint8_t both[sizeof(nowhere) + sizeof(ipv4)];
+    struct braid_association_info info;
+    struct sctp_socket *client;
+    struct world world;
+
+    (void)state;
+    assert_int_equal(inet_pton(AF_INET6, "2001:db8::2", &nowhere.sin6_addr), 1);
+    memcpy(both, &nowhere, sizeof(nowhere));
+    memcpy(both + sizeof(nowhere), &ipv4, sizeof(ipv4));
+    world_open(&world);
+    socket_make_listener(&world.hosts[1], SOCK_STREAM);
+    client = socket_make(&world.hosts[0], AF_INET6, SOCK_STREAM);
+    assert_int_equal(socket_connect(client, &nowhere, sizeof(nowhere), &user, world.now, NULL),
+                     -ENETUNREACH);
+    assert_int_equal(socket_connect(client, both, sizeof(both), &user, world.now, NULL),
+                     -EINPROGRESS);
+    world_run(&world, 100 * MS);
+    assert_int_equal(world.hosts[0].outcome_count, 1);
+    assert_int_equal(world.hosts[0].outcomes[0].error, 0);
+    assert_int_equal(braid_association_info(world.hosts[0].engine,
+                                            braid_association_next(world.hosts[0].engine, 0, 0),
+                                            &info),
+                     0);
+    assert_int_equal(info.path_count, 1);
+    world_close(&world);
+}
+
 /* Packed addresses must be whole, and all of one port. */
 static void test_connectx_refuses(void **state)
 {
@@ -393,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bindx),
         cmocka_unit_test(test_connectx_tries_all),
+        cmocka_unit_test(test_connectx_without_a_route),
         cmocka_unit_test(test_connectx_refuses),
         cmocka_unit_test(test_changes_are_told),
         cmocka_unit_test(test_thresholds),
