@@ -87,7 +87,7 @@ enum channel_flags {
     CHANNEL_NOTIFICATION = 16, /* MESSAGE: MSG_NOTIFICATION */
     CHANNEL_END_OF_RECORD = 32, /* MESSAGE: MSG_EOR */
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
-    CHANNEL_HAS_PR = 128,       /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, 5.3.7) */
+    CHANNEL_HAS_PR = 128,       /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
     CHANNEL_HAS_AUTH = 256,     /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
     CHANNEL_NO_BLOCK = 512,     /* SEND: the program will not wait (for the stack's statistics) */
 };

@@ -38,7 +38,9 @@ static bool read_sndrcv(const struct cmsghdr *ancillary, struct channel_header *
     header->info.context = given.sinfo_context;
     header->info.association = given.sinfo_assoc_id;
     header->time_to_live = given.sinfo_timetolive;
-    header->flags |= CHANNEL_HAS_INFO;
+    header->pr_policy = given.sinfo_flags & SCTP_PR_SCTP_MASK;
+    header->pr_value = given.sinfo_timetolive;
+    header->flags |= CHANNEL_HAS_INFO | CHANNEL_HAS_PR;
     return true;
 }
 
@@ -73,10 +75,10 @@ static bool read_prinfo(const struct cmsghdr *ancillary, struct channel_header *
 {
     struct sctp_prinfo given;
 
-    if (!take(ancillary, &given, sizeof(given)))
+    if (!take(ancillary, &given, sizeof(given)) || given.pr_policy & ~SCTP_PR_SCTP_MASK)
         return false;
     header->pr_policy = given.pr_policy;
-    header->pr_value = given.pr_value;
+    header->pr_value = given.pr_policy == SCTP_PR_SCTP_NONE ? 0 : given.pr_value;
     header->flags |= CHANNEL_HAS_PR;
     return true;
 }

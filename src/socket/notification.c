@@ -123,7 +123,8 @@ void notify_remote_error(struct socket_association *association, const struct br
 
 static uint16_t sent_flags(const struct braid_send *send)
 {
-    return send->flags & BRAID_SEND_UNORDERED ? SCTP_UNORDERED : 0;
+    return (uint16_t)((send->flags & BRAID_SEND_UNORDERED ? SCTP_UNORDERED : 0) |
+                      send->policy << SOCKET_POLICY_SHIFT);
 }
 
 static void notify_send_failed_old(struct socket_association *association,
@@ -144,7 +145,8 @@ static void notify_send_failed_old(struct socket_association *association,
         .sinfo_flags = sent_flags(&event->send),
         .sinfo_ppid = htonl(event->send.ppid),
         .sinfo_context = event->send.context,
-        .sinfo_timetolive = event->send.lifetime,
+        .sinfo_timetolive =
+            event->send.policy > BRAID_POLICY_LIFETIME ? event->send.limit : event->send.lifetime,
         .sinfo_assoc_id = association->identifier,
     };
     if (event->length > 0)

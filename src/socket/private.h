@@ -22,6 +22,9 @@
 #define SOCKET_CONNECT_MAXIMUM 64u    /* addresses of one connectx() */
 #define SOCKET_EVENTS 14              /* types of notifications, SCTP_DATA_IO_EVENT first */
 
+/* SCTP_PR_SCTP_TTL and so on are enum braid_policy, moved left. */
+#define SOCKET_POLICY_SHIFT 4
+
 /* A notification that waits for the reader (RFC 6458, section 6.1). */
 struct socket_notification {
     struct list link;

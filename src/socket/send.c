@@ -68,6 +68,21 @@ static int apply_flags(struct socket_association *association, const struct outg
     return 1;
 }
 
+/* RFC 6458, 5.3.7: what SCTP_PRINFO says, or SCTP_SNDRCV, or else SCTP_DEFAULT_PRINFO. */
+static void choose_policy(const struct socket_association *association,
+                          const struct outgoing *message, struct socket_send_defaults *send)
+{
+    const struct socket_send_defaults *from = &message->send;
+
+    if (!(message->header->flags & CHANNEL_HAS_PR)) {
+        if (SCTP_PR_POLICY(send->flags) || send->time_to_live > 0)
+            return;
+        from = &association->send;
+    }
+    send->flags = (uint16_t)((send->flags & ~SCTP_PR_SCTP_MASK) | SCTP_PR_POLICY(from->flags));
+    send->time_to_live = from->time_to_live;
+}
+
 static int send_to(struct socket_association *association, const struct outgoing *message,
                    braid_time now)
 {
@@ -77,21 +92,18 @@ static int send_to(struct socket_association *association, const struct outgoing
     struct braid_send send;
     int error;
 
-    if (!message->has_info && (header->flags & CHANNEL_HAS_PR))
-        defaults.flags = message->send.flags;
-    if (!message->has_info && !(header->flags & CHANNEL_HAS_PR))
-        defaults.time_to_live = association->send.time_to_live;
+    choose_policy(association, message, &defaults);
     send = (struct braid_send){
         .stream = defaults.stream,
         .ppid = ntohl(defaults.ppid),
         .context = defaults.context,
         .path = message->path,
     };
-    /* Linux: without a policy the time to live is a plain lifetime (RFC 6458, 5.3.2). The other
-     * policies of PR-SCTP need RFC 3758. */
-    if (!(defaults.flags & SCTP_PR_SCTP_MASK) ||
-        (defaults.flags & SCTP_PR_SCTP_MASK) == SCTP_PR_SCTP_TTL)
+    send.policy = SCTP_PR_POLICY(defaults.flags) >> SOCKET_POLICY_SHIFT;
+    if (send.policy <= BRAID_POLICY_LIFETIME) /* without a policy it is a lifetime: 5.3.2 */
         send.lifetime = defaults.time_to_live;
+    else
+        send.limit = defaults.time_to_live;
     if (defaults.flags & SCTP_UNORDERED)
         send.flags |= BRAID_SEND_UNORDERED;
     if (defaults.flags & SCTP_SACK_IMMEDIATELY)
