@@ -71,6 +71,9 @@ int sctp_sendmsg(int s, const void *msg, size_t len, struct sockaddr *to, sockle
                  uint32_t ppid, uint32_t flags, uint16_t stream_no, uint32_t timetolive,
                  uint32_t context);
 int sctp_send(int s, const void *msg, size_t len, const struct sctp_sndrcvinfo *sinfo, int flags);
+/* To a peer with several addresses, which are packed (deprecated: sctp_sendv()). */
+int sctp_sendx(int sd, const void *msg, size_t len, struct sockaddr *addrs, int addrcnt,
+               const struct sctp_sndrcvinfo *sinfo, int flags);
 int sctp_recvmsg(int s, void *msg, size_t len, struct sockaddr *from, socklen_t *fromlen,
                  struct sctp_sndrcvinfo *sinfo, int *msg_flags);
 

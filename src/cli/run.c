@@ -4,6 +4,7 @@
  * The program is not changed: a library is loaded into it (ld.so(8), LD_PRELOAD), which finds the
  * stack process of this network namespace by its name. If there is none, one is started first.
  */
+#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -225,7 +226,9 @@ static int prepare_environment(const struct run_options *options)
                            BRAID_LIBRARIES);
     if (setenv(CHANNEL_ENVIRONMENT, options->name, 1) < 0 || !prepend("LD_PRELOAD", path))
         return cli_failure(&run_command, "setenv: %s", strerror(errno));
-    if (find_library("libsctp", SCTP_LIBRARY, path)) {
+    /* the system's own, if there is one, works as well, and is what the program was made with */
+    if (!dlopen(SCTP_LIBRARY, RTLD_LAZY | RTLD_LOCAL) &&
+        find_library("libsctp", SCTP_LIBRARY, path)) {
         *strrchr(path, '/') = '\0';
         if (!prepend("LD_LIBRARY_PATH", path))
             return cli_failure(&run_command, "setenv: %s", strerror(errno));

@@ -209,6 +209,26 @@ static void take_away(int descriptor)
     direct_recvmsg(descriptor, &datagram, MSG_DONTWAIT);
 }
 
+/* SCTP_NXTINFO (RFC 6458, 5.3.6): what follows may have come after what is read went down. */
+static void look_at_next(const struct program_socket *socket, struct channel_header *header)
+{
+    uint32_t wanted =
+        atomic_load_explicit(&socket->published->receive_options, memory_order_relaxed);
+    struct channel_header next;
+    ssize_t whole;
+
+    if (!(wanted & CHANNEL_RECEIVE_NXTINFO) || header->flags & CHANNEL_HAS_NEXT)
+        return;
+    whole = peek_header(socket->descriptor, &next, MSG_DONTWAIT);
+    if (whole < (ssize_t)sizeof(next))
+        return;
+    header->flags |= CHANNEL_HAS_NEXT;
+    header->next = next.info;
+    header->next.length = (uint32_t)((size_t)whole - sizeof(next));
+    if (next.flags & CHANNEL_NOTIFICATION)
+        header->next.flags |= SCTP_NOTIFICATION;
+}
+
 static ssize_t read_part(const struct program_socket *socket, struct msghdr *message, int flags)
 {
     int descriptor = socket->descriptor;
@@ -236,11 +256,13 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
     if (received < 0)
         return -errno;
     last = before + (size_t)received == (size_t)whole;
-    describe(socket, &header, message, last);
-    if (flags & MSG_PEEK)
+    if (flags & MSG_PEEK) {
         set_peek_offset(descriptor, offset);
-    else if (last)
+    } else if (last) {
         take_away(descriptor);
+        look_at_next(socket, &header);
+    }
+    describe(socket, &header, message, last);
     descriptor_set_partial(descriptor, flags & MSG_PEEK ? offset > 0 : !last);
     return received;
 }
@@ -268,6 +290,8 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
         return at_end(socket, flags);
     if (received < 0)
         return received;
+    if (!(flags & MSG_PEEK))
+        look_at_next(socket, &header);
     describe(socket, &header, message, true);
     return received - (ssize_t)sizeof(header);
 }

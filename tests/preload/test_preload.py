@@ -1,22 +1,38 @@
 #!/usr/bin/env python3
 """Runs the programs of this directory under `braid run`, with a stack process of their own."""
+import glob
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from harness import Stack, main  # noqa: E402
-
-PROGRAMS = sys.argv[1:]
+from harness import BUILD, LIBRARY, SOCKETS, Stack, check, main  # noqa: E402
 
 
-def run_program(path):
-    def test():
-        stack = Stack("--no-udp", capture=False)
-        print(stack.run(path), end="", flush=True)
-        stack.stop()
-    test.__name__ = os.path.basename(path)
-    return test
+def passes(path, libraries=None):
+    stack = Stack("--no-udp", capture=False)
+    if libraries:
+        # stronger than LD_LIBRARY_PATH, which is what the program was built with
+        said = stack.run("sh", "-c", f"LD_PRELOAD=$LD_PRELOAD:{libraries} exec {path}")
+    else:
+        said = stack.run(path)
+    check("[  PASSED  ]" in said, said)
+    stack.stop()
+
+
+def sockets():
+    passes(SOCKETS)
+
+
+def library():
+    """With our libsctp.so.1."""
+    passes(LIBRARY, os.path.join(BUILD, "src", "libsctp", "libsctp.so.1"))
+
+
+def library_of_debian():
+    paths = glob.glob("/usr/lib/*/libsctp.so.1")
+    check(paths, "Debian's libsctp1 is not installed")
+    passes(LIBRARY, paths[0])
 
 
 if __name__ == "__main__":
-    main([run_program(path) for path in PROGRAMS])
+    main([sockets, library, library_of_debian])

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 
-from harness import TRANSFER, Failure, Process, check, directory, run
+from harness import BUILD, TRANSFER, Failure, Process, check, directory, run
 
 KERNEL = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "braid", "kernel")
 BUSYBOX = next((p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p)), None)
@@ -58,7 +58,8 @@ def _with_libraries(programs):
     for path in programs:
         files[f"bin/{os.path.basename(path)}"] = path
         for library in re.findall(r"(/\S+) \(0x", run(["ldd", path])):
-            files[library.lstrip("/")] = library
+            # what we built stands where every program looks
+            files[f"lib/{os.path.basename(library)}" if library.startswith(BUILD) else library.lstrip("/")] = library
     return files
 
 
