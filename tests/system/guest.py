@@ -125,7 +125,7 @@ class Guest:
     def finish(self, before, seconds=90):
         """What the command said, and its exit status."""
         self.commands += 1
-        self.process.wait_for(r"(?m)^EXIT \d+\r?$", seconds=seconds, times=self.commands)
+        self.process.wait_for(r"(?m)^EXIT \d+\r?\n", seconds=seconds, times=self.commands)
         said, status = re.match(r"(?s)(.*?)EXIT (\d+)\r?\n", self.process.output()[before:]).groups()
         return said.replace("\r", ""), int(status)
 

@@ -147,7 +147,7 @@ class Transfer:
                           f"{self.client.end_of_output()}{self.server.end_of_output()}")
                 time.sleep(0.05)
 
-    def flows(self, seconds=10):
+    def flows(self, seconds=40):
         """Messages arrive, over whichever path: what was on its way when a link was cut does not count."""
         for _ in range(2):
             before, end = self._carried(), time.monotonic() + seconds

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Programs of Debian, unchanged: what they do on a kernel with SCTP they do under `braid run`."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from harness import Stack, check, directory, main, run
+
+HOST = "127.0.0.1"
+
+
+def stack():
+    return Stack("--no-udp", capture=False)
+
+
+# ---- lksctp-tools ----
+
+
+def checksctp():
+    braid = stack()
+    check("SCTP supported" in braid.run("checksctp"), "checksctp does not find SCTP")
+    braid.stop()
+
+
+def sctp_test():
+    """A one-to-many server and client, which send messages of sizes that it chooses: all arrive, and then the end."""
+    braid = stack()
+    server = braid.start("stdbuf", "-oL", "sctp_test", "-H", HOST, "-P", "5001", "-l", seconds=60)
+    server.wait_for("Server: Receiving packets")
+    client = braid.run("sctp_test", "-H", HOST, "-P", "5002", "-h", HOST, "-p", "5001", "-s", "-x", "5", "-c", "2")
+    server.wait_for("SHUTDOWN_COMPLETE")
+    sent = re.findall(r"sendmsg\(sk=\d+, assoc=\d+\) +(\d+) bytes", client)
+    check(sent and sent == re.findall(r"Data (\d+) bytes", server.output()), client + server.end_of_output())
+    server.stop()
+    braid.stop()
+
+
+def sctp_darn():
+    """Two of them talk, by lines."""
+    braid = stack()
+    server = braid.start("stdbuf", "-oL", "sctp_darn", "-H", HOST, "-P", "5001", "-l", seconds=60)
+    server.wait_for("sctp_darn listening")
+    client = braid.start("stdbuf", "-oL", "sctp_darn", "-H", HOST, "-P", "5002", "-h", HOST, "-p", "5001", "-s", seconds=60)
+    client.write("a line of darn\n")
+    server.wait_for("a line of darn|DATA")
+    client.stop()
+    server.stop()
+    braid.stop()
+
+
+# ---- iperf3 ----
+
+
+def iperf3(*options, least=1_000_000):
+    """What the receiver counted, in bits per second, is more than this."""
+    braid = stack()
+    server = braid.start("iperf3", "--forceflush", "-s", "-1", "-p", "5201", seconds=60)
+    server.wait_for("Server listening")
+    said = braid.run("iperf3", "--sctp", "-c", HOST, "-p", "5201", "-t", "1", "--json", *options, seconds=40)
+    rates = [int(float(r)) for r in re.findall(r'"sum_received":\s*{[^}]*"bits_per_second":\s*([0-9.e+]+)', said)]
+    check(rates and rates[-1] > least, said[-1500:])
+    server.wait()
+    braid.stop()
+
+
+def iperf3_plain():
+    iperf3()
+
+
+def iperf3_reverse():
+    iperf3("-R")
+
+
+def iperf3_parallel():
+    iperf3("-P", "4")
+
+
+def iperf3_streams():
+    """(It takes the number for a bit rate, too, and sends one message a second.)"""
+    iperf3("--nstreams", "8", least=1000)
+
+
+def iperf3_bound():
+    iperf3("-4", "-X", HOST)
+
+
+# ---- ncat ----
+
+
+def ncat_talks():
+    braid = stack()
+    server = braid.start("ncat", "--sctp", "-v", "-l", HOST, "5001", seconds=60)
+    server.wait_for("Listening on")
+    client = braid.start("ncat", "--sctp", HOST, "5001", seconds=60)
+    client.write("to the server\n")
+    server.wait_for("to the server")
+    server.write("to the client\n")
+    client.wait_for("to the client")
+    client.process.stdin.close()
+    client.wait()
+    server.wait()
+    braid.stop()
+
+
+def ncat_serves_many():
+    """-k goes on after a client, -e runs a program for each."""
+    braid = stack()
+    server = braid.start("ncat", "--sctp", "-v", "-l", "-k", "-e", "/bin/cat", HOST, "5001", seconds=60)
+    server.wait_for("Listening on")
+    for i in range(3):
+        client = braid.start("ncat", "--sctp", HOST, "5001", seconds=60)
+        client.write(f"echo {i}\n")
+        client.wait_for(f"echo {i}")
+        client.stop()
+    server.stop()
+    braid.stop()
+
+
+# ---- socat ----
+
+
+def socat():
+    """A file through it, both ways."""
+    braid = stack()
+    with tempfile.NamedTemporaryFile(dir=directory()) as file:
+        file.write(os.urandom(300_000))
+        file.flush()
+        os.chmod(file.name, 0o644)
+        got = os.path.join(directory(), "socat-got")
+        server = braid.start("socat", "-d", "-d", "-u", "SCTP-LISTEN:5001,bind=127.0.0.1,reuseaddr", f"CREATE:{got}", seconds=60)
+        server.wait_for("listening on")
+        braid.run("socat", "-u", f"FILE:{file.name}", f"SCTP-CONNECT:{HOST}:5001")
+        server.wait()
+        run(["cmp", file.name, got])
+    server = braid.start("socat", "-d", "-d", "SCTP-LISTEN:5002,bind=127.0.0.1,fork", "EXEC:cat", seconds=60)
+    server.wait_for("listening on")
+    client = braid.start("socat", "-", f"SCTP-CONNECT:{HOST}:5002", seconds=60)
+    client.write("back and forth\n")
+    client.wait_for("back and forth")
+    client.stop()
+    server.stop()
+    braid.stop()
+
+
+# ---- Programs without SCTP ----
+
+
+def others_are_left_alone():
+    """What they say and how they end is the same with and without."""
+    braid = stack()
+    script = ("import os,socket,subprocess,threading\n"
+              "a,b=socket.socketpair()\na.sendall(b'x'*10);print(b.recv(20))\n"
+              "s=socket.create_server(('127.0.0.1',0));c=socket.create_connection(s.getsockname());d,_=s.accept()\n"
+              "t=threading.Thread(target=lambda:c.sendall(b'y'*1000000));t.start();n=0\n"
+              "while n<1000000:n+=len(d.recv(65536))\n"
+              "print(n,subprocess.run(['sh','-c','echo hi;exit 3'],capture_output=True))\n")
+    for command in (["python3", "-c", script], ["sh", "-c", "ls / | sort | head -3; false"], ["perl", "-e", "print 6*7"]):
+        plain = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        said = braid.run(*command, status=plain.returncode)
+        check(said == plain.stdout + plain.stderr, f"{command}: {said}")
+    braid.stop()
+
+
+if __name__ == "__main__":
+    TESTS = [checksctp, sctp_test, sctp_darn, iperf3_plain, iperf3_reverse, iperf3_parallel, iperf3_streams, iperf3_bound,
+             ncat_talks, ncat_serves_many, socat, others_are_left_alone]
+    main([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]])
