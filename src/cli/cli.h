@@ -26,6 +26,8 @@ struct command {
 };
 
 extern const struct command dump_command;
+extern const struct command ladder_command;
+extern const struct command plot_command;
 extern const struct command run_command;
 extern const struct command ss_command;
 extern const struct command stack_command;
@@ -36,6 +38,10 @@ int cli_failure(const struct command *command, const char *format, ...)
 
 /* Says how to learn the command's usage, after what was wrong was said. Returns CLI_USAGE. */
 int cli_usage_error(const struct command *command);
+
+/* A number in decimal from `least` to `most`. False: it is none. */
+bool cli_parse_number(const char *text, unsigned long least, unsigned long most,
+                      unsigned long *number);
 
 /* Is colour wanted there: on a terminal, unless NO_COLOR is set (https://no-color.org). */
 bool cli_wants_colour(FILE *stream);

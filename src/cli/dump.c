@@ -6,7 +6,6 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "cli/capture_reader.h"
 #include "cli/cli.h"
@@ -212,21 +211,6 @@ static int dump(const struct dump_options *options)
     return status;
 }
 
-/* A port in decimal, from 1 to 65535. */
-static bool parse_port(const char *text, uint16_t *port)
-{
-    unsigned long value;
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    value = strtoul(text, &end, 10);
-    if (*end != '\0' || value == 0 || value > UINT16_MAX)
-        return false;
-    *port = (uint16_t)value;
-    return true;
-}
-
 static int run_dump(int argc, char **argv)
 {
     static const struct option long_options[] = {
@@ -237,6 +221,7 @@ static int run_dump(int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     struct dump_options options = {.udp_port = CAPTURE_DEFAULT_UDP_PORT};
+    unsigned long port;
     int option;
 
     while ((option = getopt_long(argc, argv, "hv", long_options, NULL)) != -1) {
@@ -248,10 +233,11 @@ static int run_dump(int argc, char **argv)
             options.json = true;
             break;
         case 'u':
-            if (!parse_port(optarg, &options.udp_port)) {
+            if (!cli_parse_number(optarg, 1, UINT16_MAX, &port)) {
                 cli_failure(&dump_command, "'%s' is not a UDP port", optarg);
                 return cli_usage_error(&dump_command);
             }
+            options.udp_port = (uint16_t)port;
             break;
         case 'h':
             fputs(dump_command.help, stdout);

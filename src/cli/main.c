@@ -1,6 +1,7 @@
 /*
  * The command `braid`: finds the subcommand and runs it.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,7 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
-    &run_command,
-    &stack_command,
-    &ss_command,
-    &dump_command,
+    &run_command, &stack_command, &ss_command, &dump_command, &ladder_command, &plot_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -70,6 +68,17 @@ int cli_usage_error(const struct command *command)
 {
     fprintf(stderr, "Try 'braid %s --help'.\n", command->name);
     return CLI_USAGE;
+}
+
+bool cli_parse_number(const char *text, unsigned long least, unsigned long most,
+                      unsigned long *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && *number >= least &&
+           *number <= most;
 }
 
 bool cli_wants_colour(FILE *stream)
