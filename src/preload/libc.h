@@ -5,6 +5,7 @@
 #define PRELOAD_LIBC_H
 
 #include <poll.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,6 +13,9 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#define SPAWN_PARAMETERS                                                                           \
+    (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,         \
+     char *const[], char *const[])
 /* result, name, parameters */
 #define LIBC_FUNCTIONS(X)                                                                          \
     X(int, socket, (int, int, int))                                                                \
@@ -43,13 +47,24 @@
     X(ssize_t, __read_chk, (int, void *, size_t, size_t))                                          \
     X(ssize_t, __recv_chk, (int, void *, size_t, size_t, int))                                     \
     X(ssize_t, __recvfrom_chk, (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *)) \
+    X(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned int))                     \
     X(int, ioctl, (int, unsigned long, ...))                                                       \
     X(int, fcntl, (int, int, ...))                                                                 \
     X(int, fcntl64, (int, int, ...))                                                               \
     X(int, dup, (int))                                                                             \
     X(int, dup2, (int, int))                                                                       \
     X(int, dup3, (int, int, int))                                                                  \
-    X(FILE *, fdopen, (int, const char *))
+    X(FILE *, fdopen, (int, const char *))                                                         \
+    X(int, fileno, (FILE *))                                                                       \
+    X(int, vdprintf, (int, const char *, va_list))                                                 \
+    X(int, __vdprintf_chk, (int, int, const char *, va_list))                                      \
+    X(int, execve, (const char *, char *const[], char *const[]))                                   \
+    X(int, execvpe, (const char *, char *const[], char *const[]))                                  \
+    X(int, fexecve, (int, char *const[], char *const[]))                                           \
+    X(int, execveat, (int, const char *, char *const[], char *const[], int))                       \
+    X(int, posix_spawn, SPAWN_PARAMETERS)                                                          \
+    X(int, posix_spawnp, SPAWN_PARAMETERS)                                                         \
+    X(long, syscall, (long, ...))
 
 struct libc {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type and a list of parameters */

@@ -9,7 +9,8 @@
  *   control.c     requests to the stack, and their replies
  *   call.c        socket, bind, connect, accept, options, ...
  *   send.c        user messages up          receive.c    user messages and notifications down
- *   stdio.c       streams on a socket
+ *   stdio.c       streams on a socket        number.c     system calls by number
+ *   exec.c        the environment of programs that are started
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
  * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.

@@ -329,7 +329,7 @@ int receive_waiting(const struct program_socket *socket)
         offset > (int)sizeof(struct channel_header) ? offset : (int)sizeof(struct channel_header);
     int waiting = 0;
 
-    if (syscall(SYS_ioctl, socket->descriptor, FIONREAD, &waiting) < 0)
+    if (direct_ioctl(socket->descriptor, FIONREAD, &waiting) < 0)
         return -errno;
     return waiting > head ? waiting - head : 0;
 }

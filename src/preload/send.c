@@ -396,7 +396,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
     outgoing.header.type = CHANNEL_SEND;
     outgoing.header.generation = socket->generation;
     outgoing.header.flags = wait ? 0 : CHANNEL_NO_BLOCK;
-    outgoing.header.sender = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)syscall(SYS_gettid);
+    outgoing.header.sender = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)gettid();
     error = total_length(message, &length);
     if (error == 0)
         error = read_name(message, &outgoing.header);

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from harness import BUILD, LIBRARY, SOCKETS, Stack, check, main  # noqa: E402
+from harness import BUILD, LIBRARY, PROCESSES, SOCKETS, Stack, check, main  # noqa: E402
 
 
 def passes(path, libraries=None):
@@ -23,6 +23,10 @@ def sockets():
     passes(SOCKETS)
 
 
+def processes():
+    passes(PROCESSES)
+
+
 def library():
     """With our libsctp.so.1."""
     passes(LIBRARY, os.path.join(BUILD, "src", "libsctp", "libsctp.so.1"))
@@ -35,4 +39,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, library, library_of_debian])
+    main([sockets, processes, library, library_of_debian])

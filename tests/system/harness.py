@@ -20,6 +20,7 @@ BRAID = os.path.join(BUILD, "braid")
 PROGRAMS = os.path.join(BUILD, "tests", "system")
 TRANSFER = os.path.join(PROGRAMS, "sctp_transfer")
 SOCKETS = os.path.join(BUILD, "tests", "preload", "sockets")
+PROCESSES = os.path.join(BUILD, "tests", "preload", "processes")
 LIBRARY = os.path.join(BUILD, "tests", "preload", "library")
 USRSCTP_PEER = os.path.join(PROGRAMS, "usrsctp_peer")
 USRSCTP_TOOLS = "/usr/lib/usrsctp"

@@ -5,7 +5,7 @@ import re
 import sys
 
 import guest
-from harness import BUILD, LIBRARY, SKIPPED, SOCKETS, TRANSFER, Namespace, Stack, check, main, need_root
+from harness import BUILD, LIBRARY, PROCESSES, SKIPPED, SOCKETS, TRANSFER, Namespace, Stack, check, main, need_root
 
 MEGABYTES = 3_000_000
 HOST, HOST6 = "10.8.0.1", "fd08::1"
@@ -106,7 +106,7 @@ def refused():
 
 def same_sockets():
     """What tests/preload asks of Braid holds for the kernel."""
-    for program in ("sockets", "library"):
+    for program in ("sockets", "processes", "library"):
         said = machine.run(f"timeout 90 {program}")
         check("[  PASSED  ]" in said, said)
 
@@ -121,7 +121,7 @@ if __name__ == "__main__":
         """One machine for all: it takes a while to start."""
         global machine
         namespace = Namespace()
-        machine = guest.Guest(namespace, programs=[SOCKETS, LIBRARY])
+        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY])
         machine.namespace = namespace
         print(machine.run("uname -sr").strip(), flush=True)
         for test in TESTS:
