@@ -276,7 +276,7 @@ TAKEN_OVER ssize_t sendfile(int descriptor, int file, off_t *offset, size_t coun
 static ssize_t pipe_room(int end, unsigned int flags)
 {
     struct pollfd waiting = {.fd = end, .events = POLLOUT};
-    int size, filled;
+    int size, filled = 0;
 
     if (flags & SPLICE_F_NONBLOCK || !descriptor_blocks(end)) {
         if (poll(&waiting, 1, 0) == 0)

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,8 +30,8 @@ __attribute__((constructor(102))) static void remember(void)
 
     if (!stack_name() || !dladdr(own_path, &info) || strlen(info.dli_fname) >= sizeof(own_path))
         return;
-    strcpy(stpcpy(stack_variable, CHANNEL_ENVIRONMENT "="), stack_name());
-    strcpy(own_path, info.dli_fname);
+    snprintf(stack_variable, sizeof(stack_variable), "%s=%s", CHANNEL_ENVIRONMENT, stack_name());
+    snprintf(own_path, sizeof(own_path), "%s", info.dli_fname);
 }
 
 /* ---- The environment ---- */
@@ -54,7 +55,7 @@ static char **find(char *const *variables, const char *name, size_t length)
     return NULL;
 }
 
-/* What LD_PRELOAD must be, if it is to be changed: how many bytes? */
+/* How many bytes LD_PRELOAD needs, if it must be changed. */
 static size_t preload_size(char *const *variables)
 {
     char *const *there = find(variables, PRELOAD, strlen(PRELOAD));
@@ -62,10 +63,11 @@ static size_t preload_size(char *const *variables)
     return sizeof(PRELOAD ":") + strlen(own_path) + (there ? strlen(*there) : 0);
 }
 
-/* `list` has room for all variables and ADDED more. */
-static char *const *complete(char *const *variables, char **list, char *preload)
+/* `list` has room for all variables and ADDED more, `preload` for `size` bytes. */
+static char *const *complete(char *const *variables, char **list, char *preload, size_t size)
 {
     size_t count = count_of(variables);
+    const char *others = "";
     char **there;
 
     if (!*own_path)
@@ -77,14 +79,15 @@ static char *const *complete(char *const *variables, char **list, char *preload)
     there = find(list, PRELOAD, strlen(PRELOAD));
     if (there && strstr(*there, own_path))
         return list;
-    strcpy(stpcpy(preload, PRELOAD), own_path);
-    if (there && (*there)[strlen(PRELOAD)])
-        strcat(strcat(preload, ":"), *there + strlen(PRELOAD));
     if (there)
+        others = *there + strlen(PRELOAD);
+    snprintf(preload, size, "%s%s%s%s", PRELOAD, own_path, *others ? ":" : "", others);
+    if (there) {
         *there = preload;
-    else
-        list[count++] = preload;
-    list[count] = NULL;
+    } else {
+        list[count] = preload;
+        list[count + 1] = NULL;
+    }
     return list;
 }
 
@@ -92,7 +95,7 @@ static char *const *complete(char *const *variables, char **list, char *preload)
 #define COMPLETE(variables)                                                                        \
     char *const *given = (variables) ? (variables) : no_variables;                                 \
     char *list[count_of(given) + ADDED + 1], preload[preload_size(given)];                         \
-    char *const *completed = complete(given, list, preload)
+    char *const *completed = complete(given, list, preload, sizeof(preload))
 
 /* ---- exec ---- */
 
