@@ -283,8 +283,8 @@ struct sctp_path *association_reply_path(const struct sctp_association *associat
     return association_data_path(association);
 }
 
-struct sctp_path *association_alternate_path(const struct sctp_association *association,
-                                             const struct sctp_path *path)
+struct sctp_path *association_other_path(const struct sctp_association *association,
+                                         const struct sctp_path *path)
 {
     struct sctp_path *best = NULL;
 
@@ -294,6 +294,14 @@ struct sctp_path *association_alternate_path(const struct sctp_association *asso
         if (other->state != BRAID_PATH_UNCONFIRMED && (!best || despair(other) < despair(best)))
             best = other;
     }
+    return best ? best : association->paths[path->index];
+}
+
+struct sctp_path *association_alternate_path(const struct sctp_association *association,
+                                             const struct sctp_path *path)
+{
+    struct sctp_path *other = association_other_path(association, path);
+
     /* As good is good enough: when all have failed, each has its turn. */
-    return best && despair(best) <= despair(path) ? best : association->paths[path->index];
+    return despair(other) <= despair(path) ? other : association->paths[path->index];
 }

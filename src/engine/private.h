@@ -256,6 +256,7 @@ struct sctp_receiver {
     uint32_t advertised;    /* the last a_rwnd that was sent */
     uint32_t arrived_bytes; /* DATA that was accepted since */
     uint8_t sack_path;      /* to which the next SACK goes */
+    bool sack_turned;       /* which is another than the last took */
     uint32_t duplicates[DUPLICATES_MAXIMUM];
     uint8_t duplicate_count;
     struct timer sack_timer;
@@ -642,7 +643,10 @@ struct sctp_path *association_data_path(const struct sctp_association *associati
 /* The one for an answer: from where the question came (6.4), unless that is unconfirmed (5.4). */
 struct sctp_path *association_reply_path(const struct sctp_association *association,
                                          const struct arrival *arrival);
-/* Another one than `path` if there is a better one (6.4.1). */
+/* The best of the others; `path` if there is no other that is confirmed. */
+struct sctp_path *association_other_path(const struct sctp_association *association,
+                                         const struct sctp_path *path);
+/* The same if it is as good as `path` (6.4.1). */
 struct sctp_path *association_alternate_path(const struct sctp_association *association,
                                              const struct sctp_path *path);
 

@@ -388,7 +388,7 @@ void receiver_write_sack(struct sctp_association *association, struct packet_wri
                receiver->duplicates, duplicates);
     receiver->duplicate_count = 0;
     receiver->unacknowledged_packets = 0;
-    receiver->sack_now = false;
+    receiver->sack_now = receiver->sack_turned = false;
     association->send_sack = false;
     association->sacks_sent++;
     timer_stop(&association->engine->wheel, &receiver->sack_timer);
@@ -412,21 +412,19 @@ static void send_snapshot(struct sctp_association *association)
 }
 
 /* 6.4: where the packet came from, unless that way is known to fail. What is all known already says
- * that our SACKs may not get there: the paths take turns, whatever we believe of them. */
+ * that our SACKs may not get there: each goes another way than the last, whatever we believe of it.
+ */
 static struct sctp_path *choose_sack_path(const struct sctp_association *association,
                                           const struct arrival *arrival)
 {
+    const struct sctp_receiver *receiver = &association->receiver;
     struct sctp_path *path = association_reply_path(association, arrival);
     struct sctp_path *best = association_data_path(association);
-    uint8_t index = association->receiver.sack_path;
 
     if (!arrival->duplicate_seen || arrival->new_data_seen)
         return best->state == BRAID_PATH_ACTIVE && path->state != BRAID_PATH_ACTIVE ? best : path;
-    do
-        index = (uint8_t)((index + 1u) % association->path_count);
-    while (index != association->receiver.sack_path &&
-           association->paths[index]->state == BRAID_PATH_UNCONFIRMED);
-    return association->paths[index];
+    path = association->paths[receiver->sack_path];
+    return receiver->sack_turned ? path : association_other_path(association, path);
 }
 
 void receiver_packet_done(struct sctp_association *association, const struct arrival *arrival)
@@ -437,6 +435,7 @@ void receiver_packet_done(struct sctp_association *association, const struct arr
 
     receiver->any_data = true;
     receiver->sack_path = choose_sack_path(association, arrival)->index;
+    receiver->sack_turned = arrival->duplicate_seen && !arrival->new_data_seen;
     association_restart_autoclose(association);
     if (association->state == BRAID_SHUTDOWN_SENT) { /* 9.2: the SHUTDOWN acknowledges */
         receiver->sack_now = false;

@@ -276,6 +276,55 @@ static void test_sacks_of_duplicates(void **state)
     assert_int_equal(over[1], 3);
 }
 
+/* Duplicates that arrive together have one SACK, which takes another way than the last: the number
+ * of packets makes no difference. */
+static void test_sack_of_many_duplicates(void **state)
+{
+    struct peer *peer = begin(state, 0);
+    struct braid_packet packets[3];
+
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    assert_int_equal(path_of(peer, expect(peer, "SACK")), 0);
+    peer_begin(peer);
+    peer_write_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    assert_true(packet_finish(&peer->writer));
+    for (unsigned int i = 0; i < 3; i++)
+        packets[i] = (struct braid_packet){.bytes = peer->writer.bytes,
+                                           .length = peer->writer.length,
+                                           .source = peer->there[0],
+                                           .destination = peer->here[0]};
+    for (unsigned int round = 0; round < 4; round++) {
+        braid_engine_receive(peer->engine, packets, 2 + round % 2, peer->now);
+        assert_int_equal(path_of(peer, expect(peer, "SACK")), (round + 1) % 2);
+    }
+}
+
+/* With three paths, two of them alive, it is one of these. */
+static void test_sacks_of_duplicates_avoid_a_failed_path(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer *peer;
+    unsigned int over[3] = {0};
+
+    parameters.hb_interval = 0;
+    peer = peer_renew(state, &(struct peer_config){.parameters = &parameters, .paths = 3});
+    peer_connect(peer);
+    send_over(peer, 0);
+    expect_after(peer, 1 * SECOND, "DATA");
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    assert_int_equal(state_of(peer, 0), BRAID_PATH_POTENTIALLY_FAILED);
+    for (unsigned int i = 0; i < 7; i++) {
+        const struct sent *sent;
+
+        peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+        sent = expect(peer, "SACK");
+        for (unsigned int path = 0; path < 3; path++)
+            over[path] += braid_address_equal(&sent->destination, &peer->there[path]);
+    }
+    assert_int_equal(over[0], 0);
+    assert_in_range(over[1], 3, 4);
+}
+
 /* Nor does a SACK go over a path that is believed to have failed, while there is a better one. */
 static void test_sacks_avoid_a_failed_path(void **state)
 {
@@ -547,6 +596,8 @@ int main(void)
         peer_test(test_dormant),
         peer_test(test_primary_switchover),
         peer_test(test_sacks_of_duplicates),
+        peer_test(test_sack_of_many_duplicates),
+        peer_test(test_sacks_of_duplicates_avoid_a_failed_path),
         peer_test(test_sacks_avoid_a_failed_path),
         peer_test(test_impossible_addresses),
         peer_test(test_impossible_addresses_of_ipv6),
