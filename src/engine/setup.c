@@ -542,6 +542,22 @@ static void remove_unlisted(struct sctp_association *association,
     }
 }
 
+/* An address that the peer lists. Not if another association's peer has it: packets could not be
+ * told apart, and that one may be the address's true owner. */
+static void add_listed(struct sctp_association *association, const struct braid_address *address,
+                       const struct braid_address *local, uint16_t encapsulation_port)
+{
+    struct braid_engine *engine = association->engine;
+
+    if (association_path_to(association, address))
+        return;
+    if (path_hash_find(engine, NULL, local, association->local_port, address,
+                       association->peer_port))
+        engine->statistics.addresses_refused++;
+    else
+        association_add_path(association, address, encapsulation_port, BRAID_PATH_UNCONFIRMED);
+}
+
 void setup_receive_init_ack(struct sctp_association *association, struct arrival *arrival,
                             const struct sctp_chunk *chunk)
 {
@@ -622,11 +638,9 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
                              association->local_initial_tsn, init.initial_tsn);
     sender_set_peer_rwnd(&association->sender, init.a_rwnd);
     receiver_init(association, init.initial_tsn);
-    for (uint8_t i = 0; i < parameters.address_count; i++) {
-        if (!association_path_to(association, &parameters.addresses[i]))
-            association_add_path(association, &parameters.addresses[i],
-                                 arrival->packet->encapsulation_port, BRAID_PATH_UNCONFIRMED);
-    }
+    for (uint8_t i = 0; i < parameters.address_count; i++)
+        add_listed(association, &parameters.addresses[i], &arrival->destination,
+                   arrival->packet->encapsulation_port);
     if (!arrival->path || arrival->path->state == BRAID_PATH_UNCONFIRMED)
         arrival->path = association->paths[association->setup_path];
     remove_unlisted(association, &parameters, arrival->path);
@@ -712,6 +726,8 @@ struct sctp_association *setup_find_by_addresses(const struct braid_engine *engi
 static bool take_cookie(struct sctp_association *association, const struct cookie *cookie,
                         const struct arrival *arrival)
 {
+    struct sctp_path *path;
+
     association->local_tag = cookie->local_tag;
     association->peer_tag = cookie->peer_tag;
     association->local_initial_tsn = cookie->local_initial_tsn;
@@ -726,24 +742,21 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
                              cookie->local_initial_tsn, cookie->peer_initial_tsn);
     sender_set_peer_rwnd(&association->sender, cookie->peer_rwnd);
     receiver_init(association, cookie->peer_initial_tsn);
-    for (uint8_t i = 0; i < cookie->address_count; i++) {
-        struct sctp_path *path = association_path_to(association, &cookie->addresses[i]);
-
-        if (!path)
-            path = association_add_path(association, &cookie->addresses[i],
-                                        arrival->packet->encapsulation_port,
-                                        i == 0 ? BRAID_PATH_ACTIVE : BRAID_PATH_UNCONFIRMED);
-        if (!path && i == 0)
-            return false;
-        if (i > 0)
-            continue;
-        /* With several paths the route says which address of ours belongs to which (6.4). A peer
-         * with one address may see us through one alone: that which it called. */
-        if (cookie->address_count == 1 || !path->source.family)
-            path->source = cookie->local_address;
-        path->state = BRAID_PATH_ACTIVE; /* 5.4, 2: our INIT ACK reached it */
-        association->primary = association->setup_path = path->index;
-    }
+    path = association_path_to(association, &cookie->addresses[0]);
+    if (!path)
+        path = association_add_path(association, &cookie->addresses[0],
+                                    arrival->packet->encapsulation_port, BRAID_PATH_ACTIVE);
+    if (!path)
+        return false;
+    /* With several paths the route says which address of ours belongs to which (6.4). A peer with
+     * one address may see us through one alone: that which it called. */
+    if (cookie->address_count == 1 || !path->source.family)
+        path->source = cookie->local_address;
+    path->state = BRAID_PATH_ACTIVE; /* 5.4, 2: our INIT ACK reached it */
+    association->primary = association->setup_path = path->index;
+    for (uint8_t i = 1; i < cookie->address_count; i++)
+        add_listed(association, &cookie->addresses[i], &cookie->local_address,
+                   arrival->packet->encapsulation_port);
     return true;
 }
 
