@@ -138,9 +138,9 @@ static bool transmit_asconf(struct sctp_association *association, struct braid_b
 /* Where control chunks are to go; NULL if none are due. */
 static struct sctp_path *control_path(struct sctp_association *association)
 {
-    if (association->send_cookie_ack || association->send_shutdown_ack)
+    if (association->send_cookie_ack)
         return association->paths[association->reply_path];
-    if (association->send_shutdown)
+    if (association->send_shutdown || association->send_shutdown_ack)
         return association->paths[association->setup_path];
     if (association->send_sack)
         return association->paths[association->receiver.sack_path];

@@ -13,8 +13,11 @@ static void start_t2(struct sctp_association *association)
                 association->engine->now + path->rto);
 }
 
+/* Where the SHUTDOWN came from, as long as that way is not known to fail (6.4). */
 static void send_shutdown_ack(struct sctp_association *association)
 {
+    if (association->paths[association->reply_path]->state == BRAID_PATH_ACTIVE)
+        association->setup_path = association->reply_path;
     association->state = BRAID_SHUTDOWN_ACK_SENT;
     association->send_shutdown = false;
     association->send_shutdown_ack = true;

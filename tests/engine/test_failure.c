@@ -337,6 +337,39 @@ static void test_sacks_avoid_a_failed_path(void **state)
     assert_int_equal(path_of(peer, expect(peer, "SACK")), 1);
 }
 
+/* Nor is a SHUTDOWN ACK that is not answered sent again over the path that it was lost on (6.4). */
+static void test_shutdown_ack_takes_the_other_path(void **state)
+{
+    struct peer *peer = begin(state, 0);
+
+    peer_send_shutdown(peer, peer->engine_initial_tsn - 1);
+    assert_int_equal(path_of(peer, expect(peer, "SHUTDOWN_ACK")), 0);
+    assert_int_equal(path_of(peer, expect_after(peer, 1 * SECOND, "SHUTDOWN_ACK")), 1);
+    assert_int_equal(peer_path(peer, 0).error_count, 1);
+    assert_int_equal(peer_path(peer, 1).error_count, 0);
+    peer_send_plain(peer, SCTP_CHUNK_SHUTDOWN_COMPLETE, 0);
+    expect_down(peer, BRAID_DOWN_SHUTDOWN);
+}
+
+/* It goes where the SHUTDOWN came from at first, and that is the path that is at fault. */
+static void test_shutdown_ack_over_the_second_path(void **state)
+{
+    struct peer *peer = begin(state, 0);
+
+    peer_begin(peer);
+    shutdown_write(&peer->writer, peer->engine_initial_tsn - 1);
+    peer_send_over(peer, 1);
+    assert_int_equal(path_of(peer, expect(peer, "SHUTDOWN_ACK")), 1);
+    assert_int_equal(path_of(peer, expect_after(peer, 1 * SECOND, "SHUTDOWN_ACK")), 0);
+    assert_int_equal(peer_path(peer, 0).error_count, 0);
+    assert_int_equal(peer_path(peer, 1).error_count, 1);
+    /* repeated, it is not answered over the path that is known to fail */
+    peer_begin(peer);
+    shutdown_write(&peer->writer, peer->engine_initial_tsn - 1);
+    peer_send_over(peer, 1);
+    assert_int_equal(path_of(peer, expect(peer, "SHUTDOWN_ACK")), 0);
+}
+
 /* ---- Addresses that are not the peer's ----------------------------------------------------------
  */
 
@@ -449,6 +482,40 @@ static void test_address_of_a_stranger(void **state)
     assert_int_equal(peer_info(peer).path_count, 1);
     assert_true(peer_path(peer, 0).primary);
     send_over(peer, 1);
+}
+
+/* An INIT that lists the address of a peer whose association comes up meanwhile: the COOKIE ECHO
+ * does not take it away from there. */
+static void test_address_of_another_peer(void **state)
+{
+    struct peer *peer = *state;
+    struct braid_address liar = peer->there[1];
+    uint8_t cookie[sizeof(peer->cookie)];
+    size_t start, length;
+    uint32_t tag;
+
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    peer->tag++;
+    start = peer_begin_init(peer, SCTP_CHUNK_INIT);
+    address_parameter_write(&peer->writer, &peer->there[0]);
+    chunk_end(&peer->writer, start);
+    peer_send_from(peer, &liar, &peer->here[0]);
+    peer_read_init(peer, expect(peer, "INIT_ACK"));
+    tag = peer->engine_tag;
+    length = peer->cookie_length;
+    memcpy(cookie, peer->cookie, length);
+    peer->tag--;
+
+    peer_accept(peer); /* the address's owner */
+    peer_begin_tag(peer, tag);
+    cookie_echo_write(&peer->writer, cookie, length);
+    peer_send_from(peer, &liar, &peer->here[0]);
+    expect(peer, "COOKIE_ACK");
+    assert_int_equal(statistics(peer).addresses_refused, 1);
+    assert_int_equal(statistics(peer).associations_now, 2);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    expect(peer, "SACK");
+    expect_message(peer, 0, peer->initial_tsn, 100);
 }
 
 /* Never asked for, altered, or of another path: counted, and nothing else. */
@@ -603,6 +670,9 @@ int main(void)
         peer_test(test_impossible_addresses_of_ipv6),
         peer_test(test_two_hundred_addresses),
         peer_test(test_address_of_a_stranger),
+        peer_test(test_address_of_another_peer),
+        peer_test(test_shutdown_ack_takes_the_other_path),
+        peer_test(test_shutdown_ack_over_the_second_path),
         peer_test(test_heartbeat_acks_that_were_not_asked_for),
         cmocka_unit_test(test_silence_of_a_failover),
     };
