@@ -112,15 +112,23 @@ class Transfer:
         if ours:
             return self.stack.start(TRANSFER, *arguments, seconds=150)
         if peer == "usrsctp":
-            # A raw socket that is full makes some kernels say Protocol Unreachable, which is an ABORT (RFC 9260, 10, 8).
-            self.network.hosts[1].run("nft", "add table ip quiet; add chain ip quiet out { type filter hook output priority 0; };"
-                                      "add rule ip quiet out icmp type destination-unreachable drop")
+            self._prepare_usrsctp(self.network.hosts[1])
             return Process([USRSCTP_PEER, *arguments], 150, namespace=self.network.hosts[1])
         if peer == "kernel":
             return GuestProcess(self.network.guest, arguments)
         other = Stack("--raw", "--no-udp", namespace=self.network.hosts[1])
         self.stacks.append(other)
         return other.start(TRANSFER, *arguments, seconds=150)
+
+    def _prepare_usrsctp(self, host):
+        """A raw socket that is full makes some kernels say Protocol Unreachable, which is an ABORT (RFC 9260, 10, 8).
+        And usrsctp knows no routes: it sends from any of its addresses over any link. Then what goes back to where a packet
+        came from (SACK, HEARTBEAT ACK) takes the link that is cut, while the other is there. So we set the source that
+        belongs to the link, as a kernel would."""
+        host.run("nft", "add table ip usrsctp; add chain ip usrsctp out { type filter hook output priority 0; };"
+                 "add rule ip usrsctp out icmp type destination-unreachable drop;" +
+                 "".join(f"add rule ip usrsctp out oifname link{link} ip protocol 132 ip saddr set {self.network.address(1, link)};"
+                         for link in self.network.links))
 
     def _associations(self, side):
         said = json.loads(run([BRAID, "ss", "--json", "--name", self.stacks[side].name], namespace=self.network.hosts[side]))
@@ -394,15 +402,26 @@ def demonstration():
 # ---- Others as peers ---------------------------------------------------------------------------------------------------
 
 
-def usrsctp_receives():
-    """(As the sender it sometimes sends nothing on its second path once the first is cut.)"""
-    transfer = Transfer(Network(), options=["-T"], peer="usrsctp", braid_is_client=True)
+def usrsctp(mode, braid_is_client):
+    transfer = Transfer(Network(), mode=mode, options=["-T"], peer="usrsctp", braid_is_client=braid_is_client)
     for link in (1, 2):
         transfer.network.cut(link)
         transfer.flows()
         transfer.network.mend(link)
         transfer.wait_for_paths({each: "ACTIVE" for each in transfer.network.links})
     transfer.finish()
+
+
+def usrsctp_receives():
+    usrsctp("send", braid_is_client=True)
+
+
+def usrsctp_sends():
+    usrsctp("send", braid_is_client=False)
+
+
+def usrsctp_serves():
+    usrsctp("fetch", braid_is_client=True)
 
 
 def kernel():
@@ -421,14 +440,12 @@ def kernel():
 
 TESTS = [each_link_defaults, each_direction_defaults, each_link_impatient, each_link_ipv6, three_links, the_other_way,
          primary_flaps, all_links_for_a_while, all_links_for_a_while_defaults, all_links_for_good, watch_on_a_pipe,
-         watch_on_a_terminal]
+         watch_on_a_terminal, demonstration]
 
 if __name__ == "__main__":
     need_root()
     if guest.available():
         TESTS.insert(0, kernel)
-    if os.path.exists(os.path.join(BUILD, "examples", "multihome_client")):
-        TESTS.append(demonstration)
     if os.path.exists(USRSCTP_PEER):
-        TESTS.append(usrsctp_receives)
+        TESTS += [usrsctp_receives, usrsctp_sends, usrsctp_serves]
     main_parallel([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]], 5)
