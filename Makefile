@@ -24,13 +24,14 @@ demo: build
 demo-failover:
 	@scripts/install-dependencies demo
 	@$(MAKE) --no-print-directory build
-	@test -x build/examples/multihome_client || \
-		(meson setup --reconfigure --clearcache build >/dev/null && ninja -C build --quiet)
 	@scripts/demo-failover
 
+# What build/ was configured without, Meson looks for again.
 test:
 	@scripts/install-dependencies test
 	@$(MAKE) --no-print-directory build
+	@test -x build/tests/system/usrsctp_peer || \
+		(meson configure build --clearcache && meson setup --reconfigure build >/dev/null && ninja -C build --quiet)
 	@meson test -C build --no-rebuild --print-errorlogs
 
 bench: build
