@@ -19,6 +19,12 @@ static uint8_t pattern(uint32_t tsn, size_t index)
     return (uint8_t)((size_t)tsn * 31 + index * 7 + (index >> 8));
 }
 
+void peer_pattern(uint32_t tsn, uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = pattern(tsn, i);
+}
+
 /* ---- The engine's surroundings ----------------------------------------------------------------
  */
 
@@ -223,8 +229,7 @@ void peer_run(struct peer *peer)
     }
 }
 
-/* One step of the clock, not beyond `until`. */
-static void peer_step(struct peer *peer, braid_time until)
+void peer_step(struct peer *peer, braid_time until)
 {
     braid_time next = braid_engine_next_timeout(peer->engine);
 
@@ -377,8 +382,7 @@ void peer_write_data(struct peer *peer, uint32_t tsn, uint16_t stream, uint16_t 
                              .ppid = 7,
                              .payload = bytes};
 
-    for (size_t i = 0; i < length; i++)
-        bytes[i] = pattern(tsn, i);
+    peer_pattern(tsn, bytes, length);
     data_write(&peer->writer, &data);
 }
 

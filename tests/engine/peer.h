@@ -123,6 +123,8 @@ void peer_forget(struct peer *peer);
 
 /* Takes what the engine sends and tells, at this time. Called by all that follow. */
 void peer_run(struct peer *peer);
+/* One step of the clock, not beyond `until`. */
+void peer_step(struct peer *peer, braid_time until);
 /* Lets time pass. */
 void peer_advance(struct peer *peer, braid_time time);
 
@@ -154,6 +156,7 @@ void peer_send_plain(struct peer *peer, uint8_t type, uint8_t flags);
 void peer_send_shutdown(struct peer *peer, uint32_t cumulative_tsn_ack);
 
 /* DATA whose bytes follow from `tsn`; `flags` are enum sctp_data_flag. */
+void peer_pattern(uint32_t tsn, uint8_t *bytes, size_t length);
 enum { WHOLE = SCTP_DATA_FLAG_BEGINNING | SCTP_DATA_FLAG_ENDING };
 void peer_write_data(struct peer *peer, uint32_t tsn, uint16_t stream, uint16_t ssn, uint8_t flags,
                      size_t length);
