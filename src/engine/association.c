@@ -336,6 +336,7 @@ void association_down(struct sctp_association *association, enum braid_down_reas
     if (association->down)
         return;
     association->down = true;
+    cookie_spend(association);
     association_stop_timers(association);
     asconf_free(association);
     list_remove(&association->ready_link);

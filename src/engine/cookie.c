@@ -103,3 +103,39 @@ bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t lengt
            take_terms(&place, &left, &cookie->local_terms) &&
            take_terms(&place, &left, &cookie->peer_terms) && left == 0;
 }
+
+/* ---- Used tags: 5.3.1 ---- */
+
+#define SPENT_TAGS 16384u /* a power of two */
+
+struct spent_tag {
+    uint32_t tag;
+    uint32_t until; /* in seconds: as long as a cookie with it may live */
+};
+
+static uint32_t seconds(braid_time time)
+{
+    return (uint32_t)(time / 1000000);
+}
+
+void cookie_spend(const struct sctp_association *association)
+{
+    struct braid_engine *engine = association->engine;
+    braid_time life = milliseconds(association->parameters.valid_cookie_life);
+
+    if (!engine->spent_tags)
+        engine->spent_tags = calloc(SPENT_TAGS, sizeof(*engine->spent_tags));
+    if (engine->spent_tags) /* the peer may have had it doubled */
+        engine->spent_tags[association->local_tag % SPENT_TAGS] = (struct spent_tag){
+            .tag = association->local_tag, .until = seconds(engine->now + 2 * life) + 1};
+}
+
+bool cookie_is_spent(const struct braid_engine *engine, uint32_t local_tag)
+{
+    const struct spent_tag *spent;
+
+    if (!engine->spent_tags)
+        return false;
+    spent = &engine->spent_tags[local_tag % SPENT_TAGS];
+    return spent->tag == local_tag && seconds(engine->now) <= spent->until;
+}

@@ -73,6 +73,7 @@ void braid_engine_free(struct braid_engine *engine)
     free(engine->associations.slots);
     free(engine->endpoints.slots);
     free(engine->path_hash);
+    free(engine->spent_tags);
     free(engine->addresses);
     free(engine);
 }

@@ -287,9 +287,9 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
         engine->statistics.bad_packet++;
         return;
     }
-    /* 6.10, and 8.5.1 A: with a tag of zero there is an INIT and nothing else. */
+    /* 6.10, and 8.5.1 A, 12.3: with a tag of zero there is an INIT and nothing else. */
     if ((is_alone(&first) && chunk_next(&iterator, &next)) ||
-        (tag == 0 && first.type != SCTP_CHUNK_INIT)) {
+        (tag == 0) != (first.type == SCTP_CHUNK_INIT)) {
         engine->statistics.bad_packet++;
         return;
     }

@@ -415,6 +415,7 @@ struct braid_engine {
 
     uint8_t cookie_keys[2][COOKIE_KEY_LENGTH]; /* the present one and the one before */
     braid_time cookie_key_made;
+    struct spent_tag *spent_tags; /* cookie.c; NULL: none yet */
 
     struct braid_statistics statistics;
 
@@ -598,6 +599,10 @@ size_t cookie_write(struct braid_engine *engine, const struct cookie *cookie, ui
 /* False if it is not one of ours. */
 bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t length,
                  struct cookie *cookie);
+
+/* 5.3.1: the association's tag has been used. A cookie that has it is not to make another. */
+void cookie_spend(const struct sctp_association *association);
+bool cookie_is_spent(const struct braid_engine *engine, uint32_t local_tag);
 
 /* ---- input.c ---- */
 

@@ -111,8 +111,8 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
 
             if (supported_address_types_read(&parameter, &types)) {
                 parameters->supported_given = true;
-                parameters->ipv4 = types.ipv4;
-                parameters->ipv6 = types.ipv6;
+                parameters->ipv4 |= types.ipv4;
+                parameters->ipv6 |= types.ipv6;
             }
             break;
         }
@@ -148,6 +148,11 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
         }
         }
     }
+    /* 5.1.2: what it uses it supports, listed or not. */
+    for (uint8_t i = 0; i < parameters->address_count; i++) {
+        parameters->ipv4 |= parameters->addresses[i].family == BRAID_IPV4;
+        parameters->ipv6 |= parameters->addresses[i].family == BRAID_IPV6;
+    }
     parameters->malformed |= iterator.malformed;
     parameters->terms.length = 0;
     if (own->authentication && !authentication_offer_take(&offer, &parameters->terms))
@@ -158,10 +163,9 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
     parameters->partial_reliability &= own->partial_reliability;
 }
 
-static bool speaks(const struct init_parameters *parameters, const struct arrival *arrival,
-                   enum braid_family family)
+static bool speaks(const struct init_parameters *parameters, enum braid_family family)
 {
-    return !parameters->supported_given || arrival->source.family == family ||
+    return !parameters->supported_given ||
            (family == BRAID_IPV4 ? parameters->ipv4 : parameters->ipv6);
 }
 
@@ -207,6 +211,16 @@ void abort_statelessly(struct braid_engine *engine, const struct arrival *arriva
     response_send(engine, response, &writer, arrival);
 }
 
+/* One cause, or none if it is too long. */
+static void write_cause(struct packet_writer *causes, uint8_t bytes[CAUSES_MAXIMUM], uint16_t cause,
+                        const void *value, size_t length)
+{
+    packet_writer_init(causes, bytes, CAUSES_MAXIMUM);
+    parameter_write(causes, cause, value, length);
+    if (causes->overflowed)
+        packet_writer_rewind(causes, 0);
+}
+
 /* The same with a cause whose value is at hand. */
 static void refuse(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
                    uint16_t cause, const void *value, size_t length)
@@ -214,10 +228,7 @@ static void refuse(struct braid_engine *engine, const struct arrival *arrival, u
     uint8_t bytes[CAUSES_MAXIMUM];
     struct packet_writer causes;
 
-    packet_writer_init(&causes, bytes, sizeof(bytes));
-    parameter_write(&causes, cause, value, length);
-    if (causes.overflowed)
-        packet_writer_rewind(&causes, 0);
+    write_cause(&causes, bytes, cause, value, length);
     abort_statelessly(engine, arrival, tag, false, &causes);
 }
 
@@ -261,6 +272,23 @@ static bool has_new_address(struct braid_engine *engine, const struct sctp_assoc
     restart_with_new_addresses_write(&causes, added, count);
     abort_statelessly(engine, arrival, init->initiate_tag, false, &causes);
     return true;
+}
+
+/* 5.2.1: an INIT that crosses ours is answered to an address that the user called, and that it
+ * lists. */
+static bool answer_called_address(const struct sctp_association *association,
+                                  struct init_parameters *parameters, struct arrival *arrival)
+{
+    for (uint8_t i = 0; i < parameters->address_count; i++) {
+        struct braid_address address = parameters->addresses[i];
+
+        if (!association_path_to(association, &address))
+            continue;
+        parameters->addresses[i] = parameters->addresses[0];
+        parameters->addresses[0] = arrival->source = address;
+        return true;
+    }
+    return false;
 }
 
 static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoint *endpoint,
@@ -336,9 +364,9 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
                            .initial_tsn = cookie.local_initial_tsn,
                        });
     parameter_write(&writer, SCTP_PARAMETER_STATE_COOKIE, cookie_bytes, cookie_length);
-    count = endpoint_list_addresses(
-        engine, endpoint, &arrival->source, speaks(parameters, arrival, BRAID_IPV4),
-        speaks(parameters, arrival, BRAID_IPV6), addresses, ADDRESSES_MAXIMUM);
+    count =
+        endpoint_list_addresses(engine, endpoint, &arrival->source, speaks(parameters, BRAID_IPV4),
+                                speaks(parameters, BRAID_IPV6), addresses, ADDRESSES_MAXIMUM);
     write_addresses(&writer, addresses, count, &arrival->destination);
     if (own->adaptation_given)
         adaptation_layer_indication_write(&writer, own->adaptation_indication);
@@ -371,10 +399,14 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
     endpoint = association ? association->endpoint
                            : endpoint_find_listener(engine, arrival->header.destination_port,
                                                     &arrival->destination);
-    if (!endpoint || (!association && endpoint->unclaimed >= endpoint->backlog)) {
-        engine->statistics.associations_refused += endpoint != NULL;
-        engine->statistics.out_of_the_blue += endpoint == NULL;
+    if (!endpoint) {
+        engine->statistics.out_of_the_blue++;
         abort_statelessly(engine, arrival, init.initiate_tag, false, NULL);
+        return;
+    }
+    if (!association && endpoint->unclaimed >= endpoint->backlog) {
+        engine->statistics.associations_refused++;
+        refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_OUT_OF_RESOURCE, NULL, 0);
         return;
     }
     if (init.outbound_streams == 0 || init.inbound_streams == 0 || init.a_rwnd < A_RWND_MINIMUM) {
@@ -398,6 +430,9 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
         association_set_ready(association);
         return;
     }
+    if (association && association->state == BRAID_COOKIE_WAIT &&
+        !answer_called_address(association, &parameters, arrival))
+        return;
     if (association && association->state != BRAID_COOKIE_WAIT &&
         has_new_address(engine, association, &parameters, &init, arrival))
         return;
@@ -505,6 +540,7 @@ void setup_timeout(struct sctp_association *association)
         path->rto = maximum(path->rto, rto);
         association->send_init = true;
     } else {
+        association->setup_path = association_alternate_path(association, path)->index;
         mark_all(association); /* the DATA that went with the COOKIE ECHO */
         association->send_cookie_echo = true;
     }
@@ -513,18 +549,13 @@ void setup_timeout(struct sctp_association *association)
     association_set_ready(association);
 }
 
-static void refuse_init_ack(struct sctp_association *association, uint32_t tag, uint16_t cause,
-                            const void *value, size_t length)
+/* 5.1.2: the ABORT goes where the INIT ACK came from. Without a tag it has the one that came. */
+static void refuse_init_ack(struct sctp_association *association, const struct arrival *arrival,
+                            uint32_t tag, const struct packet_writer *causes)
 {
-    uint8_t bytes[CAUSES_MAXIMUM];
-    struct packet_writer causes;
-
-    packet_writer_init(&causes, bytes, sizeof(bytes));
-    parameter_write(&causes, cause, value, length);
-    if (causes.overflowed)
-        packet_writer_rewind(&causes, 0);
-    association->peer_tag = tag; /* 8.5.1: the ABORT carries the peer's */
-    association_abort(association, BRAID_DOWN_PROTOCOL, &causes);
+    abort_statelessly(association->engine, arrival, tag ? tag : arrival->header.verification_tag,
+                      tag == 0, causes);
+    association_down(association, BRAID_DOWN_PROTOCOL, causes->bytes, causes->length);
 }
 
 /* 5.1.2: what the peer lists are its addresses; others that the user knew are not. */
@@ -565,7 +596,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     struct init_parameters parameters;
     struct sctp_init init;
     struct packet_writer writer;
-    uint8_t causes[32];
+    uint8_t causes[CAUSES_MAXIMUM];
 
     if (association->state != BRAID_COOKIE_WAIT) /* 5.2.3 */
         return;
@@ -573,30 +604,28 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
         engine->statistics.bad_packet++;
         return;
     }
-    if (init.initiate_tag == 0) {
-        abort_statelessly(engine, arrival, arrival->header.verification_tag, true, NULL);
-        association_down(association, BRAID_DOWN_PROTOCOL, NULL, 0);
-        return;
-    }
-    if (init.a_rwnd < A_RWND_MINIMUM) { /* the association stays as it is */
+    if (init.initiate_tag != 0 &&
+        init.a_rwnd < A_RWND_MINIMUM) { /* the association stays as it is */
         refuse(engine, arrival, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER, NULL, 0);
         return;
     }
-    if (init.outbound_streams == 0 || init.inbound_streams == 0) {
-        refuse_init_ack(association, init.initiate_tag, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER,
-                        NULL, 0);
+    if (init.initiate_tag == 0 || init.outbound_streams == 0 || init.inbound_streams == 0) {
+        write_cause(&writer, causes, SCTP_CAUSE_INVALID_MANDATORY_PARAMETER, NULL, 0);
+        refuse_init_ack(association, arrival, init.initiate_tag, &writer);
         return;
     }
     read_parameters(engine, &parameters, &init, association->endpoint, arrival,
                     &association->parameters);
     if (parameters.malformed) {
         engine->statistics.bad_packet++;
-        refuse_init_ack(association, init.initiate_tag, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
+        write_cause(&writer, causes, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
+        refuse_init_ack(association, arrival, init.initiate_tag, &writer);
         return;
     }
     if (parameters.has_host_name) {
-        refuse_init_ack(association, init.initiate_tag, SCTP_CAUSE_UNRESOLVABLE_ADDRESS,
-                        parameters.host_name.bytes, parameters.host_name.length);
+        write_cause(&writer, causes, SCTP_CAUSE_UNRESOLVABLE_ADDRESS, parameters.host_name.bytes,
+                    parameters.host_name.length);
+        refuse_init_ack(association, arrival, init.initiate_tag, &writer);
         return;
     }
     if (!parameters.has_cookie) {
@@ -604,8 +633,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
 
         packet_writer_init(&writer, causes, sizeof(causes));
         missing_mandatory_parameter_write(&writer, &missing, 1);
-        association->peer_tag = init.initiate_tag;
-        association_abort(association, BRAID_DOWN_PROTOCOL, &writer);
+        refuse_init_ack(association, arrival, init.initiate_tag, &writer);
         return;
     }
 
@@ -785,7 +813,7 @@ static struct sctp_association *accept_association(struct braid_engine *engine,
         association = association_new(engine, listener, cookie->peer_port);
     if (!association) {
         engine->statistics.associations_refused++;
-        abort_statelessly(engine, arrival, cookie->peer_tag, false, NULL);
+        refuse(engine, arrival, cookie->peer_tag, SCTP_CAUSE_OUT_OF_RESOURCE, NULL, 0);
         return NULL;
     }
     listener->unclaimed++;
@@ -824,6 +852,7 @@ static bool restart(struct sctp_association *association, const struct cookie *c
         return false;
     }
     association_stop_timers(association);
+    cookie_spend(association);
     sender_free(association, true);
     receiver_free(association, true);
     association_free_paths(association);
@@ -898,6 +927,11 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
             authentication_agree(association, &cookie.local_terms, &cookie.peer_terms);
         if (!cookie_echo_is_authentic(association, arrival))
             return NULL;
+    }
+    if (!association && cookie_is_spent(engine, cookie.local_tag)) {
+        engine->statistics.bad_cookie++;
+        abort_statelessly(engine, arrival, cookie.local_tag, true, NULL);
+        return NULL;
     }
     if (!association) {
         association = accept_association(engine, arrival, &cookie);
