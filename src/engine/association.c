@@ -231,6 +231,7 @@ struct sctp_path *association_add_path(struct sctp_association *association,
     timer_init(&path->t3_rtx, TIMER_T3);
     timer_init(&path->heartbeat_timer, TIMER_HEARTBEAT);
     path_look_up_route(path);
+    path->traffic_class = association->parameters.traffic_class;
     congestion_init(path);
     if (path_hash_add(association->engine, path) < 0) {
         free(path);

@@ -6,6 +6,8 @@
  */
 #include "engine/private.h"
 
+#define DSCP_SHIFT 2 /* the two lowest bits are ECN's */
+
 bool congestion_permits_burst(const struct sctp_path *path)
 {
     uint32_t max_burst = path->association->parameters.max_burst;
@@ -77,7 +79,8 @@ void congestion_timeout(struct sctp_path *path)
     path->after_timeout = true;
 }
 
-void congestion_idle(struct sctp_path *path)
+/* 7.2.1: what was learnt decays while nothing is sent. */
+static void decay(struct sctp_path *path)
 {
     uint32_t pmdcs = path_maximum_data_chunk_size(path);
     braid_time now = path->association->engine->now;
@@ -91,4 +94,15 @@ void congestion_idle(struct sctp_path *path)
          idle -= path->rto)
         path->cwnd = maximum(path->cwnd / 2, 4 * pmdcs);
     path->last_data = now;
+}
+
+/* 7.2.5.1: with another DSCP packets may go another way, of which nothing is known. */
+void congestion_before_data(struct sctp_path *path)
+{
+    uint8_t traffic_class = path->association->parameters.traffic_class;
+
+    if (traffic_class >> DSCP_SHIFT != path->traffic_class >> DSCP_SHIFT)
+        congestion_init(path);
+    path->traffic_class = traffic_class;
+    decay(path);
 }

@@ -203,7 +203,7 @@ struct response *response_begin(struct braid_engine *engine, struct packet_write
 {
     struct response *response;
 
-    if (engine->response_count >= RESPONSES_MAXIMUM)
+    if (engine->response_count >= RESPONSES_MAXIMUM || engine->reply_forbidden)
         return NULL;
     response = pool_allocate(&engine->pool, sizeof(*response) + capacity);
     if (!response)

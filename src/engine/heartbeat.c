@@ -150,23 +150,20 @@ void heartbeat_receive(struct sctp_association *association, struct arrival *arr
                        const struct sctp_chunk *chunk)
 {
     struct sctp_heartbeat heartbeat;
-    struct packet_writer writer;
-    struct response *response;
+    struct packet_writer *writer;
 
     if (!heartbeat_read(chunk, &heartbeat)) {
         association->engine->statistics.bad_packet++;
         return;
     }
     if (association->state < BRAID_COOKIE_ECHOED || association->state == BRAID_SHUTDOWN_SENT ||
-        association->state == BRAID_SHUTDOWN_ACK_SENT)
+        association->state == BRAID_SHUTDOWN_ACK_SENT || !arrival->path)
         return;
-    response = association_respond(association, &writer, 32 + wire_padded(chunk->length));
-    if (!response)
+    writer = reply_continue(association, arrival, wire_padded(chunk->length));
+    if (!writer)
         return;
-    chunk_write(&writer, SCTP_CHUNK_HEARTBEAT_ACK, 0, chunk->value, chunk->value_length);
-    response->traffic_class = association->parameters.traffic_class;
-    authentication_end(association, &writer);
-    response_send(association->engine, response, &writer, arrival);
+    chunk_write(writer, SCTP_CHUNK_HEARTBEAT_ACK, 0, chunk->value, chunk->value_length);
+    arrival->heartbeat_seen = true;
 }
 
 void heartbeat_receive_ack(struct sctp_association *association, const struct sctp_chunk *chunk)

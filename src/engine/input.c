@@ -132,7 +132,7 @@ static void receive_sack(struct sctp_association *association, const struct sctp
 
     if (!sack_read(chunk, &sack))
         association->engine->statistics.bad_packet++;
-    else if (association->state >= BRAID_ESTABLISHED)
+    else if (association_may_send_data(association)) /* 6 */
         sender_receive_sack(association, &sack);
 }
 
@@ -200,20 +200,16 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
     }
 }
 
-static void send_errors(struct sctp_association *association, const struct arrival *arrival)
+/* 9.1: "An endpoint MUST NOT respond to any received packet that contains an ABORT chunk". */
+static bool has_abort(struct chunk_iterator iterator, const struct sctp_chunk *first)
 {
-    struct braid_engine *engine = association->engine;
-    struct packet_writer writer;
-    struct response *response =
-        association_respond(association, &writer, 32 + engine->errors.length);
-    size_t chunk;
+    struct sctp_chunk chunk = *first;
 
-    if (!response)
-        return;
-    chunk = error_begin(&writer);
-    packet_write_bytes(&writer, engine->errors.bytes, engine->errors.length);
-    chunk_end(&writer, chunk);
-    response_send_over(response, &writer, association_reply_path(association, arrival));
+    do {
+        if (chunk.type == SCTP_CHUNK_ABORT)
+            return true;
+    } while (chunk_next(&iterator, &chunk));
+    return false;
 }
 
 static void receive_chunks(struct sctp_association *association, struct arrival *arrival,
@@ -230,17 +226,21 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
         arrival->path->bytes_received += arrival->packet->length;
     }
     packet_writer_init(&engine->errors, engine->error_bytes, sizeof(engine->error_bytes));
+    engine->reply_forbidden = more && has_abort(*iterator, chunk);
     while (more && receive_chunk(association, arrival, chunk) && !association->down)
         more = chunk_next(iterator, chunk);
     engine->statistics.bad_packet += iterator->malformed;
-    if (association->down)
-        return;
-    if (arrival->data_seen)
-        receiver_packet_done(association, arrival);
-    asconf_packet_done(association, arrival);
-    /* Before COOKIE ACK nothing is sent but the setup's own chunks (5.1, C). */
-    if (engine->errors.length > 0 && association->state >= BRAID_ESTABLISHED)
-        send_errors(association, arrival);
+    if (association->down) {
+        reply_drop(engine);
+    } else {
+        if (association->state == BRAID_SHUTDOWN_SENT)
+            teardown_peer_spoke(association);
+        if (arrival->data_seen)
+            receiver_packet_done(association, arrival);
+        reply_end(association, arrival);
+        asconf_packet_done(association, arrival);
+    }
+    engine->reply_forbidden = false;
 }
 
 /* ---- Packets ---- */
@@ -293,7 +293,7 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
         engine->statistics.bad_packet++;
         return;
     }
-    if (first.type == SCTP_CHUNK_INIT && tag == 0) {
+    if (first.type == SCTP_CHUNK_INIT) {
         setup_receive_init(engine, arrival, &first, association);
         return;
     }

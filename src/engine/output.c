@@ -7,6 +7,7 @@
  */
 #include "engine/private.h"
 
+#define REPLY_ROOM 64        /* bytes that the control chunks of fixed length take at most */
 #define BATCH_MAXIMUM 65487u /* of one UDP_SEGMENT call: an IPv6 packet's payload without UDP */
 
 static void packet_begin(const struct sctp_association *association, struct packet_writer *writer,
@@ -164,6 +165,79 @@ static void write_control(struct sctp_association *association, struct packet_wr
         shutdown_ack_write(writer);
     association->send_shutdown = association->send_shutdown_ack = false;
 }
+
+/* ---- The answer to a packet: 12.4 ---- */
+
+struct packet_writer *reply_continue(struct sctp_association *association,
+                                     const struct arrival *arrival, size_t length)
+{
+    struct braid_engine *engine = association->engine;
+    uint32_t size = path_packet_size(association_reply_path(association, arrival));
+
+    /* What is echoed may be as long as what came. */
+    if (!engine->reply)
+        engine->reply = association_respond(
+            association, &engine->reply_writer,
+            minimum(BATCH_MAXIMUM, maximum(size, wire_padded((uint32_t)arrival->packet->length))));
+    if (!engine->reply || length > packet_writer_room(&engine->reply_writer))
+        return NULL;
+    return &engine->reply_writer;
+}
+
+void reply_drop(struct braid_engine *engine)
+{
+    if (engine->reply)
+        pool_release(&engine->pool, engine->reply,
+                     sizeof(*engine->reply) + engine->reply->capacity);
+    engine->reply = NULL;
+}
+
+/* What else is due for this path, as far as the packet has room. */
+static void reply_complete(struct sctp_association *association, const struct sctp_path *path,
+                           struct packet_writer *writer)
+{
+    const struct packet_writer *errors = &association->engine->errors;
+    size_t chunk, error_length = SCTP_CHUNK_HEADER_LENGTH + wire_padded((uint32_t)errors->length);
+
+    writer->capacity = minimum((uint32_t)writer->capacity, path_packet_size(path));
+    if (writer->length + REPLY_ROOM > writer->capacity)
+        return;
+    association->send_sack |= association->receiver.unacknowledged_packets > 0;
+    if (control_path(association) == path)
+        write_control(association, writer);
+    if (errors->length == 0 || error_length > packet_writer_room(writer))
+        return;
+    chunk = error_begin(writer);
+    packet_write_bytes(writer, errors->bytes, errors->length);
+    chunk_end(writer, chunk);
+}
+
+void reply_end(struct sctp_association *association, const struct arrival *arrival)
+{
+    struct braid_engine *engine = association->engine;
+    struct sctp_path *path = association_reply_path(association, arrival);
+    struct packet_writer *writer = &engine->reply_writer;
+    struct response *reply;
+
+    /* Before COOKIE ACK nothing is sent but the setup's own chunks (5.1, C), and to an address that
+     * is not confirmed nothing but HEARTBEAT ACK (5.4). */
+    if (association->state >= BRAID_ESTABLISHED && (!engine->reply || path == arrival->path) &&
+        (engine->reply || (engine->errors.length > 0 && reply_continue(association, arrival, 0))))
+        reply_complete(association, path, writer);
+    reply = engine->reply;
+    engine->reply = NULL;
+    if (!reply)
+        return;
+    if (!arrival->heartbeat_seen) {
+        response_send_over(reply, writer, path);
+        return;
+    }
+    reply->traffic_class = association->parameters.traffic_class;
+    authentication_end(association, writer);
+    response_send(engine, reply, writer, arrival);
+}
+
+/* ---- DATA ---- */
 
 /* DATA, and in front of it the SACK that was only delayed, if both fit. */
 static unsigned int write_data(struct sctp_association *association, struct sctp_path *path,

@@ -108,7 +108,7 @@ bool path_failed(struct sctp_path *path, bool counts_for_association)
     switch_primary(path);
     if (counts_for_association &&
         ++association->error_count > association->parameters.association_max_retrans) {
-        association_down(association, BRAID_DOWN_LOST, NULL, 0);
+        association_abort(association, BRAID_DOWN_LOST, NULL); /* it may be deaf one way only */
         return false;
     }
     return true;
@@ -213,12 +213,14 @@ void path_look_up_route(struct sctp_path *path)
     struct sctp_association *association = path->association;
     const struct braid_engine_config *config = &association->engine->config;
     uint32_t mtu = 0, before = path->route_mtu;
-    struct braid_address source = {0};
+    struct braid_address source = {0}, source_before = path->source;
 
     path->route_known =
         !config->route || config->route(config->context, &path->address, &source, &mtu);
     source = braid_address_normalise(&source);
     path->source = choose_source(path, &source);
+    if (source_before.family && !braid_address_equal(&path->source, &source_before))
+        congestion_init(path); /* 7.2.5.2 */
     path->route_source = source;
     if (!path->route_known && before)
         return;

@@ -104,11 +104,11 @@ struct sctp_path {
     uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
-    uint32_t flight;      /* bytes of DATA chunks with header and padding */
-    uint32_t burst_sacks; /* Max.Burst (6.1, D): so many bursts may leave before the next SACK */
-    uint32_t burst_sent;  /* bytes that did */
-    braid_time last_data; /* when DATA was last sent: section 7.2.1, idle */
-    bool idle_adjusted;
+    uint32_t flight;       /* bytes of DATA chunks with header and padding */
+    uint32_t burst_sacks;  /* Max.Burst (6.1, D): so many bursts may leave before the next SACK */
+    uint32_t burst_sent;   /* bytes that did */
+    braid_time last_data;  /* when DATA was last sent: section 7.2.1, idle */
+    uint8_t traffic_class; /* of the last DATA */
     /* while one SACK is processed */
     uint32_t acknowledged; /* bytes newly acknowledged */
     uint32_t acknowledged_packets;
@@ -422,6 +422,10 @@ struct braid_engine {
     /* While a packet is processed: the causes of the ERROR that answers it. */
     uint8_t error_bytes[CAUSES_MAXIMUM];
     struct packet_writer errors;
+    /* and the packet that answers it at once: not more than one (12.4) */
+    struct response *reply; /* NULL: none */
+    struct packet_writer reply_writer;
+    bool reply_forbidden; /* an ABORT is in it: nothing answers (9.1) */
 };
 
 /* A packet while it is processed. */
@@ -431,6 +435,7 @@ struct arrival {
     struct sctp_common_header header;
     struct sctp_path *path; /* it came over; NULL: the source is not one of the association's */
     bool data_seen, new_data_seen, duplicate_seen;
+    bool heartbeat_seen;           /* its answer goes back to where it came from */
     const struct sctp_chunk *auth; /* AUTH in front of a COOKIE ECHO (RFC 4895, 6.3) */
     bool authenticated;            /* the chunks that follow stand behind a good AUTH */
 };
@@ -537,7 +542,7 @@ void association_abort(struct sctp_association *association, enum braid_down_rea
 /* The same for a peer that broke the protocol in a way that has no cause of its own. */
 void association_abort_violation(struct sctp_association *association);
 bool association_may_send_data(const struct sctp_association *association);
-/* Begins the ERROR or other packet of control chunks to the peer, COOKIE ACK first if it is due. */
+/* Begins a packet of control chunks to the peer, COOKIE ACK first if it is due. */
 struct response *association_respond(struct sctp_association *association,
                                      struct packet_writer *writer, size_t capacity);
 uint32_t association_local_rwnd(const struct sctp_association *association);
@@ -613,8 +618,9 @@ void packet_arrived(struct braid_engine *engine, const struct braid_packet *pack
 /* Goes on with a shutdown when all data was acknowledged (9.2). */
 void teardown_continue(struct sctp_association *association);
 void teardown_timeout(struct sctp_association *association); /* T2-shutdown */
-/* A packet with DATA came in SHUTDOWN-SENT. */
-void teardown_answer_data(struct sctp_association *association, bool with_sack);
+/* In SHUTDOWN-SENT a packet came; one with DATA came. */
+void teardown_peer_spoke(struct sctp_association *association);
+void teardown_answer_data(struct sctp_association *association);
 void teardown_receive_shutdown(struct sctp_association *association, struct arrival *arrival,
                                const struct sctp_chunk *chunk);
 void teardown_receive_shutdown_ack(struct sctp_association *association, struct arrival *arrival);
@@ -673,7 +679,7 @@ void congestion_init(struct sctp_path *path);
 void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced);
 void congestion_loss(struct sctp_path *path);
 void congestion_timeout(struct sctp_path *path);
-void congestion_idle(struct sctp_path *path); /* before new data is sent */
+void congestion_before_data(struct sctp_path *path); /* new DATA is going to be sent */
 bool congestion_permits_burst(const struct sctp_path *path);
 
 /* ---- sender.c, sack.c ---- */
@@ -778,6 +784,14 @@ static inline struct received_data **receiver_held(const struct sctp_receiver *r
 
 /* ---- output.c ---- */
 
+/* Begins the packet that answers `arrival` at once, or goes on with it. NULL: there is no room for
+ * so many bytes. */
+struct packet_writer *reply_continue(struct sctp_association *association,
+                                     const struct arrival *arrival, size_t length);
+/* Sends it if it was begun, or there is an ERROR to be sent, with all other control chunks that are
+ * due. */
+void reply_end(struct sctp_association *association, const struct arrival *arrival);
+void reply_drop(struct braid_engine *engine);
 bool association_transmit(struct sctp_association *association, struct braid_batch *batch);
 
 #endif

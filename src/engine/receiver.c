@@ -399,10 +399,13 @@ static void send_snapshot(struct sctp_association *association)
 {
     struct sctp_path *path = association->paths[association->receiver.sack_path];
     struct packet_writer writer;
-    struct response *response =
-        association_respond(association, &writer,
-                            path_packet_size(path) - SCTP_CHUNK_HEADER_LENGTH -
-                                (uint32_t)authentication_overhead(association));
+    struct response *response;
+
+    if (association->engine->reply || association->engine->errors.length > 0)
+        return; /* it will go with them */
+    response = association_respond(association, &writer,
+                                   path_packet_size(path) - SCTP_CHUNK_HEADER_LENGTH -
+                                       (uint32_t)authentication_overhead(association));
 
     if (!response)
         return;
@@ -437,9 +440,10 @@ void receiver_packet_done(struct sctp_association *association, const struct arr
     receiver->sack_path = choose_sack_path(association, arrival)->index;
     receiver->sack_turned = arrival->duplicate_seen && !arrival->new_data_seen;
     association_restart_autoclose(association);
-    if (association->state == BRAID_SHUTDOWN_SENT) { /* 9.2: the SHUTDOWN acknowledges */
+    if (association->state ==
+        BRAID_SHUTDOWN_SENT) { /* 9.2; only a SACK says how much room is left */
         receiver->sack_now = false;
-        teardown_answer_data(association, has_gap(receiver) || receiver->duplicate_count > 0);
+        teardown_answer_data(association);
         return;
     }
     receiver->unacknowledged_packets++;

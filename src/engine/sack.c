@@ -127,17 +127,16 @@ static void take_block(struct sctp_association *association, uint32_t first, uin
     }
 }
 
-/* A block that makes sense: beyond the one before it, and of TSNs that were sent. */
-static bool next_block(const struct sctp_sender *sender, const struct sctp_sack *sack,
-                       uint16_t *index, uint32_t after, uint32_t *first, uint32_t *last)
+/* A block that makes sense: beyond the one before it. */
+static bool next_block(const struct sctp_sack *sack, uint16_t *index, uint32_t after,
+                       uint32_t *first, uint32_t *last)
 {
     while (*index < sack->gap_ack_block_count) {
         struct sctp_gap_ack_block block = sack_gap_ack_block(sack, (*index)++);
 
         *first = sack->cumulative_tsn_ack + block.start;
         *last = sack->cumulative_tsn_ack + block.end;
-        if (block.start == 0 || block.end < block.start || !tsn_before(*last, sender->next_tsn) ||
-            !tsn_before(after, *first))
+        if (block.start == 0 || block.end < block.start || !tsn_before(after, *first))
             continue;
         return true;
     }
@@ -151,7 +150,7 @@ static void take_gaps(struct sctp_association *association, const struct sctp_sa
     uint32_t after = sack->cumulative_tsn_ack, first, last;
     uint16_t index = 0;
 
-    while (next_block(sender, sack, &index, after, &first, &last)) {
+    while (next_block(sack, &index, after, &first, &last)) {
         take_hole(association, after + 1, first);
         take_block(association, first, last, result);
         after = last;
@@ -172,7 +171,7 @@ static bool count_misses(struct sctp_association *association, const struct sctp
     uint16_t index = 0;
     bool marked = false;
 
-    while (next_block(sender, sack, &index, after, &first, &last)) {
+    while (next_block(sack, &index, after, &first, &last)) {
         for (uint32_t tsn = after + 1; tsn != first; tsn++) {
             struct outstanding *entry = sender_entry(sender, tsn);
 
@@ -254,17 +253,34 @@ static void finish(struct sctp_association *association, const struct sack_resul
         sender->fast_recovery = false;
 }
 
-/* False: it is from the past, or acknowledges what was never sent. */
-static bool is_current(struct sctp_association *association, uint32_t cumulative_tsn_ack)
+/* 12.4: one that acknowledges what was never sent ends the association. False, also if it is from
+ * the past. */
+static bool is_current(struct sctp_association *association, uint32_t cumulative_tsn_ack,
+                       uint16_t furthest)
 {
     const struct sctp_sender *sender = &association->sender;
 
     if (tsn_before(cumulative_tsn_ack, sender->cumulative_tsn_ack))
         return false;
-    if (tsn_before(cumulative_tsn_ack, sender->next_tsn))
+    if (tsn_before(cumulative_tsn_ack, sender->next_tsn) &&
+        furthest < sender->next_tsn - cumulative_tsn_ack)
         return true;
     association_abort_violation(association);
     return false;
+}
+
+/* How far beyond the Cumulative TSN Ack its Gap Ack Blocks reach. */
+static uint16_t furthest_gap(const struct sctp_sack *sack)
+{
+    uint16_t furthest = 0;
+
+    for (uint16_t i = 0; i < sack->gap_ack_block_count; i++) {
+        struct sctp_gap_ack_block block = sack_gap_ack_block(sack, i);
+
+        if (block.start > 0 && block.start <= block.end && block.end > furthest)
+            furthest = block.end;
+    }
+    return furthest;
 }
 
 void sender_receive_sack(struct sctp_association *association, const struct sctp_sack *sack)
@@ -273,7 +289,7 @@ void sender_receive_sack(struct sctp_association *association, const struct sctp
     struct sack_result result = {.highest_new = sack->cumulative_tsn_ack};
 
     association->sacks_received++;
-    if (!is_current(association, sack->cumulative_tsn_ack))
+    if (!is_current(association, sack->cumulative_tsn_ack, furthest_gap(sack)))
         return;
     begin(association);
     take_cumulative(association, sack->cumulative_tsn_ack, &result);
@@ -298,7 +314,7 @@ void sender_receive_cumulative(struct sctp_association *association, uint32_t cu
     /* A SHUTDOWN does not say how large the window is: as large as it was. */
     uint32_t a_rwnd = sender->peer_rwnd + sender->outstanding_bytes;
 
-    if (!is_current(association, cumulative_tsn_ack))
+    if (!is_current(association, cumulative_tsn_ack, 0))
         return;
     begin(association);
     take_cumulative(association, cumulative_tsn_ack, &result);

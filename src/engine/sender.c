@@ -259,8 +259,8 @@ void sender_mark(struct sctp_association *association, uint32_t tsn, const struc
         if (sender->marked++ == 0 || tsn_before(tsn, sender->first_marked))
             sender->first_marked = tsn;
     }
-    if (last->rtt_running && last->rtt_tsn == tsn)
-        last->rtt_running = false; /* 6.3.1, C5 */
+    if (last->rtt_running && !tsn_before(last->rtt_tsn, tsn))
+        last->rtt_running = false; /* 6.3.1, C5: nor of a later one */
     entry->moved |= entry->path != path->index;
     entry->path = path->index;
     entry->misses = 0;
@@ -529,7 +529,7 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
     struct sent_message *message;
     unsigned int count = 0;
 
-    congestion_idle(path);
+    congestion_before_data(path);
     while ((message = next_message(association)) && message_path(association, message) == path) {
         uint32_t length = minimum(message->length - message->begun, point);
 

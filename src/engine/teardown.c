@@ -67,12 +67,15 @@ void teardown_timeout(struct sctp_association *association)
     association_set_ready(association);
 }
 
-void teardown_answer_data(struct sctp_association *association, bool with_sack)
+void teardown_peer_spoke(struct sctp_association *association)
 {
-    association->send_shutdown = true;
-    association->send_sack |= with_sack;
     association->error_count = 0;
     start_t2(association);
+}
+
+void teardown_answer_data(struct sctp_association *association)
+{
+    association->send_shutdown = association->send_sack = true;
     association_set_ready(association);
 }
 

@@ -268,7 +268,7 @@ static void expect_shutdown_and_sack(struct peer *peer, uint32_t cumulative_tsn_
 }
 
 /* "MUST immediately respond to each received packet containing one or more DATA chunks with a
- * SHUTDOWN"; gaps and duplicates need a SACK as well. */
+ * SHUTDOWN"; gaps and duplicates need a SACK as well, and only a SACK has an a_rwnd. */
 static void test_data_in_shutdown_sent(void **state)
 {
     struct peer *peer = *state;
@@ -293,7 +293,7 @@ static void test_data_in_shutdown_sent(void **state)
     /* T2 was restarted, and the count cleared */
     peer_advance(peer, 900 * MS);
     peer_send_data(peer, 1003, 0, 3, WHOLE, 100);
-    expect(peer, "SHUTDOWN");
+    expect(peer, "SACK SHUTDOWN");
     expect_silence(peer, 900 * MS);
 }
 
