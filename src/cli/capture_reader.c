@@ -27,6 +27,10 @@
 #define LINUX_SLL2_HEADER_LENGTH 20
 #define NULL_HEADER_LENGTH 4
 
+#define LIVE_SNAPSHOT_LENGTH 262144
+#define LIVE_TIMEOUT_MILLISECONDS 100
+#define LIVE_BUFFER_BYTES (16 << 20)
+
 #define IPV4_HEADER_LENGTH 20
 #define IPV6_HEADER_LENGTH 40
 #define IPV6_FRAGMENT_LENGTH 8
@@ -279,42 +283,106 @@ static bool is_known_link_type(int link_type)
     }
 }
 
+/* Takes `pcap` over, which is NULL if there is a reason not to. */
+static struct capture_reader *reader_new(pcap_t *pcap, const char *reason, uint16_t udp_port,
+                                         char error[CAPTURE_ERROR_SIZE])
+{
+    struct capture_reader *reader = NULL;
+    const char *name;
+
+    if (!pcap) {
+        snprintf(error, CAPTURE_ERROR_SIZE, "%s", reason);
+        return NULL;
+    }
+    if (!is_known_link_type(pcap_datalink(pcap))) {
+        name = pcap_datalink_val_to_name(pcap_datalink(pcap));
+        snprintf(error, CAPTURE_ERROR_SIZE, "packets of link type %d (%s) cannot be read",
+                 pcap_datalink(pcap), name ? name : "unknown");
+        pcap_close(pcap);
+        return NULL;
+    }
+    reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        snprintf(error, CAPTURE_ERROR_SIZE, "out of memory");
+        pcap_close(pcap);
+        return NULL;
+    }
+    reader->pcap = pcap;
+    reader->udp_port = udp_port;
+    reader->link_type = pcap_datalink(pcap);
+    return reader;
+}
+
+struct capture_reader *capture_reader_open_file(FILE *file, uint16_t udp_port,
+                                                char error[CAPTURE_ERROR_SIZE])
+{
+    char reason[PCAP_ERRBUF_SIZE];
+    pcap_t *pcap =
+        pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, reason);
+
+    if (!pcap)
+        fclose(file);
+    return reader_new(pcap, reason, udp_port, error);
+}
+
 struct capture_reader *capture_reader_open(const char *path, uint16_t udp_port,
                                            char error[CAPTURE_ERROR_SIZE])
 {
-    char reason[PCAP_ERRBUF_SIZE];
-    struct capture_reader *reader = calloc(1, sizeof(*reader));
-    FILE *file;
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
 
-    if (!reader) {
-        snprintf(error, CAPTURE_ERROR_SIZE, "out of memory");
-        return NULL;
-    }
-    reader->udp_port = udp_port;
-    file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (!file) {
         snprintf(error, CAPTURE_ERROR_SIZE, "%s", strerror(errno));
-        free(reader);
         return NULL;
     }
-    reader->pcap =
-        pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, reason);
-    if (!reader->pcap) {
-        snprintf(error, CAPTURE_ERROR_SIZE, "%s", reason);
-        fclose(file);
-        free(reader);
-        return NULL;
-    }
-    reader->link_type = pcap_datalink(reader->pcap);
-    if (!is_known_link_type(reader->link_type)) {
-        const char *name = pcap_datalink_val_to_name(reader->link_type);
+    return capture_reader_open_file(file, udp_port, error);
+}
 
-        snprintf(error, CAPTURE_ERROR_SIZE, "packets of link type %d (%s) cannot be read",
-                 reader->link_type, name ? name : "unknown");
-        capture_reader_close(reader);
+/* Lets the kernel pass only what may be SCTP. */
+static bool set_filter(pcap_t *pcap, uint16_t udp_port)
+{
+    struct bpf_program program;
+    char filter[64];
+    bool good;
+
+    snprintf(filter, sizeof(filter), "sctp or ip6 proto 132 or udp port %u", udp_port);
+    if (pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0)
+        return false;
+    good = pcap_setfilter(pcap, &program) == 0;
+    pcap_freecode(&program);
+    return good;
+}
+
+struct capture_reader *capture_reader_open_interface(const char *interface, uint16_t udp_port,
+                                                     char error[CAPTURE_ERROR_SIZE])
+{
+    char reason[PCAP_ERRBUF_SIZE];
+    pcap_t *pcap = pcap_create(interface, reason);
+    int result;
+
+    if (!pcap)
+        return reader_new(NULL, reason, udp_port, error);
+    pcap_set_snaplen(pcap, LIVE_SNAPSHOT_LENGTH);
+    pcap_set_immediate_mode(pcap, 1);
+    pcap_set_timeout(pcap, LIVE_TIMEOUT_MILLISECONDS);
+    pcap_set_buffer_size(pcap, LIVE_BUFFER_BYTES);
+    pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
+    result = pcap_activate(pcap);
+    if (result < 0 || !set_filter(pcap, udp_port)) {
+        if (result == PCAP_ERROR_PERM_DENIED)
+            snprintf(error, CAPTURE_ERROR_SIZE, "to capture needs CAP_NET_RAW");
+        else if (result == PCAP_ERROR_NO_SUCH_DEVICE)
+            snprintf(error, CAPTURE_ERROR_SIZE, "there is no such interface");
+        else
+            snprintf(error, CAPTURE_ERROR_SIZE, "%s", pcap_geterr(pcap));
+        pcap_close(pcap);
         return NULL;
     }
-    return reader;
+    return reader_new(pcap, NULL, udp_port, error);
+}
+
+void capture_reader_stop(struct capture_reader *reader)
+{
+    pcap_breakloop(reader->pcap);
 }
 
 int capture_reader_next(struct capture_reader *reader, struct captured_packet *packet)
@@ -328,6 +396,8 @@ int capture_reader_next(struct capture_reader *reader, struct captured_packet *p
 
         if (result == PCAP_ERROR_BREAK)
             return 0;
+        if (result == 0) /* an interface on which nothing has come for a while */
+            continue;
         if (result != 1)
             return -1;
         reader->frames++;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "braid/address.h"
 
@@ -36,6 +37,20 @@ struct captured_packet {
  */
 struct capture_reader *capture_reader_open(const char *path, uint16_t udp_port,
                                            char error[CAPTURE_ERROR_SIZE]);
+
+/*
+ * The packets that an interface of the host sees from now on ("any": all of them), which needs
+ * CAP_NET_RAW. Closed as another one; capture_reader_stop() ends it.
+ */
+struct capture_reader *capture_reader_open_interface(const char *interface, uint16_t udp_port,
+                                                     char error[CAPTURE_ERROR_SIZE]);
+
+/* Packets that are read from `file` as they are written; `file` is closed with the reader. */
+struct capture_reader *capture_reader_open_file(FILE *file, uint16_t udp_port,
+                                                char error[CAPTURE_ERROR_SIZE]);
+
+/* Makes capture_reader_next() answer 0 soon: may be called in a signal handler. */
+void capture_reader_stop(struct capture_reader *reader);
 
 /* The next SCTP packet: 1; 0 at the end; -1 if the capture is damaged: see the error. */
 int capture_reader_next(struct capture_reader *reader, struct captured_packet *packet);

@@ -1,23 +1,51 @@
 /*
- * braid dump: what is in a capture, packet by packet and chunk by chunk.
+ * braid dump: packets, chunk by chunk: of a capture, or as an interface sees them.
  *
  * RFC 9260 section 3 (the packet), section 6.8 (its CRC32c), RFC 9653 (zero checksum). What is in
  * a chunk is described by describe.c.
  */
+#include <ctype.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
 
 #include "cli/capture_reader.h"
 #include "cli/cli.h"
 #include "cli/describe.h"
+#include "cli/trace.h"
 #include "packet/packet.h"
+#include "packet/wire.h"
+
+#define ANY_STREAM UINT32_MAX
+
+/* Which packets are wanted: those of one association, with a chunk of a type, of a stream. */
+struct dump_filter {
+    uint32_t association; /* from 1; 0: any */
+    uint32_t stream;      /* ANY_STREAM: any */
+    bool by_chunk;        /* only those with one of these types: */
+    bool chunk_types[256];
+};
 
 struct dump_options {
     const char *path;
+    const char *interface; /* in place of a path */
     uint16_t udp_port;
+    unsigned long count; /* of packets that are shown; 0: all */
     bool verbose;
     bool json;
+    struct dump_filter filter;
 };
+
+/* What the filter knows of the packets before. */
+struct dump_state {
+    const struct dump_options *options;
+    struct trace *trace; /* NULL unless associations are told apart */
+    unsigned long shown;
+};
+
+static struct capture_reader *live_reader;
 
 /* What became of a packet's checksum. */
 enum checksum {
@@ -164,8 +192,66 @@ static void write_packet(struct document *document, const struct captured_packet
     fputc('\n', document->out);
 }
 
-static void dump_packet(struct document *document, const struct captured_packet *packet,
-                        int64_t time, bool verbose)
+/* ---- Which packets are wanted ----------------------------------------------------------------
+ */
+
+/* Is the chunk one that the filter asks for, whatever else is in the packet. */
+static bool chunk_wanted(const struct dump_filter *filter, const struct sctp_chunk *chunk)
+{
+    bool is_data = chunk->type == SCTP_CHUNK_DATA || chunk->type == SCTP_CHUNK_I_DATA;
+
+    if (filter->by_chunk && !filter->chunk_types[chunk->type])
+        return false;
+    return filter->stream == ANY_STREAM || (is_data && chunk->value_length >= 6 &&
+                                            wire_get_u16(chunk->value + 4) == filter->stream);
+}
+
+static bool packet_wanted(struct dump_state *state, const struct captured_packet *packet,
+                          const struct sctp_common_header *header)
+{
+    const struct dump_filter *filter = &state->options->filter;
+    struct chunk_iterator iterator;
+    struct sctp_chunk chunk;
+
+    if (state->trace &&
+        trace_association_of(state->trace, packet, header) + 1 != filter->association)
+        return false;
+    if (!filter->by_chunk && filter->stream == ANY_STREAM)
+        return true;
+    chunk_iterator_init(&iterator, packet->bytes, packet->length);
+    while (chunk_next(&iterator, &chunk)) {
+        if (chunk_wanted(filter, &chunk))
+            return true;
+    }
+    return false;
+}
+
+/* A chunk type by its name ("SACK", "init-ack") or number. False: there is none. */
+static bool filter_add_chunk(struct dump_filter *filter, const char *text)
+{
+    unsigned long number;
+    bool known = cli_parse_number(text, 0, UINT8_MAX, &number);
+
+    for (unsigned int type = 0; type <= UINT8_MAX && !known; type++) {
+        const char *name = describe_chunk_type((uint8_t)type);
+        size_t at = 0;
+
+        while (name[at] != '\0' && (toupper((unsigned char)text[at]) == name[at] ||
+                                    (name[at] == ' ' && strchr("-_", text[at]) && text[at])))
+            at++;
+        known = name[at] == '\0' && text[at] == '\0';
+        number = type;
+    }
+    if (known)
+        filter->by_chunk = filter->chunk_types[number] = true;
+    return known;
+}
+
+/* ---- The command -----------------------------------------------------------------------------
+ */
+
+static void dump_packet(struct document *document, struct dump_state *state,
+                        const struct captured_packet *packet, int64_t time)
 {
     struct sctp_common_header header;
 
@@ -173,81 +259,161 @@ static void dump_packet(struct document *document, const struct captured_packet 
         fprintf(stderr, "braid dump: frame %" PRIu64 ": too short for SCTP\n", packet->number);
         return;
     }
+    if (!packet_wanted(state, packet, &header))
+        return;
     if (document->json)
         write_packet(document, packet, &header, time);
     else
-        print_packet(document, packet, &header, time, verbose);
+        print_packet(document, packet, &header, time, state->options->verbose);
+    state->shown++;
+    if (state->options->interface)
+        fflush(document->out);
+}
+
+static void stop_capturing(int number)
+{
+    (void)number;
+    capture_reader_stop(live_reader);
+}
+
+static struct capture_reader *open_reader(const struct dump_options *options,
+                                          char error[CAPTURE_ERROR_SIZE])
+{
+    struct sigaction action = {.sa_handler = stop_capturing, .sa_flags = (int)SA_RESETHAND};
+    struct capture_reader *reader;
+
+    if (!options->interface)
+        return capture_reader_open(options->path, options->udp_port, error);
+    reader = capture_reader_open_interface(options->interface, options->udp_port, error);
+    if (reader) {
+        live_reader = reader;
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+        fprintf(stderr, "braid dump: listening on %s, until Ctrl-C\n", options->interface);
+    }
+    return reader;
 }
 
 static int dump(const struct dump_options *options)
 {
     struct document document = {
         .out = stdout, .json = options->json, .colour = !options->json && cli_wants_colour(stdout)};
+    struct dump_state state = {.options = options};
+    const char *source = options->interface ? options->interface : options->path;
     char error[CAPTURE_ERROR_SIZE];
-    struct capture_reader *reader = capture_reader_open(options->path, options->udp_port, error);
+    struct capture_reader *reader = open_reader(options, error);
     struct captured_packet packet;
     int status = CLI_OK;
     int64_t start = 0;
-    uint64_t packets;
-    int result;
+    uint64_t packets = 0;
+    int result = 0;
 
     if (!reader)
-        return cli_failure(&dump_command, "%s: %s", options->path, error);
-    for (packets = 0; (result = capture_reader_next(reader, &packet)) == 1; packets++) {
-        if (packets == 0)
+        return cli_failure(&dump_command, "%s: %s", source, error);
+    if (options->filter.association != 0 && !(state.trace = trace_new())) {
+        capture_reader_close(reader);
+        return cli_failure(&dump_command, "out of memory");
+    }
+    while ((options->count == 0 || state.shown < options->count) && !ferror(stdout) &&
+           (result = capture_reader_next(reader, &packet)) == 1) {
+        if (packets++ == 0)
             start = packet.time;
-        dump_packet(&document, &packet, packet.time - start, options->verbose);
+        dump_packet(&document, &state, &packet, packet.time - start);
     }
     if (fflush(stdout) != 0 || ferror(stdout))
         status = cli_failure(&dump_command, "the output could not be written");
     if (result < 0)
-        status = cli_failure(&dump_command, "%s: %s", options->path, capture_reader_error(reader));
+        status = cli_failure(&dump_command, "%s: %s", source, capture_reader_error(reader));
     else if (packets == 0)
-        fprintf(stderr, "braid dump: %s: no SCTP packets\n", options->path);
+        fprintf(stderr, "braid dump: %s: no SCTP packets\n", source);
+    else if (state.shown == 0)
+        fprintf(stderr, "braid dump: %s: of %" PRIu64 " SCTP packets none is as asked for\n",
+                source, packets);
     if (capture_reader_fragments(reader) > 0)
         fprintf(stderr, "braid dump: %s: %" PRIu64 " fragments of IP packets were passed over\n",
-                options->path, capture_reader_fragments(reader));
+                source, capture_reader_fragments(reader));
     capture_reader_close(reader);
+    trace_free(state.trace);
     return status;
+}
+
+/* Takes an option. False, and what is wrong was said: it is none. */
+static bool take_option(struct dump_options *options, int option, const char *argument)
+{
+    unsigned long number = 0;
+    const char *wrong = NULL;
+
+    switch (option) {
+    case 'a':
+        if (!cli_parse_number(argument, 1, UINT32_MAX - 1, &number))
+            wrong = "is not the number of an association";
+        options->filter.association = (uint32_t)number;
+        break;
+    case 'c':
+        if (!filter_add_chunk(&options->filter, argument))
+            wrong = "is no type of chunk";
+        break;
+    case 'i':
+        options->interface = argument;
+        break;
+    case 'j':
+        options->json = true;
+        break;
+    case 'n':
+        if (!cli_parse_number(argument, 1, ULONG_MAX, &options->count))
+            wrong = "is not a number of packets";
+        break;
+    case 's':
+        if (!cli_parse_number(argument, 0, UINT16_MAX, &number))
+            wrong = "is not a stream";
+        options->filter.stream = (uint32_t)number;
+        break;
+    case 'u':
+        if (!cli_parse_number(argument, 1, UINT16_MAX, &number))
+            wrong = "is not a UDP port";
+        options->udp_port = (uint16_t)number;
+        break;
+    case 'v':
+        options->verbose = true;
+        break;
+    default:
+        return false;
+    }
+    if (wrong)
+        cli_failure(&dump_command, "'%s' %s", argument, wrong);
+    return !wrong;
 }
 
 static int run_dump(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"verbose", no_argument, NULL, 'v'},
+        {"association", required_argument, NULL, 'a'},
+        {"chunk", required_argument, NULL, 'c'},
+        {"interface", required_argument, NULL, 'i'},
         {"json", no_argument, NULL, 'j'},
+        {"count", required_argument, NULL, 'n'},
+        {"stream", required_argument, NULL, 's'},
         {"udp-port", required_argument, NULL, 'u'},
+        {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct dump_options options = {.udp_port = CAPTURE_DEFAULT_UDP_PORT};
-    unsigned long port;
+    struct dump_options options = {.udp_port = CAPTURE_DEFAULT_UDP_PORT,
+                                   .filter = {.stream = ANY_STREAM}};
     int option;
 
-    while ((option = getopt_long(argc, argv, "hv", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'v':
-            options.verbose = true;
-            break;
-        case 'j':
-            options.json = true;
-            break;
-        case 'u':
-            if (!cli_parse_number(optarg, 1, UINT16_MAX, &port)) {
-                cli_failure(&dump_command, "'%s' is not a UDP port", optarg);
-                return cli_usage_error(&dump_command);
-            }
-            options.udp_port = (uint16_t)port;
-            break;
-        case 'h':
+    while ((option = getopt_long(argc, argv, "a:c:hi:n:s:v", long_options, NULL)) != -1) {
+        if (option == 'h') {
             fputs(dump_command.help, stdout);
             return CLI_OK;
-        default:
-            return cli_usage_error(&dump_command);
         }
+        if (!take_option(&options, option, optarg))
+            return cli_usage_error(&dump_command);
     }
-    if (argc - optind != 1) {
-        cli_failure(&dump_command, argc == optind ? "no file was named" : "one file at a time");
+    if (argc - optind != (options.interface ? 0 : 1)) {
+        cli_failure(&dump_command, options.interface ? "an interface and a file"
+                                   : argc == optind  ? "no file was named"
+                                                     : "one file at a time");
         return cli_usage_error(&dump_command);
     }
     options.path = argv[optind];
@@ -256,18 +422,27 @@ static int run_dump(int argc, char **argv)
 
 const struct command dump_command = {
     .name = "dump",
-    .summary = "show the packets of a capture, chunk by chunk",
-    .help = "usage: braid dump [OPTION]... FILE\n"
-            "\n"
-            "Shows the SCTP packets in FILE, a pcap or pcapng capture; '-' is standard input.\n"
-            "SCTP is found over IPv4 and IPv6, and in UDP (RFC 6951).\n"
-            "\n"
-            "  -v, --verbose      every field, parameter and error cause\n"
-            "      --json         one JSON object a packet, a line each, with every field\n"
-            "      --udp-port N   SCTP is in UDP packets from or to this port (default 9899)\n"
-            "  -h, --help         this text\n"
-            "\n"
-            "Exit status: 0 if all went well, 1 if the capture cannot be read or is damaged,\n"
-            "2 if the command was not understood.\n",
+    .summary = "show packets, chunk by chunk: of a capture, or as they come",
+    .help =
+        "usage: braid dump [OPTION]... FILE\n"
+        "       braid dump [OPTION]... -i INTERFACE\n"
+        "\n"
+        "Shows the SCTP packets in FILE, a pcap or pcapng capture; '-' is standard input.\n"
+        "SCTP is found over IPv4 and IPv6, and in UDP (RFC 6951).\n"
+        "\n"
+        "  -i, --interface NAME what an interface sees from now on, in place of a file ('any':\n"
+        "                       all interfaces); this needs CAP_NET_RAW\n"
+        "  -v, --verbose        every field, parameter and error cause\n"
+        "      --json           one JSON object a packet, a line each, with every field\n"
+        "  -a, --association N  only packets of the Nth association, as braid ladder counts\n"
+        "  -c, --chunk TYPE     only packets with such a chunk, by name ('sack', 'init-ack')\n"
+        "                       or number; may be given more than once\n"
+        "  -s, --stream N       only packets with user data of stream N\n"
+        "  -n, --count N        end after N packets were shown\n"
+        "      --udp-port N     SCTP is in UDP packets from or to this port (default 9899)\n"
+        "  -h, --help           this text\n"
+        "\n"
+        "Exit status: 0 if all went well, 1 if the capture cannot be read or is damaged,\n"
+        "2 if the command was not understood.\n",
     .run = run_dump,
 };

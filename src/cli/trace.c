@@ -550,6 +550,23 @@ static bool read_packets(struct trace *trace, struct capture_reader *reader, siz
     return true;
 }
 
+struct trace *trace_new(void)
+{
+    return calloc(1, sizeof(struct trace));
+}
+
+uint32_t trace_association_of(struct trace *trace, const struct captured_packet *packet,
+                              const struct sctp_common_header *header)
+{
+    uint32_t found = find_association(trace, packet, header);
+
+    if (found == TRACE_NONE)
+        return TRACE_NONE;
+    side_address(&trace->associations[found / 2].sides[!(found % 2)], &packet->source);
+    side_address(&trace->associations[found / 2].sides[found % 2], &packet->destination);
+    return found / 2;
+}
+
 struct trace *trace_read(const char *path, uint16_t udp_port, size_t limit,
                          char error[CAPTURE_ERROR_SIZE])
 {
@@ -558,7 +575,7 @@ struct trace *trace_read(const char *path, uint16_t udp_port, size_t limit,
 
     if (!reader)
         return NULL;
-    trace = calloc(1, sizeof(*trace));
+    trace = trace_new();
     if (!trace || !read_packets(trace, reader, limit)) {
         snprintf(error, CAPTURE_ERROR_SIZE, "out of memory");
         trace_free(trace);

@@ -123,6 +123,14 @@ struct trace *trace_read(const char *path, uint16_t udp_port, size_t limit,
                          char error[CAPTURE_ERROR_SIZE]);
 void trace_free(struct trace *trace);
 
+/*
+ * A trace that keeps no packets, to tell of each which association it is of: an index, TRACE_NONE
+ * if there is no memory.
+ */
+struct trace *trace_new(void);
+uint32_t trace_association_of(struct trace *trace, const struct captured_packet *packet,
+                              const struct sctp_common_header *header);
+
 /* Says what was left out or could not be read. Returns the exit status of a command for that. */
 int trace_report(const struct command *command, const char *path, const struct trace *trace);
 

@@ -9,11 +9,14 @@ as it is, and with its packets wrapped in whatever a capture may have around the
 import json
 import os
 import pty
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+
+from sctp_capture import Capture, chunk, data, ipv4, sctp
 
 BRAID, WRITE_SAMPLES = sys.argv[1:3]
 FOLDER = tempfile.TemporaryDirectory()
@@ -256,6 +259,55 @@ class Damage(unittest.TestCase):
         self.assertTrue(dump_json(path)[0]["malformed"])
 
 
+class Filters(unittest.TestCase):
+    def shown(self, *arguments):
+        return [[chunk["type"] for chunk in packet["chunks"]] for packet in dump_json(*arguments, path_of("ipv4.pcap"))]
+
+    def test_chunk(self):
+        for name in ("SACK", "sack", "3"):
+            self.assertEqual(self.shown("-c", name), [chunks for chunks in CHUNK_NAMES if "SACK" in chunks])
+        self.assertEqual(self.shown("-c", "init-ack", "-c", "init"),
+                         [chunks for chunks in CHUNK_NAMES if {"INIT", "INIT ACK"} & set(chunks)])
+
+    def test_stream(self):
+        streams = {chunk["stream"] for packet in dump_json(path_of("ipv4.pcap")) for chunk in packet["chunks"]
+                   if chunk["type"] == "DATA"}
+        for stream in streams:
+            found = dump_json("-s", str(stream), path_of("ipv4.pcap"))
+            self.assertTrue(all(any(chunk.get("stream") == stream for chunk in packet["chunks"]) for packet in found))
+            self.assertTrue(found)
+        self.assertIn("none is as asked for", dump("-s", "65535", path_of("ipv4.pcap")).stderr)
+
+    def test_association(self):
+        capture = Capture(path_of("two.pcap"))
+        for port in (1000, 2000, 1000):
+            capture.add(1, ipv4("10.0.0.1", "10.0.0.2", sctp(port, 9, port, data(1))))
+        ports = [packet["source"]["port"] for packet in dump_json("-a", "2", capture.close())]
+        self.assertEqual(ports, [2000])
+
+    def test_count(self):
+        self.assertEqual(self.shown("-n", "2"), CHUNK_NAMES[:2])
+
+    @unittest.skipUnless(os.geteuid() == 0, "to capture needs root")
+    def test_interface(self):
+        self.assertIn("there is no such interface", dump("-i", "no-such-one").stderr)
+        live = subprocess.Popen([BRAID, "dump", "-i", "lo", "-n", "1", "-c", "SHUTDOWN ACK"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        self.assertIn("listening on lo", live.stderr.readline())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(100):
+                sender.sendto(sctp(7, 9, 1234, chunk(8)), ("127.0.0.1", 9899))
+                try:
+                    live.wait(0.1)
+                    break
+                except subprocess.TimeoutExpired:
+                    pass
+        output = live.communicate(timeout=20)[0]
+        self.assertEqual(live.returncode, 0)
+        self.assertIn("127.0.0.1:7 > 127.0.0.1:9", output)
+        self.assertIn("SHUTDOWN ACK", output)
+
+
 class Usage(unittest.TestCase):
     def test_exit_status(self):
         truncated = path_of("truncated.pcap")
@@ -271,6 +323,10 @@ class Usage(unittest.TestCase):
                 (["--udp-port", "0", "a"], 2, "'0' is not a UDP port"),
                 (["--udp-port", "65536", "a"], 2, "'65536' is not a UDP port"),
                 (["--udp-port", "9x", "a"], 2, "'9x' is not a UDP port"),
+                (["-c", "frob", "a"], 2, "'frob' is no type of chunk"),
+                (["-a", "0", "a"], 2, "'0' is not the number of an association"),
+                (["-s", "65536", "a"], 2, "'65536' is not a stream"),
+                (["-i", "lo", "a"], 2, "an interface and a file"),
                 ([path_of("absent")], 1, "No such file or directory"),
                 ([FOLDER.name], 1, "braid dump: "),
                 ([BRAID], 1, "unknown file format"),
