@@ -1,8 +1,8 @@
 /*
  * Chunks, parameters and error causes in words.
  *
- * RFC 9260 section 3.3, RFC 3758, RFC 4895, RFC 5061. Whatever is not known, or is malformed, is
- * shown as the bytes that it is.
+ * RFC 9260 section 3.3, RFC 3758, RFC 4895, RFC 5061, RFC 6525. Whatever is not known, or is
+ * malformed, is shown as the bytes that it is.
  */
 #include "cli/describe.h"
 
@@ -11,6 +11,7 @@
 
 #include "packet/chunks.h"
 #include "packet/parameter.h"
+#include "packet/reconfig.h"
 
 /* Parameters may stand in parameters; how deep they are followed is limited. */
 #define DEPTH_LIMIT 12
@@ -108,6 +109,18 @@ static const struct name cause_names[] = {
 static const struct name hmac_names[] = {
     {1, "SHA-1"},
     {3, "SHA-256"},
+    {0, NULL},
+};
+
+/* RFC 6525 section 4.4. */
+static const struct name result_names[] = {
+    {SCTP_RECONFIG_NOTHING_TO_DO, "Success - Nothing to do"},
+    {SCTP_RECONFIG_PERFORMED, "Success - Performed"},
+    {SCTP_RECONFIG_DENIED, "Denied"},
+    {SCTP_RECONFIG_WRONG_SSN, "Error - Wrong SSN"},
+    {SCTP_RECONFIG_REQUEST_IN_PROGRESS, "Error - Request already in progress"},
+    {SCTP_RECONFIG_BAD_SEQUENCE_NUMBER, "Error - Bad Sequence Number"},
+    {SCTP_RECONFIG_IN_PROGRESS, "In progress"},
     {0, NULL},
 };
 
@@ -351,6 +364,48 @@ static bool asconf_line(FILE *out, const struct sctp_chunk *chunk)
     return !iterator.malformed;
 }
 
+static void streams_in_line(FILE *out, const struct sctp_parameter *parameter)
+{
+    struct sctp_ssn_reset_request request;
+
+    if (!ssn_reset_request_read(parameter, &request))
+        return;
+    if (parameter->type == SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST)
+        fprintf(out, " last tsn %" PRIu32, request.last_tsn);
+    fputs(request.stream_count == 0 ? " all streams" : " streams ", out);
+    for (size_t i = 0; i < request.stream_count; i++)
+        fprintf(out, "%s%u", i == 0 ? "" : ",", ssn_reset_stream(&request, i));
+}
+
+/* Requests and responses: each begins with its number. */
+static bool re_config_line(FILE *out, const struct sctp_chunk *chunk)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter parameter;
+    const char *separator = " ";
+
+    parameter_iterator_init(&iterator, chunk->value, chunk->value_length);
+    while (parameter_next(&iterator, &parameter)) {
+        struct sctp_add_streams_request add;
+        struct sctp_reconfig_response response;
+
+        fprintf(out, "%s%s", separator, describe_parameter_type(parameter.type));
+        separator = ", ";
+        if (parameter.value_length < 4)
+            return false;
+        fprintf(out, " %" PRIu32, wire_get_u32(parameter.value));
+        if (parameter.type == SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST ||
+            parameter.type == SCTP_PARAMETER_INCOMING_SSN_RESET_REQUEST)
+            streams_in_line(out, &parameter);
+        else if (parameter.type == SCTP_PARAMETER_RE_CONFIG_RESPONSE &&
+                 reconfig_response_read(&parameter, &response))
+            fprintf(out, " %s", find_name(result_names, response.result, "result"));
+        else if (add_streams_request_read(&parameter, &add))
+            fprintf(out, " %u streams", add.count);
+    }
+    return !iterator.malformed;
+}
+
 /* What stands behind the name of the chunk. False if the chunk is malformed. */
 static bool chunk_line(FILE *out, const struct sctp_chunk *chunk)
 {
@@ -384,6 +439,8 @@ static bool chunk_line(FILE *out, const struct sctp_chunk *chunk)
     case SCTP_CHUNK_ASCONF:
     case SCTP_CHUNK_ASCONF_ACK:
         return asconf_line(out, chunk);
+    case SCTP_CHUNK_RE_CONFIG:
+        return re_config_line(out, chunk);
     case SCTP_CHUNK_SHUTDOWN_ACK:
     case SCTP_CHUNK_COOKIE_ACK:
         return true;
@@ -516,6 +573,51 @@ static bool describe_u16(struct document *document, const char *name,
     return true;
 }
 
+static bool describe_ssn_reset(struct document *document, const struct sctp_parameter *parameter)
+{
+    struct sctp_ssn_reset_request request;
+
+    if (!ssn_reset_request_read(parameter, &request))
+        return false;
+    document_number(document, "request_number", request.request_number);
+    if (parameter->type == SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST) {
+        document_number(document, "response_number", request.response_number);
+        document_number(document, "last_tsn", request.last_tsn);
+    }
+    document_list_begin(document, "streams", request.stream_count);
+    for (size_t i = 0; i < request.stream_count; i++)
+        document_number(document, NULL, ssn_reset_stream(&request, i));
+    document_list_end(document);
+    return true;
+}
+
+static bool describe_reconfig_response(struct document *document,
+                                       const struct sctp_parameter *parameter)
+{
+    struct sctp_reconfig_response response;
+
+    if (!reconfig_response_read(parameter, &response))
+        return false;
+    document_number(document, "response_number", response.response_number);
+    document_text(document, "result", find_name(result_names, response.result, "result"));
+    if (response.has_tsns) {
+        document_number(document, "sender_next_tsn", response.sender_next_tsn);
+        document_number(document, "receiver_next_tsn", response.receiver_next_tsn);
+    }
+    return true;
+}
+
+static bool describe_add_streams(struct document *document, const struct sctp_parameter *parameter)
+{
+    struct sctp_add_streams_request request;
+
+    if (!add_streams_request_read(parameter, &request))
+        return false;
+    document_number(document, "request_number", request.request_number);
+    document_number(document, "count", request.count);
+    return true;
+}
+
 /* False if the parameter is malformed. */
 static bool describe_parameter_value(struct document *document,
                                      const struct sctp_parameter *parameter)
@@ -543,6 +645,16 @@ static bool describe_parameter_value(struct document *document,
         return describe_supported_address_types(document, parameter);
     case SCTP_PARAMETER_ZERO_CHECKSUM:
         return describe_u32(document, "error_detection_method", parameter, zero_checksum_read);
+    case SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST:
+    case SCTP_PARAMETER_INCOMING_SSN_RESET_REQUEST:
+        return describe_ssn_reset(document, parameter);
+    case SCTP_PARAMETER_SSN_TSN_RESET_REQUEST:
+        return describe_u32(document, "request_number", parameter, ssn_tsn_reset_request_read);
+    case SCTP_PARAMETER_RE_CONFIG_RESPONSE:
+        return describe_reconfig_response(document, parameter);
+    case SCTP_PARAMETER_ADD_OUTGOING_STREAMS_REQUEST:
+    case SCTP_PARAMETER_ADD_INCOMING_STREAMS_REQUEST:
+        return describe_add_streams(document, parameter);
     case SCTP_PARAMETER_CHUNK_LIST:
     case SCTP_PARAMETER_SUPPORTED_EXTENSIONS:
         describe_chunk_types(document, parameter);

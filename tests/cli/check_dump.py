@@ -101,6 +101,10 @@ class Text(unittest.TestCase):
                      'ABORT [T] User-Initiated Abort "enough", '
                      'Protocol Violation "a chunk out of place", No User Data',
                      "FORWARD TSN cumulative 1010 stream 3 ssn 4 stream 5 ssn 6",
+                     "RE-CONFIG Outgoing SSN Reset Request 1000 last tsn 3000 streams 3,5, "
+                     "Incoming SSN Reset Request 1001 streams 3",
+                     "RE-CONFIG Re-configuration Response 1000 Denied, "
+                     "Re-configuration Response 1001 Success - Performed",
                      "AUTH key 0 SHA-256 32 bytes"):
             self.assertIn("    " + line, lines)
         self.assertTrue(lines[3].startswith("0.001500  "))

@@ -70,6 +70,19 @@ EXPECTED = [
      "sctp.parameter_type": ["0xc005", "0xc003", "0xc001", "0x0005"],
      "sctp.cause_code": ["0x00a1"]},
     {"sctp.chunk_type": ["11", "132"]},
+    {"sctp.chunk_type": ["130", "130", "130"],
+     "sctp.parameter_type": ["0x000d", "0x000e", "0x000f", "0x0011", "0x0012"],
+     "sctp.parameter_reconfig_request_sequence_number": ["1000", "1001", "1002", "1003", "1004"],
+     "sctp.parameter_reconfig_response_sequence_number": ["2000"],
+     "sctp.parameter_senders_last_assigned_tsn": ["3000"],
+     "sctp.parameter_reconfig_sid": ["3", "5", "3"],
+     "sctp.parameter_add_outgoing_streams_number": ["7"],
+     "sctp.parameter_add_incoming_streams_number": ["7"]},
+    {"sctp.chunk_type": ["130"], "sctp.parameter_type": ["0x0010", "0x0010"],
+     "sctp.parameter_reconfig_response_sequence_number": ["1000", "1001"],
+     "sctp.parameter_reconfig_response_result": ["2", "1"],
+     "sctp.parameter_senders_next_tsn": ["4000"],
+     "sctp.parameter_receivers_next_tsn": ["5000"]},
 ]
 
 ALWAYS = {

@@ -1,11 +1,12 @@
 /*
  * One packet of every kind: every chunk, every parameter, every error cause.
  *
- * RFC 9260 section 3.3, RFC 3758, RFC 4895, RFC 5061, RFC 9653.
+ * RFC 9260 section 3.3, RFC 3758, RFC 4895, RFC 5061, RFC 6525, RFC 9653.
  */
 #include "samples.h"
 
 #include "packet/chunks.h"
+#include "packet/reconfig.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -224,6 +225,46 @@ static void write_pad(struct packet_writer *writer)
     chunk_write(writer, SCTP_CHUNK_PAD, 0, opaque, 9);
 }
 
+static void write_re_config(struct packet_writer *writer)
+{
+    static const uint16_t streams[] = {3, 5};
+    struct sctp_ssn_reset_request reset = {.request_number = 1000,
+                                           .response_number = 2000,
+                                           .last_tsn = 3000,
+                                           .stream_count = LENGTH(streams)};
+    struct sctp_add_streams_request add = {.request_number = 1003, .count = 7};
+    size_t start = chunk_begin(writer, SCTP_CHUNK_RE_CONFIG, 0);
+
+    ssn_reset_request_write(writer, SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST, &reset, streams);
+    reset.request_number = 1001;
+    reset.stream_count = 1;
+    ssn_reset_request_write(writer, SCTP_PARAMETER_INCOMING_SSN_RESET_REQUEST, &reset, streams);
+    chunk_end(writer, start);
+    start = chunk_begin(writer, SCTP_CHUNK_RE_CONFIG, 0);
+    ssn_tsn_reset_request_write(writer, 1002);
+    chunk_end(writer, start);
+    start = chunk_begin(writer, SCTP_CHUNK_RE_CONFIG, 0);
+    add_streams_request_write(writer, SCTP_PARAMETER_ADD_OUTGOING_STREAMS_REQUEST, &add);
+    add.request_number = 1004;
+    add_streams_request_write(writer, SCTP_PARAMETER_ADD_INCOMING_STREAMS_REQUEST, &add);
+    chunk_end(writer, start);
+}
+
+static void write_re_config_response(struct packet_writer *writer)
+{
+    size_t start = chunk_begin(writer, SCTP_CHUNK_RE_CONFIG, 0);
+
+    reconfig_response_write(writer, &(struct sctp_reconfig_response){
+                                        .response_number = 1000, .result = SCTP_RECONFIG_DENIED});
+    reconfig_response_write(writer,
+                            &(struct sctp_reconfig_response){.response_number = 1001,
+                                                             .result = SCTP_RECONFIG_PERFORMED,
+                                                             .has_tsns = true,
+                                                             .sender_next_tsn = 4000,
+                                                             .receiver_next_tsn = 5000});
+    chunk_end(writer, start);
+}
+
 const struct sample samples[] = {
     {"data", write_data},
     {"init", write_init},
@@ -245,6 +286,8 @@ const struct sample samples[] = {
     {"asconf", write_asconf},
     {"asconf-ack", write_asconf_ack},
     {"pad", write_pad},
+    {"re-config", write_re_config},
+    {"re-config-response", write_re_config_response},
 };
 const size_t sample_count = LENGTH(samples);
 
