@@ -85,11 +85,13 @@ struct braid_parameters {
     uint16_t auth_hmacs[4];   /*   SHA-1 and SHA-256. SHA-1 must be among them */
     uint8_t auth_chunk_count; /* types of chunks that the peer must authenticate */
     uint8_t auth_chunks[BRAID_AUTH_CHUNKS_MAXIMUM];
-    bool partial_reliability; /* offer FORWARD TSN (RFC 3758): on */
-    bool asconf;              /* offer ASCONF (RFC 5061), with `authentication`: off */
-    bool auto_asconf;         /* bound to all addresses of the host: tell the peer when
-                                 they change. Off */
-    uint8_t traffic_class;    /* DSCP and ECN byte of packets */
+    bool partial_reliability;   /* offer FORWARD TSN (RFC 3758): on */
+    bool asconf;                /* offer ASCONF (RFC 5061), with `authentication`: off */
+    bool auto_asconf;           /* bound to all addresses of the host: tell the peer when
+                                   they change. Off */
+    bool reconfig;              /* offer RE-CONFIG (RFC 6525): off */
+    uint8_t reconfig_permitted; /* enum braid_reconfig_kind: what the peer may ask for, and we: 0 */
+    uint8_t traffic_class;      /* DSCP and ECN byte of packets */
 };
 
 /* The values of RFC 9260, section 16. */
@@ -302,6 +304,7 @@ struct braid_association_info {
     bool writable;         /* queued_bytes is below send_buffer */
     bool peer_adaptation_given;
     bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
+    bool reconfig;            /* both sides have RE-CONFIG (RFC 6525) */
     uint32_t peer_adaptation;
     /* counters since it came up */
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
@@ -465,6 +468,33 @@ BRAID_PUBLIC int braid_association_abandoned(const struct braid_engine *engine,
                                              uint32_t association, uint32_t stream,
                                              struct braid_abandoned *abandoned);
 
+/* ---- Streams: RFC 6525 ------------------------------------------------------------------------
+ */
+
+/* What may be asked for, as bits of `reconfig_permitted`. */
+enum braid_reconfig_kind {
+    BRAID_RECONFIG_STREAMS = 1,     /* the numbering of streams begins anew */
+    BRAID_RECONFIG_ASSOCIATION = 2, /* that of all streams and of the TSNs */
+    BRAID_RECONFIG_ADD_STREAMS = 4,
+};
+enum braid_reset_direction { BRAID_RESET_INCOMING = 1, BRAID_RESET_OUTGOING = 2 };
+#define BRAID_RESET_BYTES_MAXIMUM 65000 /* of stream numbers in one request */
+
+/* Asks the peer for it. The outcome is told by BRAID_EVENT_STREAMS_RESET, _ASSOCIATION_RESET or
+ * _STREAMS_ADDED: one event for each direction. Until then messages of the streams concerned wait.
+ * `directions`: enum braid_reset_direction. A `count` of 0 means all streams.
+ * ENOTCONN, EOPNOTSUPP (the peer does not have it, or it is not permitted), EINPROGRESS (another
+ * request is outstanding), EINVAL (no direction, no such streams, more than 65,535 streams), EAGAIN
+ * (messages wait to be sent on the streams to be reset; for an association: any are
+ * unacknowledged), ENOMEM. */
+BRAID_PUBLIC int braid_reset_streams(struct braid_engine *engine, uint32_t association,
+                                     unsigned int directions, const uint16_t *streams, size_t count,
+                                     braid_time now);
+BRAID_PUBLIC int braid_reset_association(struct braid_engine *engine, uint32_t association,
+                                         braid_time now);
+BRAID_PUBLIC int braid_add_streams(struct braid_engine *engine, uint32_t association,
+                                   uint16_t outgoing, uint16_t incoming, braid_time now);
+
 /* ---- Receiving --------------------------------------------------------------------------------
  */
 
@@ -516,7 +546,11 @@ enum braid_event_type {
     BRAID_EVENT_DRY,           /* everything sent was acknowledged */
     BRAID_EVENT_PARTIAL_DELIVERY_ABORTED, /* the rest of a begun message will not come */
     BRAID_EVENT_ADAPTATION,               /* the peer's Adaptation Layer Indication, in `value` */
-    BRAID_EVENT_AUTHENTICATION, /* RFC 4895, RFC 6458, 6.1.8: see `authentication`, `key` */
+    BRAID_EVENT_AUTHENTICATION,    /* RFC 4895, RFC 6458, 6.1.8: see `authentication`, `key` */
+    BRAID_EVENT_STREAMS_RESET,     /* RFC 6525: see `outcome`; those that the peer sends on if
+                                      `incoming`, else ours. `bytes` are uint16_t; none: all */
+    BRAID_EVENT_ASSOCIATION_RESET, /* `outcome`, `next_tsn_sent`, `next_tsn_received` */
+    BRAID_EVENT_STREAMS_ADDED,     /* `outcome`, `outbound_streams`, `inbound_streams` more */
 };
 
 enum braid_down_reason {
@@ -546,23 +580,32 @@ enum braid_authentication_indication {
     BRAID_AUTHENTICATION_NONE,        /* it came up without AUTH */
 };
 
+enum braid_reconfig_outcome {
+    BRAID_RECONFIG_PERFORMED,
+    BRAID_RECONFIG_DENIED,
+    BRAID_RECONFIG_FAILED
+};
+
 struct braid_event {
     enum braid_event_type type;
     uint32_t association;
     uint32_t endpoint;
-    bool incoming;                                       /* UP */
+    bool incoming;                                       /* UP, STREAMS_RESET */
     enum braid_down_reason reason;                       /* DOWN */
     struct braid_address address;                        /* PATH: the peer's */
     enum braid_path_change path_change;                  /* PATH */
     enum braid_authentication_indication authentication; /* AUTHENTICATION */
-    uint16_t key;           /* AUTHENTICATION: identifier of a shared key */
-    uint16_t cause;         /* DOWN, REMOTE_ERROR: the first cause code, 0 if none */
-    uint32_t value;         /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
-    uint16_t ssn;           /* PARTIAL_DELIVERY_ABORTED */
-    bool unsent;            /* SEND_FAILED: no part of it was ever sent */
-    struct braid_send send; /* SEND_FAILED: as it was sent */
-    const uint8_t *bytes;   /* DOWN, REMOTE_ERROR: whole causes as on the wire;
-                               SEND_FAILED: the message. Valid until the next call */
+    uint16_t key;                        /* AUTHENTICATION: identifier of a shared key */
+    uint16_t cause;                      /* DOWN, REMOTE_ERROR: the first cause code, 0 if none */
+    uint32_t value;                      /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
+    uint16_t ssn;                        /* PARTIAL_DELIVERY_ABORTED */
+    enum braid_reconfig_outcome outcome; /* STREAMS_RESET, ASSOCIATION_RESET, STREAMS_ADDED */
+    uint32_t next_tsn_sent, next_tsn_received;  /* ASSOCIATION_RESET */
+    uint16_t outbound_streams, inbound_streams; /* STREAMS_ADDED */
+    bool unsent;                                /* SEND_FAILED: no part of it was ever sent */
+    struct braid_send send;                     /* SEND_FAILED: as it was sent */
+    const uint8_t *bytes; /* DOWN, REMOTE_ERROR: whole causes as on the wire; SEND_FAILED: the
+                             message; STREAMS_RESET. Valid until the next call */
     size_t length;
 };
 

@@ -122,6 +122,17 @@ static uint8_t moved(uint32_t index, const struct sctp_path *gone, const struct 
     return (uint8_t)(now > gone->index ? now - 1 : now);
 }
 
+/* Messages that are to go over it go over another. */
+static void forget_path_of(struct sent_message *message, uint8_t index)
+{
+    for (; message; message = message->next) {
+        if (message->send.path == index)
+            message->send.flags &= (uint16_t)~BRAID_SEND_OVER_PATH;
+        else if (message->send.path > index)
+            message->send.path--;
+    }
+}
+
 void association_remove_path(struct sctp_path *path)
 {
     struct sctp_association *association = path->association;
@@ -141,15 +152,12 @@ void association_remove_path(struct sctp_path *path)
             sender_mark(association, tsn, other);
         entry->path = moved(entry->path, path, other);
     }
-    for (struct sent_message *message = sender->first; message; message = message->next) {
-        if (message->send.path == index)
-            message->send.flags &= (uint16_t)~BRAID_SEND_OVER_PATH;
-        else if (message->send.path > index)
-            message->send.path--;
-    }
+    forget_path_of(sender->first, index);
+    forget_path_of(sender->held, index);
     timer_stop(wheel, &path->t3_rtx);
     timer_stop(wheel, &path->heartbeat_timer);
     asconf_forget_path(association, path);
+    reconfig_forget_path(association, path);
     association->primary = moved(association->primary, path, other);
     association->setup_path = moved(association->setup_path, path, other);
     association->reply_path = moved(association->reply_path, path, other);
@@ -175,6 +183,8 @@ void association_stop_timers(struct sctp_association *association)
     timer_stop(wheel, &association->receiver.sack_timer);
     if (association->asconf)
         timer_stop(wheel, &association->asconf->t4);
+    if (association->reconfig)
+        timer_stop(wheel, &association->reconfig->timer);
     for (uint8_t i = 0; i < association->path_count; i++)
         timer_stop(wheel, &association->paths[i]->t3_rtx);
     heartbeat_stop_all(association);
@@ -196,6 +206,7 @@ void association_free(struct sctp_association *association)
     free(association->cookie);
     authentication_free(association->authentication);
     asconf_free(association);
+    reconfig_free(association);
     free(association->abandoned);
     identifier_remove(&engine->associations, association->id);
     free(association);
@@ -657,6 +668,7 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .peer_adaptation_given = association->peer_adaptation_given,
         .peer_adaptation = association->peer_adaptation,
         .partial_reliability = association->partial_reliability,
+        .reconfig = association->reconfig != NULL,
         .packets_sent = association->packets_sent,
         .packets_received = association->packets_received,
         .bytes_sent = association->bytes_sent,

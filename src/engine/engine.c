@@ -148,6 +148,9 @@ static void timer_expired(struct timer *timer)
     case TIMER_T4:
         asconf_timeout(LIST_ENTRY(timer, struct asconf, t4));
         break;
+    case TIMER_RECONFIG:
+        reconfig_timeout(LIST_ENTRY(timer, struct reconfig, timer));
+        break;
     case TIMER_SACK: {
         struct sctp_association *association =
             LIST_ENTRY(timer, struct sctp_association, receiver.sack_timer);

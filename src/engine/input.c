@@ -186,6 +186,11 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         else
             asconf_receive_ack(association, chunk);
         return true;
+    case SCTP_CHUNK_RE_CONFIG:
+        if (!association->reconfig)
+            return receive_unknown(association->engine, chunk);
+        reconfig_receive(association, arrival, chunk);
+        return true;
     case SCTP_CHUNK_FORWARD_TSN:
         if (!association->partial_reliability) /* RFC 3758, 3.3.1 */
             return receive_unknown(association->engine, chunk);
@@ -237,6 +242,7 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
             teardown_peer_spoke(association);
         if (arrival->data_seen)
             receiver_packet_done(association, arrival);
+        reconfig_packet_done(association, arrival);
         reply_end(association, arrival);
         asconf_packet_done(association, arrival);
     }

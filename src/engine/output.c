@@ -136,6 +136,22 @@ static bool transmit_asconf(struct sctp_association *association, struct braid_b
     return batch_end(association, batch, path);
 }
 
+/* As long as it is: the user may name very many streams. */
+static bool transmit_reconfig(struct sctp_association *association, struct braid_batch *batch)
+{
+    struct sctp_path *path = reconfig_path(association);
+    struct packet_writer writer;
+
+    if (!path)
+        return false;
+    batch_begin(association, batch, path, &writer);
+    writer.capacity = BATCH_MAXIMUM;
+    authentication_begin(association, &writer, false);
+    reconfig_write(association, &writer);
+    batch_add(association, batch, &writer);
+    return batch_end(association, batch, path);
+}
+
 /* Where control chunks are to go; NULL if none are due. */
 static struct sctp_path *control_path(struct sctp_association *association)
 {
@@ -321,6 +337,8 @@ bool association_transmit(struct sctp_association *association, struct braid_bat
         return true;
     if (asconf_holds_back(association))
         return !asconf_is_mute(association) && transmit_heartbeat(association, batch);
+    if (transmit_reconfig(association, batch))
+        return true;
     if (association->sender.limited && association->sender.marked > 0)
         abandon_overdue(association);
     path = control_path(association);

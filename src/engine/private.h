@@ -15,6 +15,7 @@
  *   receiver.c   6.2: DATA and the SACKs for it        reassembly.c   6.5, 6.6, 6.9
  *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
  *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)       abandon.c      RFC 3758, RFC 7496
+ *   reconfig.c, reconfig_peer.c, reconfig_response.c  RFC 6525 (reconfig.h)
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -30,6 +31,7 @@
 #include "engine/auth.h"
 #include "engine/list.h"
 #include "engine/pool.h"
+#include "engine/reconfig.h"
 #include "engine/timer.h"
 #include "packet/chunks.h"
 
@@ -158,8 +160,9 @@ struct outstanding {
 };
 
 struct sctp_sender {
-    struct sent_message *first, *last; /* not yet wholly sent, in the order they will be */
-    uint32_t pending_bytes;            /* their bytes without a TSN */
+    struct sent_message *first, *last;     /* not yet wholly sent, in the order they will be */
+    struct sent_message *held, *held_last; /* whose streams wait for the peer (RFC 6525, 5.1) */
+    uint32_t pending_bytes;                /* their bytes without a TSN */
     uint32_t pending_messages;
     uint32_t queued_bytes; /* taken from the user and not yet acknowledged */
     bool told_full;        /* EAGAIN was answered: tell when there is room */
@@ -269,8 +272,9 @@ enum timer_kind {
     TIMER_T5, /* T5-shutdown-guard */
     TIMER_SACK,
     TIMER_AUTOCLOSE,
-    TIMER_T4, /* T4-rto: RFC 5061 */
-    TIMER_T3, /* of a path, as the next */
+    TIMER_T4,       /* T4-rto: RFC 5061 */
+    TIMER_RECONFIG, /* RFC 6525 */
+    TIMER_T3,       /* of a path, as the next */
     TIMER_HEARTBEAT,
 };
 
@@ -322,6 +326,7 @@ struct sctp_association {
     uint32_t peer_adaptation;
     struct authentication *authentication; /* NULL: we do not offer it */
     struct asconf *asconf;                 /* NULL: nothing to keep */
+    struct reconfig *reconfig;             /* NULL: not both sides have it */
 
     struct sctp_sender sender;
     struct sctp_receiver receiver;
@@ -592,6 +597,7 @@ struct cookie {
     bool adaptation_given;
     bool asconf;              /* the peer has ASCONF */
     bool partial_reliability; /* both have FORWARD TSN */
+    bool reconfig;            /* both have RE-CONFIG */
     uint8_t address_count;    /* the peer's, the source of its INIT first */
     uint32_t adaptation;
     struct braid_address local_address;
@@ -687,6 +693,10 @@ bool congestion_permits_burst(const struct sctp_path *path);
 void sender_init(struct sctp_sender *sender, uint32_t initial_tsn);
 /* `tell`: BRAID_EVENT_SEND_FAILED for what was not acknowledged. */
 void sender_free(struct sctp_association *association, bool tell);
+/* Puts a new message, or one that was held, where it belongs. */
+void sender_hold_or_queue(struct sctp_association *association, struct sent_message *message);
+/* The next SSN of these streams, of all for a count of 0, is 0. */
+void sender_restart_streams(struct sctp_sender *sender, const uint16_t *streams, size_t count);
 void sender_set_peer_rwnd(struct sctp_sender *sender, uint32_t a_rwnd);
 /* Nothing waits, nothing is outstanding. */
 bool sender_is_empty(const struct sctp_sender *sender);
@@ -753,6 +763,8 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
                            const struct sctp_chunk *chunk);
 void receiver_receive_forward_tsn(struct sctp_association *association, struct arrival *arrival,
                                   const struct sctp_chunk *chunk);
+/* The next TSN is this one; what was received up to now is all that comes (RFC 6525, 5.2.4). */
+void receiver_restart(struct sctp_association *association, uint32_t next_tsn);
 /* After the chunks of a packet with DATA, and after the last packet of a batch. */
 void receiver_packet_done(struct sctp_association *association, const struct arrival *arrival);
 void receiver_batch_done(struct sctp_association *association);
@@ -773,6 +785,10 @@ void reassembly_skip(struct sctp_association *association);
 /* Nor will what is missing of a stream up to this SSN. */
 void reassembly_skip_stream(struct sctp_association *association,
                             const struct sctp_skipped_stream *skipped);
+/* The next SSN of these streams, of all for a count of 0, is 0 (RFC 6525, 5.2.2, E3). What waited
+ * for earlier ones of its stream goes to the user. */
+void reassembly_restart_streams(struct sctp_association *association, const uint16_t *streams,
+                                size_t count);
 /* Begins partial delivery (6.9) if the time for it has come. */
 void reassembly_deliver_partially(struct sctp_association *association);
 void reassembly_free(struct sctp_association *association, bool keep_messages);

@@ -479,6 +479,35 @@ void reassembly_skip_stream(struct sctp_association *association,
     }
 }
 
+static void restart_stream(struct sctp_association *association, struct inbound_stream *stream)
+{
+    while (stream->waiting) {
+        struct received_data *message = stream->waiting;
+
+        stream->waiting = message->next;
+        association->receiver.waiting_chunks--;
+        make_ready(association, message);
+    }
+    stream->next_ssn = 0;
+}
+
+void reassembly_restart_streams(struct sctp_association *association, const uint16_t *streams,
+                                size_t count)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    for (size_t i = 0; i < count; i++) {
+        struct inbound_stream *stream = find_stream(receiver, streams[i]);
+
+        if (stream)
+            restart_stream(association, stream);
+    }
+    for (uint32_t page = 0; count == 0 && page < receiver->page_count; page++) {
+        for (uint32_t i = 0; receiver->pages[page] && i < STREAM_PAGE; i++)
+            restart_stream(association, &receiver->pages[page][i]);
+    }
+}
+
 /* ---- The user's side ---- */
 
 static struct received_data *take_piece(struct sctp_receiver *receiver)

@@ -330,6 +330,20 @@ void receiver_receive_forward_tsn(struct sctp_association *association, struct a
         association_abort_violation(association);
 }
 
+void receiver_restart(struct sctp_association *association, uint32_t next_tsn)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+
+    (void)forward(association,
+                  &(struct sctp_forward_tsn){.new_cumulative_tsn = receiver->highest_tsn});
+    reassembly_skip(association);
+    reassembly_restart_streams(association, NULL, 0);
+    map_free(receiver);
+    receiver->cumulative_tsn = receiver->highest_tsn = next_tsn - 1;
+    receiver->duplicate_count = 0;
+    receiver->skipping = false;
+}
+
 /* ---- SACK ---- */
 
 /* The first TSN from `tsn` on whose bit is `value`; the one after highest_tsn if there is none. */

@@ -59,6 +59,17 @@ static void give_up(struct sctp_association *association, struct sent_message *m
     pool_release(&association->engine->pool, message, message_size(message));
 }
 
+static void give_up_all(struct sctp_association *association, struct sent_message *message,
+                        bool tell)
+{
+    while (message) {
+        struct sent_message *next = message->next;
+
+        give_up(association, message, tell);
+        message = next;
+    }
+}
+
 void sender_free(struct sctp_association *association, bool tell)
 {
     struct sctp_sender *sender = &association->sender;
@@ -72,12 +83,8 @@ void sender_free(struct sctp_association *association, bool tell)
         last = message;
         give_up(association, message, tell && !sender_was_delivered(sender, tsn));
     }
-    while (sender->first) {
-        struct sent_message *message = sender->first;
-
-        sender->first = message->next;
-        give_up(association, message, tell);
-    }
+    give_up_all(association, sender->first, tell);
+    give_up_all(association, sender->held, tell);
     free(sender->ring);
     free(sender->ssn);
     memset(sender, 0, sizeof(*sender));
@@ -90,7 +97,7 @@ void sender_set_peer_rwnd(struct sctp_sender *sender, uint32_t a_rwnd)
 
 bool sender_is_empty(const struct sctp_sender *sender)
 {
-    return !sender->first && sender->next_tsn == sender->cumulative_tsn_ack + 1;
+    return !sender->first && !sender->held && sender->next_tsn == sender->cumulative_tsn_ack + 1;
 }
 
 /* ---- The user's side ---- */
@@ -124,6 +131,30 @@ static int check_send(const struct sctp_association *association, const struct b
         length > association_fragmentation_point(association))
         return -EMSGSIZE;
     return 0;
+}
+
+static void append(struct sent_message **first, struct sent_message **last,
+                   struct sent_message *message)
+{
+    if (*first)
+        (*last)->next = message;
+    else
+        *first = message;
+    *last = message;
+    message->next = NULL;
+}
+
+void sender_hold_or_queue(struct sctp_association *association, struct sent_message *message)
+{
+    struct sctp_sender *sender = &association->sender;
+
+    if (association->reconfig && reconfig_holds(association, message->send.stream)) {
+        append(&sender->held, &sender->held_last, message);
+        return;
+    }
+    append(&sender->first, &sender->last, message);
+    sender->pending_bytes += message->length;
+    sender->pending_messages++;
 }
 
 int braid_send(struct braid_engine *engine, uint32_t identifier, const struct braid_send *send,
@@ -162,13 +193,7 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
         return error;
     }
     memcpy(message->bytes, bytes, length);
-    if (sender->first)
-        sender->last->next = message;
-    else
-        sender->first = message;
-    sender->last = message;
-    sender->pending_bytes += message->length;
-    sender->pending_messages++;
+    sender_hold_or_queue(association, message);
     sender->queued_bytes += message->length;
     if (message->expires != BRAID_TIME_NEVER || send->policy != BRAID_POLICY_NONE)
         sender->limited = true;
@@ -378,6 +403,16 @@ static bool take_ssn(struct sctp_sender *sender, const struct sctp_association *
     }
     message->ssn = sender->ssn[stream]++;
     return true;
+}
+
+void sender_restart_streams(struct sctp_sender *sender, const uint16_t *streams, size_t count)
+{
+    if (count == 0 && sender->ssn)
+        memset(sender->ssn, 0, sender->ssn_count * sizeof(*sender->ssn));
+    for (size_t i = 0; i < count; i++) {
+        if (streams[i] < sender->ssn_count)
+            sender->ssn[streams[i]] = 0;
+    }
 }
 
 void sender_drop_first(struct sctp_sender *sender)

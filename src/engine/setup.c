@@ -20,6 +20,7 @@ struct init_parameters {
     uint32_t adaptation;
     bool partial_reliability;                  /* both sides offer it */
     bool lists_asconf, lists_auth;             /* in Supported Extensions */
+    bool reconfig;                             /* both sides list RE-CONFIG */
     uint32_t cookie_preservative;              /* ms */
     bool has_cookie, has_host_name, malformed; /* state_cookie and host_name are valid */
     struct sctp_parameter state_cookie, host_name;
@@ -132,6 +133,7 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
             parameters->partial_reliability |=
                 chunk_types_contain(&parameter, SCTP_CHUNK_FORWARD_TSN);
             parameters->lists_auth |= chunk_types_contain(&parameter, SCTP_CHUNK_AUTH);
+            parameters->reconfig |= chunk_types_contain(&parameter, SCTP_CHUNK_RE_CONFIG);
             parameters->lists_asconf |= chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF) &&
                                         chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF_ACK);
             break;
@@ -161,6 +163,7 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
         parameters->malformed = true; /* RFC 5061, 6 */
     parameters->lists_asconf &= offers_asconf(own);
     parameters->partial_reliability &= own->partial_reliability;
+    parameters->reconfig &= own->reconfig;
 }
 
 static bool speaks(const struct init_parameters *parameters, enum braid_family family)
@@ -180,13 +183,22 @@ static void write_addresses(struct packet_writer *writer, const struct braid_add
 }
 
 /* RFC 5061, 4.2.7: Linux believes in AUTH only if it is listed here too. */
-static void write_extensions(struct packet_writer *writer, bool authentication, bool asconf)
+static void write_extensions(struct packet_writer *writer, bool authentication, bool asconf,
+                             bool reconfig)
 {
-    static const uint8_t types[] = {SCTP_CHUNK_AUTH, SCTP_CHUNK_ASCONF, SCTP_CHUNK_ASCONF_ACK};
+    uint8_t types[8];
+    size_t count = 0;
 
     if (authentication)
-        parameter_write(writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, types,
-                        asconf ? sizeof(types) : 1);
+        types[count++] = SCTP_CHUNK_AUTH;
+    if (authentication && asconf) {
+        types[count++] = SCTP_CHUNK_ASCONF;
+        types[count++] = SCTP_CHUNK_ASCONF_ACK;
+    }
+    if (reconfig)
+        types[count++] = SCTP_CHUNK_RE_CONFIG;
+    if (count > 0)
+        parameter_write(writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, types, count);
 }
 
 /* ---- Answers to nobody in particular ---- */
@@ -333,6 +345,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     cookie.adaptation_given = parameters->adaptation_given;
     cookie.adaptation = parameters->adaptation;
     cookie.partial_reliability = parameters->partial_reliability;
+    cookie.reconfig = parameters->reconfig;
     cookie.local_address = arrival->destination;
     cookie.address_count = parameters->address_count;
     memcpy(cookie.addresses, parameters->addresses,
@@ -372,7 +385,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
         adaptation_layer_indication_write(&writer, own->adaptation_indication);
     if (cookie.partial_reliability)
         parameter_write(&writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
-    write_extensions(&writer, cookie.local_terms.length > 0, offers_asconf(own));
+    write_extensions(&writer, cookie.local_terms.length > 0, offers_asconf(own), cookie.reconfig);
     authentication_write_terms(&cookie.local_terms, &writer);
     parameter_iterator_init(&iterator, parameters->unrecognized, parameters->unrecognized_length);
     while (parameter_next(&iterator, &unrecognized))
@@ -494,7 +507,7 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
         adaptation_layer_indication_write(writer, own->adaptation_indication);
     if (own->partial_reliability)
         parameter_write(writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
-    write_extensions(writer, association->authentication, offers_asconf(own));
+    write_extensions(writer, association->authentication, offers_asconf(own), own->reconfig);
     if (association->authentication)
         authentication_write_terms(&association->authentication->local, writer);
     chunk_end(writer, chunk);
@@ -664,6 +677,8 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     asconf_begin_association(association,
                              parameters.lists_asconf && authentication_is_capable(association),
                              association->local_initial_tsn, init.initial_tsn);
+    reconfig_begin_association(association, parameters.reconfig, association->local_initial_tsn,
+                               init.initial_tsn);
     sender_set_peer_rwnd(&association->sender, init.a_rwnd);
     receiver_init(association, init.initial_tsn);
     for (uint8_t i = 0; i < parameters.address_count; i++)
@@ -768,6 +783,8 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     authentication_agree(association, &cookie->local_terms, &cookie->peer_terms);
     asconf_begin_association(association, cookie->asconf && authentication_is_capable(association),
                              cookie->local_initial_tsn, cookie->peer_initial_tsn);
+    reconfig_begin_association(association, cookie->reconfig, cookie->local_initial_tsn,
+                               cookie->peer_initial_tsn);
     sender_set_peer_rwnd(&association->sender, cookie->peer_rwnd);
     receiver_init(association, cookie->peer_initial_tsn);
     path = association_path_to(association, &cookie->addresses[0]);

@@ -239,6 +239,17 @@ static void association_event(struct socket_association *association,
     case BRAID_EVENT_AUTHENTICATION:
         notify_authentication(association, event, after_unread(association));
         break;
+    case BRAID_EVENT_STREAMS_RESET:
+        notify_streams_reset(association, event, after_unread(association));
+        break;
+    case BRAID_EVENT_ASSOCIATION_RESET:
+        notify_association_reset(association, event, after_unread(association));
+        break;
+    case BRAID_EVENT_STREAMS_ADDED:
+        socket_association_publish(association);
+        socket_changed(association->socket, SOCKET_STATE);
+        notify_streams_added(association, event, after_unread(association));
+        break;
     }
 }
 

@@ -254,6 +254,71 @@ void notify_authentication(struct socket_association *association, const struct 
     notify_queue(association, notification);
 }
 
+/* The bits are the same in SCTP_ASSOC_RESET_EVENT and SCTP_STREAM_CHANGE_EVENT. */
+static uint16_t outcome_flags(enum braid_reconfig_outcome outcome)
+{
+    switch (outcome) {
+    case BRAID_RECONFIG_DENIED:
+        return SCTP_STREAM_RESET_DENIED;
+    case BRAID_RECONFIG_FAILED:
+        return SCTP_STREAM_RESET_FAILED;
+    case BRAID_RECONFIG_PERFORMED:
+        break;
+    }
+    return 0;
+}
+
+void notify_streams_reset(struct socket_association *association, const struct braid_event *event,
+                          uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_stream_reset_event *reset = notify_new(
+        association, SCTP_STREAM_RESET_EVENT, after, sizeof(*reset), event->length, &notification);
+
+    if (!reset)
+        return;
+    reset->strreset_flags = (uint16_t)(outcome_flags(event->outcome) |
+                                       (event->incoming ? SCTP_STREAM_RESET_INCOMING_SSN
+                                                        : SCTP_STREAM_RESET_OUTGOING_SSN));
+    reset->strreset_assoc_id = association->identifier;
+    if (event->length > 0)
+        memcpy(reset->strreset_stream_list, event->bytes, event->length);
+    notify_queue(association, notification);
+}
+
+/* Which of the two Linux calls local is that which the peer sends next. */
+void notify_association_reset(struct socket_association *association,
+                              const struct braid_event *event, uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_assoc_reset_event *reset =
+        notify_new(association, SCTP_ASSOC_RESET_EVENT, after, sizeof(*reset), 0, &notification);
+
+    if (!reset)
+        return;
+    reset->assocreset_flags = outcome_flags(event->outcome);
+    reset->assocreset_assoc_id = association->identifier;
+    reset->assocreset_local_tsn = event->next_tsn_received;
+    reset->assocreset_remote_tsn = event->next_tsn_sent;
+    notify_queue(association, notification);
+}
+
+void notify_streams_added(struct socket_association *association, const struct braid_event *event,
+                          uint64_t after)
+{
+    struct socket_notification *notification;
+    struct sctp_stream_change_event *change =
+        notify_new(association, SCTP_STREAM_CHANGE_EVENT, after, sizeof(*change), 0, &notification);
+
+    if (!change)
+        return;
+    change->strchange_flags = outcome_flags(event->outcome);
+    change->strchange_assoc_id = association->identifier;
+    change->strchange_instrms = event->inbound_streams;
+    change->strchange_outstrms = event->outbound_streams;
+    notify_queue(association, notification);
+}
+
 void notify_dry(struct socket_association *association)
 {
     struct socket_notification *notification;

@@ -251,6 +251,12 @@ void notify_partial_delivery(struct socket_association *association,
                              const struct braid_event *event, uint64_t after);
 void notify_authentication(struct socket_association *association, const struct braid_event *event,
                            uint64_t after);
+void notify_streams_reset(struct socket_association *association, const struct braid_event *event,
+                          uint64_t after);
+void notify_association_reset(struct socket_association *association,
+                              const struct braid_event *event, uint64_t after);
+void notify_streams_added(struct socket_association *association, const struct braid_event *event,
+                          uint64_t after);
 void notify_dry(struct socket_association *association);
 
 /* ---- event.c ---- */

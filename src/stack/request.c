@@ -214,6 +214,7 @@ static int request_setsockopt(struct stack *stack, struct request *request)
 
     if (argument[2] < 0)
         return -EINVAL;
+    wire_transmit(stack); /* what was sent before has left, if it may: some options ask for that */
     result = socket_set_option(request->end->socket, argument[0], argument[1], request->payload,
                                request->length, &request->caller, stack->now, &association);
     end_set_dirty(stack, request->end, SOCKET_STATE);

@@ -331,6 +331,9 @@ size_t peer_begin_init(struct peer *peer, uint8_t type)
     start = init_begin(&peer->writer, type, &init);
     if (peer->partial_reliability)
         parameter_write(&peer->writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
+    if (peer->extensions[0])
+        parameter_write(&peer->writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, peer->extensions,
+                        strnlen((const char *)peer->extensions, sizeof(peer->extensions)));
     return start;
 }
 

@@ -86,6 +86,7 @@ struct peer {
     uint32_t tag, initial_tsn, a_rwnd;
     uint16_t outbound_streams, inbound_streams;
     bool partial_reliability; /* Forward-TSN-Supported */
+    uint8_t extensions[4];    /* Supported Extensions: chunk types up to the first 0 */
     /* what it knows of the engine */
     uint16_t engine_port;
     uint32_t engine_tag, engine_initial_tsn;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "packet/reconfig.h"
+
 enum { FLOW_MAXIMUM = 8, FLOW_WINDOW = 1 << 14 };
 
 /* A tag, and the host that announced it or used it. */
@@ -352,6 +354,33 @@ static void watch_forward_tsn(struct watcher *watcher, struct flow *flow,
     flow->new_cumulative_tsn = forward.new_cumulative_tsn;
 }
 
+/* RFC 6525, 3.1 and 4.4. After an SSN/TSN reset all numbers may be others. */
+static void watch_re_config(struct watcher *watcher, const struct sctp_chunk *chunk)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter parameter;
+    unsigned int count = 0;
+
+    watch_causes(watcher, chunk->value, chunk->value_length);
+    parameter_iterator_init(&iterator, chunk->value, chunk->value_length);
+    for (; parameter_next(&iterator, &parameter); count++) {
+        struct sctp_reconfig_response response = {0};
+
+        watch(watcher,
+              parameter.type >= SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST &&
+                  parameter.type <= SCTP_PARAMETER_ADD_INCOMING_STREAMS_REQUEST,
+              "RFC 6525, 4: a parameter of RE-CONFIG");
+        if (parameter.type != SCTP_PARAMETER_RE_CONFIG_RESPONSE)
+            continue;
+        watch(watcher, reconfig_response_read(&parameter, &response), "RFC 6525, 4.4: whole");
+        for (int i = 0; response.has_tsns && i < FLOW_MAXIMUM; i++) {
+            if (watcher->flows[i])
+                watcher->flows[i]->began = watcher->flows[i]->acknowledged = false;
+        }
+    }
+    watch(watcher, count == 1 || count == 2, "RFC 6525, 3.1: one or two parameters");
+}
+
 /* ---- Chunks (3.3) -----------------------------------------------------------------------------
  */
 
@@ -420,6 +449,9 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
     case SCTP_CHUNK_ASCONF_ACK:
         watch(watcher, asconf_ack_read(chunk, &asconf), "RFC 5061, 4.1.2: a serial number");
         watch_causes(watcher, asconf.parameters, asconf.parameters_length);
+        break;
+    case SCTP_CHUNK_RE_CONFIG:
+        watch_re_config(watcher, chunk);
         break;
     case SCTP_CHUNK_AUTH:
         watch(watcher, auth_read(chunk, &auth), "RFC 4895, 5.1: a whole AUTH");
