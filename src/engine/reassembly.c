@@ -188,8 +188,8 @@ static bool assembly_begin(struct sctp_association *association, const struct sc
 
     if (receiver->assembly)
         return false; /* the message before has no end */
-    if (guess < 2u * data->payload_length)
-        guess = 2u * data->payload_length;
+    if (guess < (size_t)2 * data->payload_length)
+        guess = (size_t)2 * data->payload_length;
     receiver->assembly = data_new(association, data, guess);
     return true;
 }

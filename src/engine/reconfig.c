@@ -162,15 +162,13 @@ static struct sctp_association *find(struct braid_engine *engine, uint32_t ident
     if (now > engine->now)
         engine->now = now;
     *error = 0;
-    if (!association || association->down)
+    if (!association || association->down || association->state < BRAID_ESTABLISHED ||
+        association->state == BRAID_SHUTDOWN_ACK_SENT)
         *error = -ENOTCONN;
     else if (!association->reconfig || !(association->parameters.reconfig_permitted & kind))
         *error = -EOPNOTSUPP;
     else if (reconfig_is_outstanding(association->reconfig))
         *error = -EINPROGRESS;
-    else if (association->state < BRAID_ESTABLISHED ||
-             association->state == BRAID_SHUTDOWN_ACK_SENT)
-        *error = -ENOTCONN;
     return *error == 0 ? association : NULL;
 }
 
