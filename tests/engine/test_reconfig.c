@@ -429,7 +429,7 @@ static void test_lost(void **state)
     assert_int_equal(peer_info(peer).error_count, 0);
     for (int i = 0; i < 3; i++)
         expect_within(peer, 60 * SECOND, "RE_CONFIG");
-    expect_silence(peer, 100 * SECOND);
+    expect_within(peer, 100 * SECOND, "ABORT");
     expect_down(peer, BRAID_DOWN_LOST);
 }
 
