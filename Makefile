@@ -1,7 +1,7 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build demo demo-failover test bench format lint clean
+.PHONY: help build captures demo demo-failover test bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
@@ -9,6 +9,7 @@ help:
 	@echo 'make demo-failover   build, and show a transfer that goes on while a link is cut'
 	@echo 'make test     install the peers too, build, and run all tests'
 	@echo 'make bench    build, and measure Braid beside usrsctp and TCP'
+	@echo 'make captures run the examples, and keep their packets in docs/captures/'
 	@echo 'make format   give every C file the form of .clang-format'
 	@echo 'make lint     clang-format and clang-tidy, as a check'
 	@echo 'make clean    remove build/'
@@ -36,6 +37,11 @@ test:
 
 bench: build
 	@bench/run --build build
+
+captures:
+	@scripts/install-dependencies demo
+	@$(MAKE) --no-print-directory build
+	@scripts/captures
 
 format:
 	@scripts/install-dependencies lint

@@ -77,11 +77,12 @@ static inline void ask_for_path_changes(int descriptor)
         fail("SCTP_EXPOSE_POTENTIALLY_FAILED_STATE");
 }
 
-/* A path is left when 200 ms pass without an answer, and asked after each second. Without this it
- * would take a second (RTO.Min of RFC 9260), and half a minute. */
+/* A path is left when 300 ms pass without an answer, and asked after each second. Without this it
+ * would take a second (RTO.Min of RFC 9260), and half a minute. Less than the 200 ms by which a
+ * peer may hold its SACK back would be too little. */
 static inline void be_impatient(int descriptor)
 {
-    struct sctp_rtoinfo rto = {.srto_initial = 500, .srto_min = 200, .srto_max = 2000};
+    struct sctp_rtoinfo rto = {.srto_initial = 500, .srto_min = 300, .srto_max = 2000};
     struct sctp_paddrparams path = {.spp_flags = SPP_HB_ENABLE, .spp_hbinterval = 1000};
 
     if (setsockopt(descriptor, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof(rto)) < 0)
