@@ -91,6 +91,7 @@ struct braid_parameters {
                                    they change. Off */
     bool reconfig;              /* offer RE-CONFIG (RFC 6525): off */
     uint8_t reconfig_permitted; /* enum braid_reconfig_kind: what the peer may ask for, and we: 0 */
+    uint8_t scheduler;          /* enum braid_scheduler: first come, first served */
     uint8_t traffic_class;      /* DSCP and ECN byte of packets */
 };
 
@@ -456,6 +457,25 @@ struct braid_send {
 BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
                             braid_time now);
+
+/* Which stream's message is sent next: RFC 8260, section 3. */
+enum braid_scheduler {
+    BRAID_SCHEDULER_FIRST_COME,  /* in the order they came */
+    BRAID_SCHEDULER_PRIORITY,    /* of the stream whose value is lowest; among equals in turns */
+    BRAID_SCHEDULER_ROUND_ROBIN, /* of each stream in turn */
+};
+/* Streams begin with the value 0 when the scheduler changes, and only that by priority keeps one.
+ * ENOENT, EINVAL (no such scheduler; no such stream), ENOMEM. */
+BRAID_PUBLIC int braid_association_set_scheduler(struct braid_engine *engine, uint32_t association,
+                                                 enum braid_scheduler scheduler);
+BRAID_PUBLIC enum braid_scheduler braid_association_scheduler(const struct braid_engine *engine,
+                                                              uint32_t association);
+BRAID_PUBLIC int braid_association_set_stream_value(struct braid_engine *engine,
+                                                    uint32_t association, uint16_t stream,
+                                                    uint16_t value);
+BRAID_PUBLIC int braid_association_stream_value(const struct braid_engine *engine,
+                                                uint32_t association, uint16_t stream,
+                                                uint16_t *value);
 
 /* Messages that were abandoned, by policy: RFC 7496, 4.3 and 4.4. */
 struct braid_abandoned {

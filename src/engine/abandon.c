@@ -170,10 +170,11 @@ void abandon_for(struct sctp_association *association, const struct braid_send *
 {
     struct sctp_sender *sender = &association->sender;
     uint32_t room = association->parameters.send_buffer;
-    struct sent_message **place = &sender->first, *previous = NULL;
+    struct sent_message **place, *previous = NULL;
 
     if (!association->partial_reliability)
         return;
+    schedule_gather(sender);
     for (uint32_t tsn = sender->cumulative_tsn_ack + 1;
          tsn_before(tsn, sender->next_tsn) && sender->queued_bytes >= room; tsn++) {
         const struct sent_message *message = sender_entry(sender, tsn)->message;
@@ -181,6 +182,7 @@ void abandon_for(struct sctp_association *association, const struct braid_send *
         if (message && yields_to(message, send) && !sender_was_delivered(sender, tsn))
             abandon_sent(association, tsn);
     }
+    place = &sender->first;
     while (*place && sender->queued_bytes >= room) {
         struct sent_message *message = *place;
 
@@ -196,6 +198,7 @@ void abandon_for(struct sctp_association *association, const struct braid_send *
         sender->pending_messages--;
         abandon_unsent(association, message);
     }
+    schedule_spread(sender);
     association_set_ready(association);
 }
 

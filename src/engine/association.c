@@ -92,6 +92,7 @@ struct sctp_association *association_new(struct braid_engine *engine,
     timer_init(&association->autoclose, TIMER_AUTOCLOSE);
     timer_init(&association->receiver.sack_timer, TIMER_SACK);
     sender_init(&association->sender, association->local_initial_tsn);
+    (void)schedule_choose(association, association->parameters.scheduler);
     if (association->parameters.authentication) {
         association->authentication = authentication_new(association);
         if (!association->authentication) {
@@ -152,7 +153,9 @@ void association_remove_path(struct sctp_path *path)
             sender_mark(association, tsn, other);
         entry->path = moved(entry->path, path, other);
     }
+    schedule_gather(sender);
     forget_path_of(sender->first, index);
+    schedule_spread(sender);
     forget_path_of(sender->held, index);
     timer_stop(wheel, &path->t3_rtx);
     timer_stop(wheel, &path->heartbeat_timer);
@@ -307,6 +310,8 @@ void association_established(struct sctp_association *association)
     association->send_init = association->send_cookie_echo = false;
     association->state = BRAID_ESTABLISHED;
     association->error_count = 0;
+    if (!association->sender.schedule) /* after a restart */
+        (void)schedule_choose(association, association->parameters.scheduler);
     if (association->was_up) {
         tell(association, BRAID_EVENT_RESTART, 0);
     } else {

@@ -40,7 +40,7 @@ void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced)
     uint32_t sacks = maximum(1, path->acknowledged_packets / 2);
 
     /* What was earned is for the data that waits. */
-    path->burst_sacks = association->sender.first ? sacks : 1;
+    path->burst_sacks = association->sender.pending_messages > 0 ? sacks : 1;
     path->burst_sent = 0;
     if (path->acknowledged > 0)
         path->after_timeout = false;

@@ -16,6 +16,7 @@
  *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
  *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)       abandon.c      RFC 3758, RFC 7496
  *   reconfig.c, reconfig_peer.c, reconfig_response.c  RFC 6525 (reconfig.h)
+ *   schedule.c   RFC 8260, section 3
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -162,6 +163,7 @@ struct outstanding {
 struct sctp_sender {
     struct sent_message *first, *last;     /* not yet wholly sent, in the order they will be */
     struct sent_message *held, *held_last; /* whose streams wait for the peer (RFC 6525, 5.1) */
+    struct schedule *schedule;             /* the others, by stream; NULL: there are no others */
     uint32_t pending_bytes;                /* their bytes without a TSN */
     uint32_t pending_messages;
     uint32_t queued_bytes; /* taken from the user and not yet acknowledged */
@@ -733,6 +735,33 @@ void sender_timeout(struct sctp_path *path); /* T3-rtx */
 void sender_receive_sack(struct sctp_association *association, const struct sctp_sack *sack);
 /* The Cumulative TSN Ack of a SHUTDOWN. */
 void sender_receive_cumulative(struct sctp_association *association, uint32_t cumulative_tsn_ack);
+
+/* Behind the others of a list. */
+static inline void sender_append(struct sent_message **first, struct sent_message **last,
+                                 struct sent_message *message)
+{
+    if (*first)
+        (*last)->next = message;
+    else
+        *first = message;
+    *last = message;
+    message->next = NULL;
+}
+
+/* ---- schedule.c: RFC 8260, section 3 ---- */
+
+/* The sender has a schedule, in all but the four that follow. */
+void schedule_append(struct sctp_sender *sender, struct sent_message *message);
+/* The list is empty: the message whose turn it is comes into it, if there is one. */
+void schedule_next(struct sctp_sender *sender);
+/* Does a message of this stream wait, besides what is in the list? */
+bool schedule_has(const struct schedule *schedule, uint16_t stream);
+/* Puts all messages into the list, in their order, to be looked at; and back again. */
+void schedule_gather(struct sctp_sender *sender);
+void schedule_spread(struct sctp_sender *sender);
+void schedule_free(struct sctp_sender *sender);
+/* ENOMEM. */
+int schedule_choose(struct sctp_association *association, enum braid_scheduler scheduler);
 
 /* ---- abandon.c: RFC 3758, section 3.5 ---- */
 

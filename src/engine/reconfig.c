@@ -143,8 +143,15 @@ bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
 bool reconfig_must_wait(const struct sctp_association *association, const uint16_t *streams,
                         size_t count)
 {
-    for (const struct sent_message *message = association->sender.first; message;
-         message = message->next) {
+    const struct sctp_sender *sender = &association->sender;
+
+    if (count == 0)
+        return sender->pending_messages > 0;
+    for (size_t i = 0; sender->schedule && i < count; i++) {
+        if (schedule_has(sender->schedule, streams[i]))
+            return true;
+    }
+    for (const struct sent_message *message = sender->first; message; message = message->next) {
         if (contains(streams, count, message->send.stream))
             return true;
     }

@@ -26,6 +26,7 @@ void sender_init(struct sctp_sender *sender, uint32_t initial_tsn)
         .cumulative_tsn_ack = initial_tsn - 1,
         .first = sender->first,
         .last = sender->last,
+        .schedule = sender->schedule,
         .pending_bytes = sender->pending_bytes,
         .pending_messages = sender->pending_messages,
         .queued_bytes = sender->queued_bytes,
@@ -75,6 +76,8 @@ void sender_free(struct sctp_association *association, bool tell)
     struct sctp_sender *sender = &association->sender;
     struct sent_message *last = NULL;
 
+    schedule_gather(sender);
+    schedule_free(sender);
     for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
         struct sent_message *message = sender_entry(sender, tsn)->message;
 
@@ -97,7 +100,8 @@ void sender_set_peer_rwnd(struct sctp_sender *sender, uint32_t a_rwnd)
 
 bool sender_is_empty(const struct sctp_sender *sender)
 {
-    return !sender->first && !sender->held && sender->next_tsn == sender->cumulative_tsn_ack + 1;
+    return sender->pending_messages == 0 && !sender->held &&
+           sender->next_tsn == sender->cumulative_tsn_ack + 1;
 }
 
 /* ---- The user's side ---- */
@@ -133,26 +137,18 @@ static int check_send(const struct sctp_association *association, const struct b
     return 0;
 }
 
-static void append(struct sent_message **first, struct sent_message **last,
-                   struct sent_message *message)
-{
-    if (*first)
-        (*last)->next = message;
-    else
-        *first = message;
-    *last = message;
-    message->next = NULL;
-}
-
 void sender_hold_or_queue(struct sctp_association *association, struct sent_message *message)
 {
     struct sctp_sender *sender = &association->sender;
 
     if (association->reconfig && reconfig_holds(association, message->send.stream)) {
-        append(&sender->held, &sender->held_last, message);
+        sender_append(&sender->held, &sender->held_last, message);
         return;
     }
-    append(&sender->first, &sender->last, message);
+    if (sender->schedule)
+        schedule_append(sender, message);
+    else
+        sender_append(&sender->first, &sender->last, message);
     sender->pending_bytes += message->length;
     sender->pending_messages++;
 }
@@ -422,6 +418,13 @@ void sender_drop_first(struct sctp_sender *sender)
     sender->first = sender->first->next;
 }
 
+static struct sent_message *first_message(struct sctp_sender *sender)
+{
+    if (!sender->first && sender->schedule)
+        schedule_next(sender);
+    return sender->first;
+}
+
 /* The message to be sent next; those that are too old, or whose stream the peer does not have, are
  * given up. */
 static struct sent_message *next_message(struct sctp_association *association)
@@ -429,7 +432,7 @@ static struct sent_message *next_message(struct sctp_association *association)
     struct sctp_sender *sender = &association->sender;
     struct sent_message *message;
 
-    while ((message = sender->first)) {
+    while ((message = first_message(sender))) {
         bool expired = association->engine->now >= message->expires;
 
         if (message->begun > 0) {
@@ -517,7 +520,7 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         sender_drop_first(sender);
         association->messages_sent++;
         if (message->send.flags & BRAID_SEND_SACK_IMMEDIATELY ||
-            (association->state == BRAID_SHUTDOWN_PENDING && !sender->first))
+            (association->state == BRAID_SHUTDOWN_PENDING && sender->pending_messages == 0))
             entry->flags |= SCTP_DATA_FLAG_IMMEDIATE; /* RFC 7053; RFC 9260, section 6.1 */
     }
     write_chunk(writer, entry, tsn);

@@ -7,7 +7,7 @@
 static const struct option *const tables[] = {
     options_of_association, options_of_endpoint, options_of_path,        options_of_failure,
     options_of_auth,        options_of_asconf,   options_of_reliability, options_of_reconfig,
-    options_of_socket,      options_of_ip};
+    options_of_schedule,    options_of_socket,   options_of_ip};
 
 static const struct option *option_find(int level, int name)
 {

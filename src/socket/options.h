@@ -34,6 +34,7 @@ extern const struct option options_of_asconf[];
 extern const struct option options_of_auth[];
 extern const struct option options_of_reliability[];
 extern const struct option options_of_reconfig[];
+extern const struct option options_of_schedule[];
 
 /* Copies a structure in from the caller: EINVAL if it is shorter. */
 int option_read(const struct option_call *call, void *to, size_t size);
