@@ -91,6 +91,7 @@ struct braid_parameters {
                                    they change. Off */
     bool reconfig;              /* offer RE-CONFIG (RFC 6525): off */
     uint8_t reconfig_permitted; /* enum braid_reconfig_kind: what the peer may ask for, and we: 0 */
+    bool ecn;                   /* offer ECN (RFC 4960, appendix A): off */
     uint8_t scheduler;          /* enum braid_scheduler: first come, first served */
     uint8_t traffic_class;      /* DSCP and ECN byte of packets */
 };
@@ -306,12 +307,14 @@ struct braid_association_info {
     bool peer_adaptation_given;
     bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
     bool reconfig;            /* both sides have RE-CONFIG (RFC 6525) */
+    bool ecn;                 /* both sides have ECN (RFC 4960, appendix A) */
     uint32_t peer_adaptation;
     /* counters since it came up */
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
     uint64_t messages_sent, messages_received, chunks_retransmitted, chunks_duplicate, sacks_sent,
         sacks_received, fast_retransmits, t3_expirations, heartbeats_sent, heartbeats_acknowledged,
-        forward_tsns_sent, forward_tsns_received;
+        forward_tsns_sent, forward_tsns_received,
+        ecn_reductions; /* how often a marked packet lowered a cwnd */
 };
 BRAID_PUBLIC int braid_association_info(const struct braid_engine *engine, uint32_t association,
                                         struct braid_association_info *info);

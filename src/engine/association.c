@@ -674,6 +674,7 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .peer_adaptation = association->peer_adaptation,
         .partial_reliability = association->partial_reliability,
         .reconfig = association->reconfig != NULL,
+        .ecn = association->ecn.capable,
         .packets_sent = association->packets_sent,
         .packets_received = association->packets_received,
         .bytes_sent = association->bytes_sent,
@@ -690,6 +691,7 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .heartbeats_acknowledged = association->heartbeats_acknowledged,
         .forward_tsns_sent = association->forward_tsns_sent,
         .forward_tsns_received = association->forward_tsns_received,
+        .ecn_reductions = association->ecn_reductions,
     };
     return 0;
 }

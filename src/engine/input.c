@@ -186,6 +186,15 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         else
             asconf_receive_ack(association, chunk);
         return true;
+    case SCTP_CHUNK_ECNE:
+    case SCTP_CHUNK_CWR:
+        if (!association->ecn.capable)
+            return receive_unknown(association->engine, chunk);
+        if (association->state >= BRAID_ESTABLISHED && chunk->type == SCTP_CHUNK_ECNE)
+            ecn_receive_echo(association, chunk);
+        else if (association->state >= BRAID_ESTABLISHED)
+            ecn_receive_cwr(association, chunk);
+        return true;
     case SCTP_CHUNK_RE_CONFIG:
         if (!association->reconfig)
             return receive_unknown(association->engine, chunk);
@@ -240,6 +249,8 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
     } else {
         if (association->state == BRAID_SHUTDOWN_SENT)
             teardown_peer_spoke(association);
+        if (arrival->data_seen && arrival->packet->congestion_experienced)
+            ecn_packet_marked(association, arrival);
         if (arrival->data_seen)
             receiver_packet_done(association, arrival);
         reconfig_packet_done(association, arrival);

@@ -163,6 +163,8 @@ static struct sctp_path *control_path(struct sctp_association *association)
         return association->paths[association->receiver.sack_path];
     if (association->sender.forward_tsn_due && abandon_owes_forward_tsn(association))
         return association_data_path(association); /* RFC 3758, C3 */
+    if (association->ecn.send_cwr)
+        return association_data_path(association);
     return NULL;
 }
 
@@ -175,6 +177,8 @@ static void write_control(struct sctp_association *association, struct packet_wr
         receiver_write_sack(association, writer);
     if (association->sender.forward_tsn_due && abandon_owes_forward_tsn(association))
         abandon_write_forward_tsn(association, writer);
+    if (association->ecn.send_cwr)
+        ecn_write_cwr(association, writer);
     if (association->send_shutdown)
         shutdown_write(writer, association->receiver.cumulative_tsn);
     if (association->send_shutdown_ack)
@@ -260,7 +264,8 @@ static unsigned int write_data(struct sctp_association *association, struct sctp
                                struct packet_writer *writer)
 {
     const struct sctp_receiver *receiver = &association->receiver;
-    size_t sack_length = sack_written_length(0, receiver->duplicate_count);
+    size_t sack_length = sack_written_length(0, receiver->duplicate_count) +
+                         (association->ecn.echo ? ECNE_LENGTH : 0);
     size_t before = writer->length;
     unsigned int count;
 
@@ -318,8 +323,10 @@ static bool transmit_over(struct sctp_association *association, struct sctp_path
     if (chunks == 0 && writer.length == empty)
         return false;
     batch_add(association, batch, &writer);
-    if (chunks > 0)
+    if (chunks > 0) {
+        ecn_mark(association, batch);
         add_packets(association, path, batch);
+    }
     return batch_end(association, batch, path);
 }
 

@@ -16,7 +16,7 @@
  *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
  *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)       abandon.c      RFC 3758, RFC 7496
  *   reconfig.c, reconfig_peer.c, reconfig_response.c  RFC 6525 (reconfig.h)
- *   schedule.c   RFC 8260, section 3
+ *   schedule.c   RFC 8260, section 3               ecn.c          RFC 4960, appendix A
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -62,8 +62,10 @@ static inline braid_time milliseconds(uint64_t value)
     return value * 1000;
 }
 
-#define ADDRESSES_MAXIMUM 32 /* of one endpoint or peer that setup looks at */
-#define A_RWND_MINIMUM 1500  /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
+#define ECN_CAPABLE_TRANSPORT 2 /* ECT(0) (RFC 3168, section 5) */
+#define ECNE_LENGTH 8           /* and of CWR */
+#define ADDRESSES_MAXIMUM 32    /* of one endpoint or peer that setup looks at */
+#define A_RWND_MINIMUM 1500     /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
 #define COOKIE_LENGTH_MAXIMUM 2048
 #define CAUSES_MAXIMUM 1200        /* bytes of error causes that one ABORT or ERROR carries */
 #define PACKET_MAXIMUM 65535u      /* an IP packet */
@@ -267,6 +269,18 @@ struct sctp_receiver {
     struct timer sack_timer;
 };
 
+/* ---- ECN: RFC 4960, appendix A ---- */
+
+struct ecn {
+    bool capable;      /* both sides */
+    bool echo;         /* a packet was marked, and the peer has not yet said that it slowed down */
+    bool reduced;      /* we have, once at least */
+    bool send_cwr;     /* and are to say so */
+    uint32_t echo_tsn; /* what ECNE tells */
+    uint32_t reduced_tsn; /* the last that was sent before */
+    uint32_t cwr_tsn;     /* what CWR tells */
+};
+
 /* ---- Associations ---- */
 
 enum timer_kind {
@@ -326,6 +340,7 @@ struct sctp_association {
     bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
+    struct ecn ecn;
     struct authentication *authentication; /* NULL: we do not offer it */
     struct asconf *asconf;                 /* NULL: nothing to keep */
     struct reconfig *reconfig;             /* NULL: not both sides have it */
@@ -340,6 +355,7 @@ struct sctp_association {
     uint64_t sacks_sent, sacks_received, fast_retransmits, t3_expirations;
     uint64_t heartbeats_sent, heartbeats_acknowledged;
     uint64_t forward_tsns_sent, forward_tsns_received;
+    uint64_t ecn_reductions;
 };
 
 /* ---- Endpoints and the engine ---- */
@@ -600,6 +616,7 @@ struct cookie {
     bool asconf;              /* the peer has ASCONF */
     bool partial_reliability; /* both have FORWARD TSN */
     bool reconfig;            /* both have RE-CONFIG */
+    bool ecn;                 /* both have ECN */
     uint8_t address_count;    /* the peer's, the source of its INIT first */
     uint32_t adaptation;
     struct braid_address local_address;
@@ -826,6 +843,17 @@ static inline struct received_data **receiver_held(const struct sctp_receiver *r
 {
     return &receiver->held[tsn & (receiver->map_size - 1)];
 }
+
+/* ---- ecn.c ---- */
+
+/* Packets with DATA say that they may be marked. */
+void ecn_mark(const struct sctp_association *association, struct braid_batch *batch);
+/* A packet came that was marked. */
+void ecn_packet_marked(struct sctp_association *association, const struct arrival *arrival);
+void ecn_write_echo(const struct sctp_association *association, struct packet_writer *writer);
+void ecn_receive_cwr(struct sctp_association *association, const struct sctp_chunk *chunk);
+void ecn_receive_echo(struct sctp_association *association, const struct sctp_chunk *chunk);
+void ecn_write_cwr(struct sctp_association *association, struct packet_writer *writer);
 
 /* ---- output.c ---- */
 

@@ -405,6 +405,7 @@ void receiver_write_sack(struct sctp_association *association, struct packet_wri
     receiver->sack_now = receiver->sack_turned = false;
     association->send_sack = false;
     association->sacks_sent++;
+    ecn_write_echo(association, writer);
     timer_stop(&association->engine->wheel, &receiver->sack_timer);
 }
 

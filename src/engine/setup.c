@@ -21,6 +21,7 @@ struct init_parameters {
     bool partial_reliability;                  /* both sides offer it */
     bool lists_asconf, lists_auth;             /* in Supported Extensions */
     bool reconfig;                             /* both sides list RE-CONFIG */
+    bool ecn;                                  /* both sides offer it */
     uint32_t cookie_preservative;              /* ms */
     bool has_cookie, has_host_name, malformed; /* state_cookie and host_name are valid */
     struct sctp_parameter state_cookie, host_name;
@@ -137,8 +138,10 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
             parameters->lists_asconf |= chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF) &&
                                         chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF_ACK);
             break;
+        case SCTP_PARAMETER_ECN:
+            parameters->ecn = own->ecn;
+            break;
         case SCTP_PARAMETER_UNRECOGNIZED: /* ours, come back */
-        case SCTP_PARAMETER_ECN:          /* known, and not used */
             break;
         default: {
             struct sctp_unknown_action action = parameter_unknown_action(parameter.type);
@@ -346,6 +349,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     cookie.adaptation = parameters->adaptation;
     cookie.partial_reliability = parameters->partial_reliability;
     cookie.reconfig = parameters->reconfig;
+    cookie.ecn = parameters->ecn;
     cookie.local_address = arrival->destination;
     cookie.address_count = parameters->address_count;
     memcpy(cookie.addresses, parameters->addresses,
@@ -383,6 +387,8 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     write_addresses(&writer, addresses, count, &arrival->destination);
     if (own->adaptation_given)
         adaptation_layer_indication_write(&writer, own->adaptation_indication);
+    if (cookie.ecn)
+        parameter_write(&writer, SCTP_PARAMETER_ECN, NULL, 0);
     if (cookie.partial_reliability)
         parameter_write(&writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
     write_extensions(&writer, cookie.local_terms.length > 0, offers_asconf(own), cookie.reconfig);
@@ -505,6 +511,8 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
         cookie_preservative_write(writer, association->cookie_life_increment);
     if (own->adaptation_given)
         adaptation_layer_indication_write(writer, own->adaptation_indication);
+    if (own->ecn)
+        parameter_write(writer, SCTP_PARAMETER_ECN, NULL, 0);
     if (own->partial_reliability)
         parameter_write(writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
     write_extensions(writer, association->authentication, offers_asconf(own), own->reconfig);
@@ -672,6 +680,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     association->peer_adaptation_given = parameters.adaptation_given;
     association->peer_adaptation = parameters.adaptation;
     association->partial_reliability = parameters.partial_reliability;
+    association->ecn = (struct ecn){.capable = parameters.ecn};
     if (association->authentication)
         authentication_agree(association, &association->authentication->local, &parameters.terms);
     asconf_begin_association(association,
@@ -779,6 +788,7 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     association->peer_adaptation_given = cookie->adaptation_given;
     association->peer_adaptation = cookie->adaptation;
     association->partial_reliability = cookie->partial_reliability;
+    association->ecn = (struct ecn){.capable = cookie->ecn};
     association->parameters.receive_buffer = cookie->local_rwnd;
     authentication_agree(association, &cookie->local_terms, &cookie->peer_terms);
     asconf_begin_association(association, cookie->asconf && authentication_is_capable(association),

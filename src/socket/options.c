@@ -94,6 +94,39 @@ int option_association(const struct option_call *call, sctp_assoc_t identifier,
     return 0;
 }
 
+int option_get_supported(struct option_call *call, bool offered,
+                         bool (*has)(const struct braid_association_info *info))
+{
+    struct socket_association *association = NULL;
+    struct braid_association_info info = {0};
+    struct sctp_assoc_value value;
+    int error = option_read(call, &value, sizeof(value));
+
+    if (error == 0)
+        error = option_association(call, value.assoc_id, &association);
+    if (error < 0)
+        return error;
+    if (association)
+        braid_association_info(call->socket->table->engine, association->engine, &info);
+    value.assoc_value = association ? has(&info) : offered;
+    return option_answer(call, &value, sizeof(value));
+}
+
+int option_set_supported(struct option_call *call, bool *offered)
+{
+    struct socket_association *association = NULL;
+    struct sctp_assoc_value value;
+    int error = option_read_exactly(call, &value, sizeof(value));
+
+    if (error == 0)
+        error = option_association(call, value.assoc_id, &association);
+    if (error < 0)
+        return error;
+    *offered = value.assoc_value != 0;
+    socket_apply_parameters(call->socket);
+    return 0;
+}
+
 int option_for_each(struct option_call *call, sctp_assoc_t identifier,
                     void (*apply)(struct sctp_socket *socket,
                                   struct socket_association *association, const void *value),

@@ -51,6 +51,12 @@ int option_answer_int(struct option_call *call, int value);
 int option_association(const struct option_call *call, sctp_assoc_t identifier,
                        struct socket_association **association);
 
+/* SCTP_PR_SUPPORTED and its like: does an association have what both sides must offer, or the
+ * socket offer it to future ones? */
+int option_get_supported(struct option_call *call, bool offered,
+                         bool (*has)(const struct braid_association_info *info));
+int option_set_supported(struct option_call *call, bool *offered);
+
 /* For options that also know SCTP_CURRENT_ASSOC and SCTP_ALL_ASSOC: applies to each that is meant;
  * `association` is NULL for the socket itself, that is for its future associations. */
 int option_for_each(struct option_call *call, sctp_assoc_t identifier,

@@ -26,15 +26,10 @@ static int get_supported(struct option_call *call)
 
 static int set_supported(struct option_call *call)
 {
-    struct socket_association *association = NULL;
-    struct sctp_assoc_value value;
-    int error = option_read_exactly(call, &value, sizeof(value));
+    int error = option_set_supported(call, &call->socket->parameters.asconf);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
-    call->socket->parameters.asconf = value.assoc_value != 0;
     option_require_asconf(call->socket);
     socket_apply_parameters(call->socket);
     return 0;

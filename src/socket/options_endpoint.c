@@ -131,6 +131,21 @@ static int set_reuse_port(struct option_call *call)
     return 0;
 }
 
+static bool has_ecn(const struct braid_association_info *info)
+{
+    return info->ecn;
+}
+
+static int get_ecn(struct option_call *call)
+{
+    return option_get_supported(call, call->socket->parameters.ecn, has_ecn);
+}
+
+static int set_ecn(struct option_call *call)
+{
+    return option_set_supported(call, &call->socket->parameters.ecn);
+}
+
 /* ---- Numbers ---- */
 
 static int get_autoclose(struct option_call *call)
@@ -432,6 +447,7 @@ const struct option options_of_endpoint[] = {
     {SOL_SCTP, SCTP_RECVRCVINFO, get_recvrcvinfo, set_recvrcvinfo},
     {SOL_SCTP, SCTP_RECVNXTINFO, get_recvnxtinfo, set_recvnxtinfo},
     {SOL_SCTP, SCTP_FRAGMENT_INTERLEAVE, get_fragment_interleave, set_fragment_interleave},
+    {SOL_SCTP, SCTP_ECN_SUPPORTED, get_ecn, set_ecn},
     {SOL_SCTP, SCTP_REUSE_PORT, get_reuse_port, set_reuse_port},
     {SOL_SCTP, SCTP_AUTOCLOSE, get_autoclose, set_autoclose},
     {SOL_SCTP, SCTP_PARTIAL_DELIVERY_POINT, get_partial_delivery_point, set_partial_delivery_point},

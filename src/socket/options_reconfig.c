@@ -16,38 +16,19 @@ _Static_assert((int)SCTP_ENABLE_RESET_STREAM_REQ == BRAID_RECONFIG_STREAMS &&
 
 /* ---- Who has it ---- */
 
+static bool has_reconfig(const struct braid_association_info *info)
+{
+    return info->reconfig;
+}
+
 static int get_supported(struct option_call *call)
 {
-    struct socket_association *association = NULL;
-    struct braid_association_info info = {0};
-    struct sctp_assoc_value value;
-    int error = option_read(call, &value, sizeof(value));
-
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
-    if (error < 0)
-        return error;
-    value.assoc_value = call->socket->parameters.reconfig;
-    if (association) {
-        braid_association_info(call->socket->table->engine, association->engine, &info);
-        value.assoc_value = info.reconfig;
-    }
-    return option_answer(call, &value, sizeof(value));
+    return option_get_supported(call, call->socket->parameters.reconfig, has_reconfig);
 }
 
 static int set_supported(struct option_call *call)
 {
-    struct socket_association *association = NULL;
-    struct sctp_assoc_value value;
-    int error = option_read_exactly(call, &value, sizeof(value));
-
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
-    if (error < 0)
-        return error;
-    call->socket->parameters.reconfig = value.assoc_value != 0;
-    socket_apply_parameters(call->socket);
-    return 0;
+    return option_set_supported(call, &call->socket->parameters.reconfig);
 }
 
 /* ---- What is permitted ---- */

@@ -5,38 +5,20 @@
  */
 #include "socket/options.h"
 
+static bool has_partial_reliability(const struct braid_association_info *info)
+{
+    return info->partial_reliability;
+}
+
 static int get_supported(struct option_call *call)
 {
-    struct socket_association *association = NULL;
-    struct braid_association_info info = {0};
-    struct sctp_assoc_value value;
-    int error = option_read(call, &value, sizeof(value));
-
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
-    if (error < 0)
-        return error;
-    value.assoc_value = call->socket->parameters.partial_reliability;
-    if (association) {
-        braid_association_info(call->socket->table->engine, association->engine, &info);
-        value.assoc_value = info.partial_reliability;
-    }
-    return option_answer(call, &value, sizeof(value));
+    return option_get_supported(call, call->socket->parameters.partial_reliability,
+                                has_partial_reliability);
 }
 
 static int set_supported(struct option_call *call)
 {
-    struct socket_association *association = NULL;
-    struct sctp_assoc_value value;
-    int error = option_read_exactly(call, &value, sizeof(value));
-
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
-    if (error < 0)
-        return error;
-    call->socket->parameters.partial_reliability = value.assoc_value != 0;
-    socket_apply_parameters(call->socket);
-    return 0;
+    return option_set_supported(call, &call->socket->parameters.partial_reliability);
 }
 
 static struct socket_send_defaults *send_defaults(struct sctp_socket *socket,

@@ -20,6 +20,7 @@ static void socket_default_parameters(struct sctp_socket *socket)
     parameters->max_init_timeout = LINUX_MAX_INIT_TIMEOUT;
     parameters->outbound_streams = 10;
     parameters->inbound_streams = 65535;
+    parameters->ecn = true; /* net.sctp.ecn_enable */
     parameters->receive_buffer = socket->receive_buffer / 2;
     parameters->send_buffer = socket->send_buffer;
     parameters->auth_hmac_count = 1; /* SHA-1: net.sctp offers no more unless it is told to */

@@ -189,6 +189,7 @@ static void peer_take_batch(struct peer *peer, const struct braid_batch *batch)
                               .destination = batch->destination,
                               .encapsulation_port = batch->encapsulation_port,
                               .dont_fragment = batch->dont_fragment,
+                              .traffic_class = batch->traffic_class,
                               .length = length};
         memcpy(sent->bytes, batch->bytes + start, length);
         watcher_sent(peer->watcher, ENGINE, sent->bytes, length,
@@ -285,7 +286,8 @@ static void peer_deliver(struct peer *peer, const uint8_t *bytes, size_t length,
                                   .length = length,
                                   .source = *source,
                                   .destination = *destination,
-                                  .encapsulation_port = peer->udp};
+                                  .encapsulation_port = peer->udp,
+                                  .congestion_experienced = peer->marked};
 
     assert_non_null(copy);
     memcpy(copy, bytes, length);
@@ -331,6 +333,8 @@ size_t peer_begin_init(struct peer *peer, uint8_t type)
     start = init_begin(&peer->writer, type, &init);
     if (peer->partial_reliability)
         parameter_write(&peer->writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
+    if (peer->ecn)
+        parameter_write(&peer->writer, SCTP_PARAMETER_ECN, NULL, 0);
     if (peer->extensions[0])
         parameter_write(&peer->writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, peer->extensions,
                         strnlen((const char *)peer->extensions, sizeof(peer->extensions)));

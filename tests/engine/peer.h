@@ -47,6 +47,7 @@ struct sent {
     struct braid_address source, destination;
     uint16_t encapsulation_port;
     bool dont_fragment;
+    uint8_t traffic_class;
     struct sctp_common_header header;
     size_t length;
     uint8_t bytes[];
@@ -86,6 +87,7 @@ struct peer {
     uint32_t tag, initial_tsn, a_rwnd;
     uint16_t outbound_streams, inbound_streams;
     bool partial_reliability; /* Forward-TSN-Supported */
+    bool ecn;                 /* ECN Supported */
     uint8_t extensions[4];    /* Supported Extensions: chunk types up to the first 0 */
     /* what it knows of the engine */
     uint16_t engine_port;
@@ -94,6 +96,7 @@ struct peer {
     uint8_t cookie[4096];
     size_t cookie_length;
 
+    bool marked; /* its packets come with Congestion Experienced */
     /* the packet in the making */
     struct packet_writer writer;
     uint8_t packet[65536];

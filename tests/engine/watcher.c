@@ -450,6 +450,12 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
         watch(watcher, asconf_ack_read(chunk, &asconf), "RFC 5061, 4.1.2: a serial number");
         watch_causes(watcher, asconf.parameters, asconf.parameters_length);
         break;
+    case SCTP_CHUNK_ECNE:
+        watch(watcher, ecne_read(chunk, &tsn) && chunk->length == 8, "RFC 4960, A: 8 bytes");
+        break;
+    case SCTP_CHUNK_CWR:
+        watch(watcher, cwr_read(chunk, &tsn) && chunk->length == 8, "RFC 4960, A: 8 bytes");
+        break;
     case SCTP_CHUNK_RE_CONFIG:
         watch_re_config(watcher, chunk);
         break;

@@ -1,0 +1,132 @@
+/*
+ * Options that say what an association is like, of extensions: stream schedulers (RFC 8260, 4.3.2
+ * and 4.3.3) and ECN, with Linux's sizes, defaults and errors.
+ */
+#include "world.h"
+
+static struct world world;
+
+static int set(struct sctp_socket *socket, int name, const void *value, size_t length)
+{
+    int32_t association;
+
+    return socket_set_option(socket, IPPROTO_SCTP, name, value, length, &user, world.now,
+                             &association);
+}
+
+static int get(struct sctp_socket *socket, int name, void *value, size_t length)
+{
+    struct sctp_socket *peeled;
+
+    return socket_get_option(socket, IPPROTO_SCTP, name, value, &length, &user, world.now, &peeled);
+}
+
+static int set_value(struct sctp_socket *socket, int name, int32_t association, uint32_t number)
+{
+    struct sctp_assoc_value value = {.assoc_id = association, .assoc_value = number};
+
+    return set(socket, name, &value, sizeof(value));
+}
+
+static int get_value(struct sctp_socket *socket, int name)
+{
+    struct sctp_assoc_value value = {.assoc_value = 77};
+    int error = get(socket, name, &value, sizeof(value));
+
+    return error < 0 ? error : (int)value.assoc_value;
+}
+
+static int set_stream_value(struct sctp_socket *socket, int32_t association, uint16_t stream,
+                            uint16_t number)
+{
+    struct sctp_stream_value value = {association, stream, number};
+
+    return set(socket, SCTP_STREAM_SCHEDULER_VALUE, &value, sizeof(value));
+}
+
+static int stream_value(struct sctp_socket *socket, uint16_t stream)
+{
+    struct sctp_stream_value value = {.stream_id = stream, .stream_value = 77};
+    int error = get(socket, SCTP_STREAM_SCHEDULER_VALUE, &value, sizeof(value));
+
+    return error < 0 ? error : value.stream_value;
+}
+
+static void test_scheduler(void **state)
+{
+    struct sctp_socket *listener, *client, *server, *many;
+    struct sctp_assoc_value value = {0};
+    struct sctp_stream_value stream = {0};
+
+    (void)state;
+    world_open(&world);
+    listener = socket_make_listener(&world.hosts[1], SOCK_STREAM);
+    client = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+    many = socket_make(&world.hosts[0], AF_INET, SOCK_SEQPACKET);
+    assert_int_equal(get_value(client, SCTP_STREAM_SCHEDULER), SCTP_SS_FCFS);
+    assert_int_equal(set_value(client, SCTP_STREAM_SCHEDULER, 0, SCTP_SS_MAX + 1), -EINVAL);
+    assert_int_equal(set(client, SCTP_STREAM_SCHEDULER, &value, sizeof(value) - 1), -EINVAL);
+    assert_int_equal(get(client, SCTP_STREAM_SCHEDULER, &value, sizeof(value) - 1), -EINVAL);
+    assert_int_equal(set_value(many, SCTP_STREAM_SCHEDULER, 12345, SCTP_SS_RR), -EINVAL);
+    assert_int_equal(set_value(many, SCTP_STREAM_SCHEDULER, SCTP_ALL_ASSOC, SCTP_SS_RR), 0);
+    assert_int_equal(get_value(many, SCTP_STREAM_SCHEDULER), SCTP_SS_RR);
+    /* without an association there are no streams */
+    assert_int_equal(stream_value(client, 1), -EINVAL);
+    assert_int_equal(set_stream_value(many, 0, 1, 1), -EINVAL);
+    assert_int_equal(set_stream_value(many, SCTP_CURRENT_ASSOC, 1, 1), 0);
+    assert_int_equal(set(client, SCTP_STREAM_SCHEDULER_VALUE, &stream, sizeof(stream) - 1),
+                     -EINVAL);
+
+    assert_int_equal(set_value(client, SCTP_STREAM_SCHEDULER, 0, SCTP_SS_PRIO), 0);
+    assert_int_equal(socket_begin(client, &world.hosts[0], &world.hosts[1], PORT), -EINPROGRESS);
+    world_run(&world, SECOND);
+    server = socket_take_accepted(listener, &world);
+    assert_int_equal(get_value(client, SCTP_STREAM_SCHEDULER), SCTP_SS_PRIO);
+    assert_int_equal(get_value(server, SCTP_STREAM_SCHEDULER), SCTP_SS_FCFS);
+    assert_int_equal(set_stream_value(client, 0, 3, 9), 0);
+    assert_int_equal(stream_value(client, 3), 9);
+    assert_int_equal(stream_value(client, 4), 0);
+    assert_int_equal(set_stream_value(client, 0, 9999, 9), -EINVAL);
+    assert_int_equal(stream_value(client, 9999), -EINVAL);
+    /* only that by priority keeps a value */
+    assert_int_equal(set_stream_value(server, 0, 3, 9), 0);
+    assert_int_equal(stream_value(server, 3), 0);
+    assert_int_equal(set_value(client, SCTP_STREAM_SCHEDULER, 0, SCTP_SS_RR), 0);
+    assert_int_equal(get_value(client, SCTP_STREAM_SCHEDULER), SCTP_SS_RR);
+    assert_int_equal(send_text(&world, client, "in turn", 0, 0, NULL), 0);
+    world_run(&world, SECOND);
+    assert_string_equal(next_text(&world, server), "in turn");
+    world_close(&world);
+}
+
+static void test_ecn(void **state)
+{
+    (void)state;
+    for (uint32_t on = 0; on < 2; on++) {
+        struct sctp_socket *listener, *client, *server;
+
+        world_open(&world);
+        listener = socket_make_listener(&world.hosts[1], SOCK_STREAM);
+        client = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+        assert_int_equal(get_value(client, SCTP_ECN_SUPPORTED), 1); /* as on Linux */
+        assert_int_equal(set_value(client, SCTP_ECN_SUPPORTED, 0, on), 0);
+        assert_int_equal(get_value(client, SCTP_ECN_SUPPORTED), on);
+        assert_int_equal(socket_begin(client, &world.hosts[0], &world.hosts[1], PORT),
+                         -EINPROGRESS);
+        world_run(&world, SECOND);
+        server = socket_take_accepted(listener, &world);
+        assert_int_equal(get_value(client, SCTP_ECN_SUPPORTED), on);
+        assert_int_equal(get_value(server, SCTP_ECN_SUPPORTED), on);
+        world_close(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scheduler),
+        cmocka_unit_test(test_ecn),
+    };
+
+    return cmocka_run_group_tests_name("supported", tests, NULL, NULL);
+}
