@@ -342,6 +342,9 @@ struct braid_path_info {
     uint32_t hb_interval; /* ms */
     uint32_t path_max_retrans;
     uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
+    uint32_t sack_delay; /* ms; of DATA that comes over it */
+    bool path_mtu_discovery;
+    uint8_t traffic_class;
     uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 };
 BRAID_PUBLIC int braid_path_info(const struct braid_engine *engine, uint32_t association,
@@ -361,7 +364,11 @@ struct braid_path_settings {
     int64_t path_max_retrans;
     int64_t mtu;                                                            /* fixed; 0: discover */
     int64_t potentially_failed_max_retrans, primary_switchover_max_retrans; /* RFC 7829 */
+    int64_t sack_delay;                                                     /* ms */
+    int64_t path_mtu_discovery;                                             /* 0 or 1 */
+    int64_t traffic_class;
 };
+#define BRAID_PATH_SETTINGS_UNCHANGED ((struct braid_path_settings){-1, -1, -1, -1, -1, -1, -1, -1})
 BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);

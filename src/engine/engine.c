@@ -250,7 +250,7 @@ void response_send_over(struct response *response, struct packet_writer *writer,
     response->source = path->source;
     response->destination = path->address;
     response->encapsulation_port = path->encapsulation_port;
-    response->traffic_class = association->parameters.traffic_class;
+    response->traffic_class = path_traffic_class(path);
     authentication_end(association, writer);
     path->packets_sent++;
     path->bytes_sent += writer->length;

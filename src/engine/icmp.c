@@ -21,7 +21,7 @@ static bool is_about(const struct sctp_association *association, const void *quo
 
 static void lower_mtu(struct sctp_path *path, uint32_t mtu)
 {
-    if (!path->mtu_fixed && path->association->parameters.path_mtu_discovery && mtu < path->mtu)
+    if (!path->mtu_fixed && path_discovers_mtu(path) && mtu < path->mtu)
         path_lower_mtu(path, mtu);
 }
 

@@ -28,7 +28,7 @@ static void batch_begin(struct sctp_association *association, struct braid_batch
     batch->source = path->source;
     batch->destination = path->address;
     batch->encapsulation_port = path->encapsulation_port;
-    batch->traffic_class = association->parameters.traffic_class;
+    batch->traffic_class = path_traffic_class(path);
     packet_begin(association, writer, batch->bytes, path_packet_size(path));
 }
 
@@ -46,7 +46,7 @@ static bool batch_end(struct sctp_association *association, struct braid_batch *
                       struct sctp_path *path)
 {
     batch->dont_fragment =
-        association->parameters.path_mtu_discovery && batch->segment_size <= path_packet_size(path);
+        path_discovers_mtu(path) && batch->segment_size <= path_packet_size(path);
     path->packets_sent += batch->count;
     path->bytes_sent += batch->length;
     association->packets_sent += batch->count;

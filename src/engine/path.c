@@ -247,6 +247,26 @@ uint32_t association_fragmentation_point(const struct sctp_association *associat
     return point;
 }
 
+/* ---- What the user wants of it ---- */
+
+uint32_t path_sack_delay(const struct sctp_path *path)
+{
+    return path->own.sack_delay < 0 ? path->association->parameters.sack_delay
+                                    : (uint32_t)path->own.sack_delay;
+}
+
+uint8_t path_traffic_class(const struct sctp_path *path)
+{
+    return path->own.traffic_class < 0 ? path->association->parameters.traffic_class
+                                       : (uint8_t)path->own.traffic_class;
+}
+
+bool path_discovers_mtu(const struct sctp_path *path)
+{
+    return path->own.mtu_discovery < 0 ? path->association->parameters.path_mtu_discovery
+                                       : path->own.mtu_discovery > 0;
+}
+
 /* ---- Choice ---- */
 
 /* How little hope there is for data: by state, then by errors (RFC 7829, sections 3.2 and 3.3: when

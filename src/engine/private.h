@@ -107,6 +107,11 @@ struct sctp_path {
     braid_time rtt_sent;
     uint32_t error_count, path_max_retrans;
     uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
+    struct { /* what the user wants of this path; -1: what the association's parameters say */
+        int32_t sack_delay;
+        int16_t traffic_class;
+        int8_t mtu_discovery;
+    } own;
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
     uint32_t flight;       /* bytes of DATA chunks with header and padding */
@@ -333,8 +338,8 @@ struct sctp_association {
     struct sctp_path **paths;
     uint8_t path_count;
     uint8_t primary;
-    uint8_t setup_path; /* INIT, COOKIE ECHO, SHUTDOWN go over it */
-    uint8_t reply_path; /* COOKIE ACK and SHUTDOWN ACK: from where the peer spoke */
+    uint8_t setup_path; /* INIT, COOKIE ECHO, SHUTDOWN, SHUTDOWN ACK go over it */
+    uint8_t reply_path; /* COOKIE ACK: from where the peer spoke */
 
     uint32_t error_count;
     bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
@@ -679,6 +684,10 @@ struct sctp_path *association_data_path(const struct sctp_association *associati
 /* The one for an answer: from where the question came (6.4), unless that is unconfirmed (5.4). */
 struct sctp_path *association_reply_path(const struct sctp_association *association,
                                          const struct arrival *arrival);
+/* What the user said of the path, else of the association. */
+uint32_t path_sack_delay(const struct sctp_path *path);
+uint8_t path_traffic_class(const struct sctp_path *path);
+bool path_discovers_mtu(const struct sctp_path *path);
 /* The best of the others; `path` if there is no other that is confirmed. */
 struct sctp_path *association_other_path(const struct sctp_association *association,
                                          const struct sctp_path *path);

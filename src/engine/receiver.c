@@ -473,7 +473,8 @@ void receiver_batch_done(struct sctp_association *association)
 {
     struct sctp_receiver *receiver = &association->receiver;
     const struct braid_parameters *parameters = &association->parameters;
-    uint32_t delay = minimum(parameters->sack_delay, SACK_DELAY_MAXIMUM);
+    uint32_t delay =
+        minimum(path_sack_delay(association->paths[receiver->sack_path]), SACK_DELAY_MAXIMUM);
 
     receiver->snapshots = 0;
     if (receiver->sack_now ||

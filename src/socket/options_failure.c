@@ -55,7 +55,7 @@ static void change_parameters(struct braid_parameters *parameters,
 
 static int set_thresholds(struct option_call *call, size_t size, bool switchover)
 {
-    struct braid_path_settings settings = {-1, -1, -1, -1, -1};
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
     struct sctp_paddrthlds_v2 thresholds = {0};
     struct braid_parameters *parameters;
     struct option_path path = {0};

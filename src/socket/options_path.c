@@ -165,6 +165,22 @@ static void fill_defaults(const struct socket_path_defaults *defaults,
     }
 }
 
+/* What is of one path alone. */
+static void fill_path(const struct braid_path_info *info, struct sctp_paddrparams *params)
+{
+    params->spp_pathmaxrxt = (uint16_t)info->path_max_retrans;
+    if (info->hb_interval != 0)
+        params->spp_hbinterval = info->hb_interval;
+    if (info->sack_delay != 0)
+        params->spp_sackdelay = info->sack_delay;
+    params->spp_flags = (info->hb_interval != 0 ? SPP_HB_ENABLE : SPP_HB_DISABLE) |
+                        (info->path_mtu_discovery ? SPP_PMTUD_ENABLE : SPP_PMTUD_DISABLE) |
+                        (info->sack_delay != 0 ? SPP_SACKDELAY_ENABLE : SPP_SACKDELAY_DISABLE);
+    params->spp_dscp = info->traffic_class & 0xfc;
+    if (params->spp_dscp != 0)
+        params->spp_flags |= SPP_DSCP;
+}
+
 static int get_peer_addr_params(struct option_call *call)
 {
     const struct braid_parameters *parameters = NULL;
@@ -193,13 +209,8 @@ static int get_peer_addr_params(struct option_call *call)
         path.index = 0;
     if (path_info(&path, &info) == 0)
         params.spp_pathmtu = info.mtu;
-    if (!path.all) {
-        params.spp_pathmaxrxt = (uint16_t)info.path_max_retrans;
-        if (info.hb_interval != 0)
-            params.spp_hbinterval = info.hb_interval;
-        params.spp_flags = (params.spp_flags & ~(uint32_t)SPP_HB) |
-                           (info.hb_interval != 0 ? SPP_HB_ENABLE : SPP_HB_DISABLE);
-    }
+    if (!path.all)
+        fill_path(&info, &params);
     return option_answer(call, &params, size);
 }
 
@@ -255,7 +266,7 @@ static int change_path(const struct option_path *path, const struct sctp_paddrpa
                        braid_time now)
 {
     struct braid_engine *engine = path->association->socket->table->engine;
-    struct braid_path_settings settings = {-1, -1, -1, -1, -1};
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
     uint32_t flags = params->spp_flags;
 
     if (flags & SPP_HB_DISABLE)
@@ -270,6 +281,15 @@ static int change_path(const struct option_path *path, const struct sctp_paddrpa
         settings.mtu = params->spp_pathmtu;
     if (flags & SPP_PMTUD_ENABLE)
         settings.mtu = 0;
+    if (flags & SPP_PMTUD)
+        settings.path_mtu_discovery = flags & SPP_PMTUD_ENABLE ? 1 : 0;
+    if (flags & SPP_SACKDELAY_DISABLE)
+        settings.sack_delay = 0;
+    if (flags & SPP_SACKDELAY_ENABLE)
+        settings.sack_delay =
+            params->spp_sackdelay != 0 ? params->spp_sackdelay : path->association->path.sack_delay;
+    if (flags & SPP_DSCP)
+        settings.traffic_class = params->spp_dscp & 0xfc;
     braid_path_configure(engine, path->association->engine, path->index, &settings, now);
     if (flags & SPP_HB_DEMAND)
         return braid_path_request_heartbeat(engine, path->association->engine, path->index, now);

@@ -140,10 +140,11 @@ static void test_heartbeats_turned_off(void **state)
 /* PotentiallyFailed.Max.Retrans: so many errors are allowed, for one path or all. */
 static void test_threshold(void **state)
 {
-    struct braid_path_settings settings = {-1, -1, -1, 2, -1};
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
     struct peer *peer = begin(state, 0);
     uint32_t tsn = peer->engine_initial_tsn;
 
+    settings.potentially_failed_max_retrans = 2;
     assert_int_equal(braid_path_configure(peer->engine, peer->association, 0, &settings, peer->now),
                      0);
     assert_int_equal(peer_path(peer, 0).potentially_failed_max_retrans, 2);

@@ -263,12 +263,14 @@ static void test_no_heartbeat_where_data_goes(void **state)
 
 static void test_heartbeat_settings(void **state)
 {
-    struct braid_path_settings settings = {2000, 3, -1, -1, -1};
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
     struct peer *peer = *state;
     const struct sent *sent;
 
     peer_accept(peer);
     expect_silence(peer, 300 * SECOND);
+    settings.hb_interval = 2000;
+    settings.path_max_retrans = 3;
     assert_int_equal(braid_path_configure(peer->engine, peer->association, 0, &settings, peer->now),
                      0);
     assert_int_equal(path_info(peer, 0).hb_interval, 2000);
@@ -282,6 +284,26 @@ static void test_heartbeat_settings(void **state)
                      0);
     assert_int_equal(path_info(peer, 0).path_max_retrans, 3);
     expect_silence(peer, 300 * SECOND);
+}
+
+/* That of the path which DATA comes over. */
+static void test_sack_delay_of_a_path(void **state)
+{
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
+    struct peer *peer = peer_renew(state, &(struct peer_config){.paths = 2});
+
+    peer_connect(peer);
+    settings.sack_delay = 50;
+    assert_int_equal(braid_path_configure(peer->engine, peer->association, 1, &settings, peer->now),
+                     0);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    expect(peer, "SACK"); /* the first, at once */
+    peer_send_data(peer, peer->initial_tsn + 1, 0, 1, WHOLE, 100);
+    expect_after(peer, 200 * MS, "SACK");
+    peer_begin(peer);
+    peer_write_data(peer, peer->initial_tsn + 2, 0, 2, WHOLE, 100);
+    peer_send_over(peer, 1);
+    expect_after(peer, 50 * MS, "SACK");
 }
 
 /* Only from ESTABLISHED until SHUTDOWN. */
@@ -639,6 +661,7 @@ int main(void)
         peer_test(test_heartbeats_unanswered),
         peer_test(test_no_heartbeat_where_data_goes),
         peer_test(test_heartbeat_settings),
+        peer_test(test_sack_delay_of_a_path),
         peer_test(test_no_heartbeats_while_shutting_down),
         peer_test(test_verification),
         peer_test(test_addresses_of_the_user_are_confirmed),

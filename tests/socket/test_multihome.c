@@ -382,6 +382,58 @@ static void test_heartbeat_flags(void **state)
     world_close(&world);
 }
 
+/* All that can be said of one path, which is not said of the other. */
+static void test_parameters_of_one_path(void **state)
+{
+    struct sctp_paddrparams params = {
+        .spp_hbinterval = 5000,
+        .spp_pathmaxrxt = 7,
+        .spp_pathmtu = 1200,
+        .spp_sackdelay = 100,
+        .spp_flags = SPP_HB_ENABLE | SPP_PMTUD_DISABLE | SPP_SACKDELAY_ENABLE | SPP_DSCP,
+        .spp_dscp = 0x28,
+    };
+    struct sctp_socket *client, *server;
+    struct sockaddr_storage storage;
+    struct world world;
+
+    (void)state;
+    world_open(&world);
+    join_both(&world, &client, &server);
+    put_address(&storage, "198.51.100.2", PORT);
+    memcpy(&params.spp_address, &storage, sizeof(storage));
+    assert_int_equal(set(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+    for (unsigned int i = 0; i < 3; i++) { /* the path, the other, the association */
+        memset(&params, 0, sizeof(params));
+        put_address(&storage, i == 0 ? "198.51.100.2" : "192.0.2.2", PORT);
+        if (i < 2)
+            memcpy(&params.spp_address, &storage, sizeof(storage));
+        assert_int_equal(get(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+        assert_int_equal(params.spp_hbinterval, i == 0 ? 5000 : 30000);
+        assert_int_equal(params.spp_pathmaxrxt, i == 0 ? 7 : 5);
+        assert_int_equal(params.spp_sackdelay, i == 0 ? 100 : 200);
+        assert_int_equal(params.spp_dscp, i == 0 ? 0x28 : 0);
+        assert_int_equal(params.spp_flags,
+                         SPP_HB_ENABLE | SPP_SACKDELAY_ENABLE |
+                             (i == 0 ? SPP_PMTUD_DISABLE | SPP_DSCP : SPP_PMTUD_ENABLE));
+        if (i == 0)
+            assert_int_equal(params.spp_pathmtu, 1200);
+        else if (i == 1)
+            assert_int_equal(params.spp_pathmtu, 1500);
+    }
+    /* off, and found out again */
+    put_address(&storage, "198.51.100.2", PORT);
+    memset(&params, 0, sizeof(params));
+    memcpy(&params.spp_address, &storage, sizeof(storage));
+    params.spp_flags = SPP_PMTUD_ENABLE | SPP_SACKDELAY_DISABLE;
+    assert_int_equal(set(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+    assert_int_equal(get(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+    assert_int_equal(params.spp_pathmtu, 1500);
+    assert_int_equal(params.spp_flags,
+                     SPP_HB_ENABLE | SPP_SACKDELAY_DISABLE | SPP_PMTUD_ENABLE | SPP_DSCP);
+    world_close(&world);
+}
+
 /* ---- 8.1.9, 9.3, 9.5 ----------------------------------------------------------------------------
  */
 
@@ -431,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_changes_are_told),
         cmocka_unit_test(test_thresholds),
         cmocka_unit_test(test_heartbeat_flags),
+        cmocka_unit_test(test_parameters_of_one_path),
         cmocka_unit_test(test_primary),
     };
 
