@@ -55,10 +55,10 @@ struct sctp_endpoint *endpoint_find_listener(const struct braid_engine *engine, 
     return any;
 }
 
-size_t endpoint_list_addresses(const struct braid_engine *engine,
-                               const struct sctp_endpoint *endpoint,
-                               const struct braid_address *peer, bool ipv4, bool ipv6,
-                               struct braid_address *addresses, size_t capacity)
+/* Those that reach as far at least. */
+static size_t list_addresses(const struct braid_engine *engine,
+                             const struct sctp_endpoint *endpoint, enum braid_reach reach,
+                             bool ipv4, bool ipv6, struct braid_address *addresses, size_t capacity)
 {
     const struct braid_address *from = endpoint->addresses;
     size_t available = endpoint->address_count;
@@ -74,10 +74,24 @@ size_t endpoint_list_addresses(const struct braid_engine *engine,
         /* A link-local address of IPv6 means nothing without its link, and a parameter has none. */
         if (from[i].family == BRAID_IPV6 && braid_address_is_link_local(&from[i]))
             wanted = false;
-        if (wanted && braid_address_reach(&from[i]) >= braid_address_reach(peer) &&
+        if (wanted && braid_address_reach(&from[i]) >= reach &&
             endpoint_has_address(endpoint, &from[i]))
             addresses[count++] = from[i];
     }
+    return count;
+}
+
+size_t endpoint_list_addresses(const struct braid_engine *engine,
+                               const struct sctp_endpoint *endpoint,
+                               const struct braid_address *peer, bool ipv4, bool ipv6,
+                               struct braid_address *addresses, size_t capacity)
+{
+    enum braid_reach reach = braid_address_reach(peer);
+    size_t count = list_addresses(engine, endpoint, reach, ipv4, ipv6, addresses, capacity);
+
+    /* A host with none but private addresses may still be reached at them, as Linux has it. */
+    if (count == 0 && reach == BRAID_REACH_GLOBAL)
+        count = list_addresses(engine, endpoint, BRAID_REACH_LINK, ipv4, ipv6, addresses, capacity);
     return count;
 }
 

@@ -52,6 +52,33 @@ static void test_mtu_of_route(void **state)
     assert_int_equal(sent_data(expect(peer, "DATA"), 0).payload_length, 3000);
 }
 
+/* 5.1.2: a peer with a global address is told of global addresses; of private ones if there are no
+ * others. */
+static void test_reach_of_addresses(void **state)
+{
+    for (unsigned int global = 0; global < 2; global++) {
+        struct peer *peer =
+            peer_renew(state, &(struct peer_config){.paths = 1, .any_address = true});
+        struct sctp_init init;
+        struct parameter_iterator iterator;
+        struct sctp_parameter parameter;
+        struct braid_address listed;
+        unsigned int count = 0;
+
+        peer->here[1] = braid_address_ipv4((uint8_t[]){10, 1, 0, 1});
+        peer->here[2] = braid_address_ipv4((uint8_t[]){10, 2, 0, 1});
+        if (!global)
+            peer->here[0] = braid_address_ipv4((uint8_t[]){192, 168, 0, 1});
+        assert_int_equal(braid_engine_set_addresses(peer->engine, peer->here, 3, peer->now), 0);
+        peer_start_connect(peer);
+        init = sent_init(expect(peer, "INIT"));
+        parameter_iterator_init(&iterator, init.parameters, init.parameters_length);
+        while (parameter_next(&iterator, &parameter))
+            count += address_parameter_read(&parameter, &listed);
+        assert_int_equal(count, global ? 0 : 3); /* one alone is known from the packet's source */
+    }
+}
+
 /* What ICMP told stays as long as the route says what it said. */
 static void test_discovered_mtu(void **state)
 {
@@ -136,11 +163,9 @@ static void test_bound_address_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_mtu_of_route),
-        peer_test(test_discovered_mtu),
-        peer_test(test_new_address_is_not_used),
-        peer_test(test_source_goes),
-        peer_test(test_called_address_stays),
+        peer_test(test_reach_of_addresses), peer_test(test_mtu_of_route),
+        peer_test(test_discovered_mtu),     peer_test(test_new_address_is_not_used),
+        peer_test(test_source_goes),        peer_test(test_called_address_stays),
         peer_test(test_bound_address_goes),
     };
 
