@@ -61,6 +61,10 @@ void heartbeat_start(struct sctp_path *path)
     uint32_t burst = maximum(1, association->parameters.hb_max_burst);
     uint32_t before = 0;
 
+    if (path->state == BRAID_PATH_POTENTIALLY_FAILED && is_probed(path)) {
+        probe(path);
+        return;
+    }
     if (path->state != BRAID_PATH_UNCONFIRMED) {
         wait_for_next(path, engine->now, true);
         return;

@@ -125,6 +125,28 @@ static void test_heartbeats_each_rto(void **state)
     assert_int_equal(peer_info(peer).error_count, 0);
 }
 
+/* Nor does it wait when the user changes HB.interval meanwhile. */
+static void test_heartbeats_changed(void **state)
+{
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
+    struct peer *peer = begin(state, 30000);
+
+    send_over(peer, 0);
+    expect_after(peer, 1 * SECOND, "HEARTBEAT");
+    expect(peer, "DATA");
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    settings.hb_interval = 0;
+    assert_int_equal(braid_path_configure(peer->engine, peer->association, 0, &settings, peer->now),
+                     0);
+    expect_silence(peer, 20 * SECOND); /* the one that is outstanding is lost, no other follows */
+    assert_int_equal(state_of(peer, 0), BRAID_PATH_POTENTIALLY_FAILED);
+    settings.hb_interval = 3600000;
+    assert_int_equal(braid_path_configure(peer->engine, peer->association, 0, &settings, peer->now),
+                     0);
+    acknowledge_heartbeat(peer, expect(peer, "HEARTBEAT"));
+    assert_int_equal(state_of(peer, 0), BRAID_PATH_ACTIVE);
+}
+
 /* What the user has turned off stays off. */
 static void test_heartbeats_turned_off(void **state)
 {
@@ -657,6 +679,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         peer_test(test_quick_failover),
         peer_test(test_heartbeats_each_rto),
+        peer_test(test_heartbeats_changed),
         peer_test(test_heartbeats_turned_off),
         peer_test(test_threshold),
         peer_test(test_without_the_state),
