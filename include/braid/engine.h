@@ -357,17 +357,18 @@ BRAID_PUBLIC int braid_path_set_primary(struct braid_engine *engine, uint32_t as
 /* RFC 9260, 11.1: REQUESTHEARTBEAT. */
 BRAID_PUBLIC int braid_path_request_heartbeat(struct braid_engine *engine, uint32_t association,
                                               uint32_t path, braid_time now);
-/* RFC 9260, 11.1: CHANGEHEARTBEAT, SETFAILURETHRESHOLD and the like, for one path. Negative: leave.
- */
+/* RFC 9260, 11.1: CHANGEHEARTBEAT, SETFAILURETHRESHOLD and the like, for one path. -1: leave. */
 struct braid_path_settings {
     int64_t hb_interval; /* ms; 0: no heartbeats */
     int64_t path_max_retrans;
     int64_t mtu;                                                            /* fixed; 0: discover */
     int64_t potentially_failed_max_retrans, primary_switchover_max_retrans; /* RFC 7829 */
-    int64_t sack_delay;                                                     /* ms */
-    int64_t path_mtu_discovery;                                             /* 0 or 1 */
+    /* of these also BRAID_AS_ASSOCIATION, which they are at first */
+    int64_t sack_delay;         /* ms */
+    int64_t path_mtu_discovery; /* 0 or 1 */
     int64_t traffic_class;
 };
+#define BRAID_AS_ASSOCIATION (-2) /* as the association's parameters say, now and later */
 #define BRAID_PATH_SETTINGS_UNCHANGED ((struct braid_path_settings){-1, -1, -1, -1, -1, -1, -1, -1})
 BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
                                       uint32_t path, const struct braid_path_settings *settings,

@@ -242,7 +242,7 @@ struct sctp_path *association_add_path(struct sctp_association *association,
     path->path_max_retrans = association->parameters.path_max_retrans;
     path->potentially_failed_max_retrans = association->parameters.potentially_failed_max_retrans;
     path->primary_switchover_max_retrans = association->parameters.primary_switchover_max_retrans;
-    path->own.sack_delay = path->own.traffic_class = path->own.mtu_discovery = -1;
+    path->own.sack_delay = path->own.traffic_class = path->own.mtu_discovery = BRAID_AS_ASSOCIATION;
     timer_init(&path->t3_rtx, TIMER_T3);
     timer_init(&path->heartbeat_timer, TIMER_HEARTBEAT);
     path_look_up_route(path);
@@ -800,12 +800,12 @@ int braid_path_configure(struct braid_engine *engine, uint32_t identifier, uint3
         path->potentially_failed_max_retrans = (uint32_t)settings->potentially_failed_max_retrans;
     if (settings->primary_switchover_max_retrans >= 0)
         path->primary_switchover_max_retrans = (uint32_t)settings->primary_switchover_max_retrans;
-    if (settings->sack_delay >= 0)
+    if (settings->sack_delay != -1)
         path->own.sack_delay = (int32_t)settings->sack_delay;
-    if (settings->traffic_class >= 0)
+    if (settings->traffic_class != -1)
         path->own.traffic_class = (int16_t)settings->traffic_class;
-    if (settings->path_mtu_discovery >= 0)
-        path->own.mtu_discovery = settings->path_mtu_discovery != 0;
+    if (settings->path_mtu_discovery != -1)
+        path->own.mtu_discovery = (int8_t)settings->path_mtu_discovery;
     if (settings->mtu >= 0) {
         path->mtu_fixed = settings->mtu > 0;
         if (settings->mtu > 0)

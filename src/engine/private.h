@@ -107,7 +107,7 @@ struct sctp_path {
     braid_time rtt_sent;
     uint32_t error_count, path_max_retrans;
     uint32_t potentially_failed_max_retrans, primary_switchover_max_retrans;
-    struct { /* what the user wants of this path; -1: what the association's parameters say */
+    struct { /* what the user wants of this path, or BRAID_AS_ASSOCIATION */
         int32_t sack_delay;
         int16_t traffic_class;
         int8_t mtu_discovery;

@@ -261,7 +261,13 @@ static void apply_delayed_sack(struct sctp_socket *socket, struct socket_associa
     const struct sctp_sack_info *info = value;
     struct socket_path_defaults *path = path_defaults(socket, association);
     struct braid_parameters *parameters = change_parameters(socket, association);
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
+    uint32_t index = 0;
 
+    settings.sack_delay = BRAID_AS_ASSOCIATION;
+    while (association && braid_path_configure(socket->table->engine, association->engine, index,
+                                               &settings, 0) == 0)
+        index++;
     if (info->sack_delay != 0) {
         path->sack_delay = info->sack_delay;
         path->flags = (path->flags & ~SPP_SACKDELAY) | SPP_SACKDELAY_ENABLE;

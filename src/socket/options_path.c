@@ -290,6 +290,11 @@ static int change_path(const struct option_path *path, const struct sctp_paddrpa
             params->spp_sackdelay != 0 ? params->spp_sackdelay : path->association->path.sack_delay;
     if (flags & SPP_DSCP)
         settings.traffic_class = params->spp_dscp & 0xfc;
+    if (path->all) { /* the association's own were changed */
+        settings.path_mtu_discovery = flags & SPP_PMTUD ? BRAID_AS_ASSOCIATION : -1;
+        settings.sack_delay = flags & SPP_SACKDELAY ? BRAID_AS_ASSOCIATION : -1;
+        settings.traffic_class = flags & SPP_DSCP ? BRAID_AS_ASSOCIATION : -1;
+    }
     braid_path_configure(engine, path->association->engine, path->index, &settings, now);
     if (flags & SPP_HB_DEMAND)
         return braid_path_request_heartbeat(engine, path->association->engine, path->index, now);

@@ -393,6 +393,7 @@ static void test_parameters_of_one_path(void **state)
         .spp_flags = SPP_HB_ENABLE | SPP_PMTUD_DISABLE | SPP_SACKDELAY_ENABLE | SPP_DSCP,
         .spp_dscp = 0x28,
     };
+    struct sctp_sack_info sack = {.sack_delay = 300};
     struct sctp_socket *client, *server;
     struct sockaddr_storage storage;
     struct world world;
@@ -431,6 +432,19 @@ static void test_parameters_of_one_path(void **state)
     assert_int_equal(params.spp_pathmtu, 1500);
     assert_int_equal(params.spp_flags,
                      SPP_HB_ENABLE | SPP_SACKDELAY_DISABLE | SPP_PMTUD_ENABLE | SPP_DSCP);
+    /* what is said of the association holds for all its paths */
+    assert_int_equal(set(&world, client, SCTP_DELAYED_SACK, &sack, sizeof(sack)), 0);
+    assert_int_equal(get(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+    assert_int_equal(params.spp_sackdelay, 300);
+    memset(&params.spp_address, 0, sizeof(params.spp_address));
+    params.spp_flags = SPP_SACKDELAY_ENABLE;
+    params.spp_sackdelay = 400;
+    assert_int_equal(set(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+    sack.sack_delay = 350;
+    assert_int_equal(set(&world, client, SCTP_DELAYED_SACK, &sack, sizeof(sack)), 0);
+    memcpy(&params.spp_address, &storage, sizeof(storage));
+    assert_int_equal(get(&world, client, SCTP_PEER_ADDR_PARAMS, &params, sizeof(params)), 0);
+    assert_int_equal(params.spp_sackdelay, 350);
     world_close(&world);
 }
 
