@@ -198,6 +198,7 @@ struct sctp_sender {
 
     uint16_t *ssn;      /* next of each stream */
     uint32_t ssn_count; /* streams that `ssn` has room for */
+    uint32_t numbered;  /* messages with an SSN that are not cumulatively acknowledged */
 
     /* RFC 3758 */
     bool limited;         /* some message may be abandoned */

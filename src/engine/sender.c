@@ -13,6 +13,8 @@
 #include "engine/private.h"
 
 #define RING_SMALLEST 16
+/* With more in flight, the peer could not tell an SSN that is ahead from one of the past (1.6). */
+#define NUMBERED_MAXIMUM 32767
 
 static size_t message_size(const struct sent_message *message)
 {
@@ -209,9 +211,16 @@ static void tell_room(struct sctp_association *association)
         tell(association, BRAID_EVENT_DRY);
 }
 
+/* It leaves the sender, whatever became of it. */
+static void forget_number(struct sctp_sender *sender, const struct sent_message *message)
+{
+    sender->numbered -= message->begun > 0 && !(message->send.flags & BRAID_SEND_UNORDERED);
+}
+
 void sender_release(struct sctp_association *association, struct sent_message *message)
 {
     association->sender.queued_bytes -= message->length;
+    forget_number(&association->sender, message);
     authentication_unbind(association, message);
     pool_release(&association->engine->pool, message, message_size(message));
     tell_room(association);
@@ -219,6 +228,7 @@ void sender_release(struct sctp_association *association, struct sent_message *m
 
 void sender_give_back(struct sctp_association *association, struct sent_message *message)
 {
+    forget_number(&association->sender, message);
     event_send_failed(association, message);
     tell_room(association);
 }
@@ -381,12 +391,14 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
     return count;
 }
 
-/* The next number of an ordered message's stream. */
+/* The next number of an ordered message's stream. False: not now. */
 static bool take_ssn(struct sctp_sender *sender, const struct sctp_association *association,
                      struct sent_message *message)
 {
     uint16_t stream = message->send.stream;
 
+    if (sender->numbered == NUMBERED_MAXIMUM)
+        return false;
     if (stream >= sender->ssn_count) {
         uint32_t count = minimum(association->outbound_streams, maximum(stream + 1u, 16));
         uint16_t *ssn = realloc(sender->ssn, count * sizeof(*ssn));
@@ -398,6 +410,7 @@ static bool take_ssn(struct sctp_sender *sender, const struct sctp_association *
         sender->ssn_count = count;
     }
     message->ssn = sender->ssn[stream]++;
+    sender->numbered++;
     return true;
 }
 

@@ -21,7 +21,7 @@ enum {
     LENGTH_MAXIMUM = 60000,
     SEND_BUFFER = 100000,
     RECEIVE_BUFFER = 60000,
-    PPID = 0x42000000, /* and the number of the message; no protocol that tshark would look into */
+    PPID = 0x46000000, /* and the number of the message; no protocol that tshark would look into */
 };
 
 /* What stands at the start of each message. */
@@ -384,6 +384,49 @@ static void test_everything(void **state)
               (struct world_config){.addresses = 2}, 20, 200, 10000);
 }
 
+/* More small messages fit into a large window than may be in flight: a stream has 65,536 numbers,
+ * half of which are the past (RFC 9260, 1.6). */
+static void event_many(struct host *host, const struct braid_event *event)
+{
+    static const struct braid_send send = {.ppid = PPID};
+    struct side *side = host->user;
+    struct braid_received received;
+
+    if (event->type == BRAID_EVENT_READABLE) {
+        while (braid_receive(host->engine, host->association, &received, host->world->now) == 1) {
+            side->received++;
+            braid_received_release(host->engine, &received, host->world->now);
+        }
+    }
+    while (host->number == 0 && side->sent < side->total &&
+           braid_send(host->engine, host->association, &send, "", 1, host->world->now) == 0)
+        side->sent++;
+}
+
+static void test_many_in_flight(void **state)
+{
+    struct braid_parameters parameters = transfer_parameters();
+    struct world_config config = {.seed = 1, .mtu = 65000, .parameters = &parameters};
+    struct side sides[2] = {{.total = 600000}};
+    struct world *world;
+
+    (void)state;
+    parameters.send_buffer = parameters.receive_buffer = 4 << 20;
+    world = world_new(&config);
+    for (unsigned int i = 0; i < 2; i++)
+        world->hosts[i].user = &sides[i];
+    world->event = event_many;
+    *world_conditions(world) = (struct memory_conditions){.delay = 50000};
+    world_connect(world, 0, 1);
+    world_run(world, 500 * MS); /* the congestion window has grown */
+    assert_true(sides[1].received < 600000);
+    world_conditions(world)->loss = 0.05;
+    world_run(world, 600 * SECOND);
+    assert_int_equal(sides[0].sent, 600000);
+    assert_int_equal(sides[1].received, 600000);
+    world_free(world);
+}
+
 /* Nothing waits for a timer where nothing is lost: half a megabyte each way within three seconds,
  * at 20 ms a round trip and with windows of 60,000 bytes. */
 static void test_no_stall(void **state)
@@ -439,20 +482,20 @@ static void test_anything(void **state)
         config.mtu = mtus[random_below(&random, 4)];
         config.udp = random_chance(&random, 0.3) ? 9899 : 0;
         config.capture = only ? getenv("BRAID_CAPTURE") : NULL;
-        conditions.delay = (uint32_t)random_below(&random, 200000);
+        conditions.delay = (uint32_t)random_below(&random, 600000);
         conditions.jitter = (uint32_t)random_below(&random, 50000);
         conditions.loss = random_chance(&random, 0.5) ? 0.1 * (double)random_below(&random, 4) : 0;
         conditions.duplicate = 0.1 * (double)random_below(&random, 3);
         conditions.reorder = 0.1 * (double)random_below(&random, 4);
         conditions.reorder_delay = (uint32_t)random_below(&random, 300000);
         conditions.corrupt = 0.02 * (double)random_below(&random, 3);
-        conditions.bandwidth = random_chance(&random, 0.5) ? 200000 << random_below(&random, 8) : 0;
+        conditions.bandwidth = random_chance(&random, 0.5) ? 600000 << random_below(&random, 8) : 0;
         conditions.queue = 20000 + (uint32_t)random_below(&random, 100000);
         conditions.mtu =
             random_chance(&random, 0.2) ? 560 + (uint32_t)random_below(&random, 900) : 0;
         conditions.icmp = true;
         parameters.receive_buffer = 1500 << random_below(&random, 6);
-        parameters.send_buffer = 1 + (uint32_t)random_below(&random, 200000);
+        parameters.send_buffer = 1 + (uint32_t)random_below(&random, 600000);
         parameters.max_burst = (uint32_t)random_below(&random, 6);
         parameters.sack_delay = (uint32_t)random_below(&random, 500);
         parameters.sack_frequency = 1 + (uint32_t)random_below(&random, 4);
@@ -740,6 +783,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_narrow),
         cmocka_unit_test(test_mtu),
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_many_in_flight),
         cmocka_unit_test(test_no_stall),
         cmocka_unit_test(test_anything),
         cmocka_unit_test(test_large_messages),
