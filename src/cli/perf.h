@@ -46,11 +46,22 @@ struct perf_options {
     bool test_setup, test_latency, test_throughput;
 };
 
+/* What the host's routing table said of a destination. */
+struct perf_route {
+    struct braid_address destination, source;
+    uint32_t mtu;
+    bool found;
+    braid_time looked_up;
+};
+
 /* An engine with its link. */
 struct perf_host {
     struct link *link;
     struct braid_engine *engine;
     struct routes routes;
+    struct perf_route known_routes[4];
+    uint8_t random[256]; /* of which the first `random_left` were not given away yet */
+    size_t random_left;
     struct braid_parameters parameters;
     braid_time now;
     struct braid_batch batch, rest; /* `rest` waits for room in the link */
@@ -74,8 +85,7 @@ void perf_host_transmit(struct perf_host *host, braid_time wake);
 int perf_endpoint_open(struct perf_host *host, uint16_t port, uint32_t *endpoint);
 
 /* Sends a line of text. 0 or a negative errno. */
-int perf_control_send(struct perf_host *host, uint32_t association, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int perf_control_send(struct perf_host *host, uint32_t association, const char *text);
 /* Copies what came as a text; empty if it is too long. */
 void perf_control_copy(const struct braid_received *received, char text[PERF_CONTROL_MAXIMUM]);
 

@@ -155,7 +155,7 @@ static void count_down(struct client *client, struct flow *flow)
 
 static void ask(struct client *client, struct flow *flow, const char *what)
 {
-    int error = perf_control_send(&client->host, flow->association, "%s", what);
+    int error = perf_control_send(&client->host, flow->association, what);
 
     if (error < 0)
         fail(client, "send", strerror(-error));
@@ -374,8 +374,11 @@ static void fill(struct client *client, struct flow *flow)
 static bool close_flow(struct client *client, struct flow *flow)
 {
     if (!flow->reported && !flow->full) {
-        int error = perf_control_send(&client->host, flow->association, "end %" PRIu64, flow->sent);
+        char text[PERF_CONTROL_MAXIMUM];
+        int error;
 
+        snprintf(text, sizeof(text), "end %" PRIu64, flow->sent);
+        error = perf_control_send(&client->host, flow->association, text);
         flow->full = error == -EAGAIN;
         flow->reported = error == 0;
         if (error < 0 && error != -EAGAIN)

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -15,6 +14,7 @@ enum {
     PACKETS = 256,
     BATCH_BYTES = 65536,
     RECEIVE_ROUNDS = 16,   /* before what came is looked at */
+    ROUTE_LIFE = 1000000,  /* us */
     INIT_RETRANSMITS = 4,  /* who measures waits for nobody */
     INIT_TIMEOUT = 1000,   /* ms */
     WAIT_MAXIMUM = 250000, /* us: signals are looked at after it */
@@ -28,27 +28,39 @@ braid_time perf_clock(void)
     return (braid_time)now.tv_sec * 1000000 + (braid_time)now.tv_nsec / 1000;
 }
 
+/* The kernel is asked for many at once: the engine mostly wants a few. None is given twice. */
 static void host_random(void *context, void *bytes, size_t length)
 {
+    struct perf_host *host = context;
     uint8_t *to = bytes;
 
-    (void)context;
-    while (length > 0) {
-        ssize_t got = getrandom(to, length, 0);
-
-        if (got > 0) {
-            to += got;
-            length -= (size_t)got;
+    for (; length > 0; length--) {
+        if (host->random_left == 0) {
+            while (getrandom(host->random, sizeof(host->random), 0) != sizeof(host->random))
+                ;
+            host->random_left = sizeof(host->random);
         }
+        *to++ = host->random[--host->random_left];
     }
 }
 
+/* Many associations go the same way: its route is looked up once in a while. */
 static bool host_route(void *context, const struct braid_address *destination,
                        struct braid_address *source, uint32_t *mtu)
 {
     struct perf_host *host = context;
+    struct perf_route *known =
+        &host->known_routes[destination->bytes[3] %
+                            (sizeof(host->known_routes) / sizeof(host->known_routes[0]))];
 
-    return route_lookup(&host->routes, destination, source, mtu) == 0;
+    if (!braid_address_equal(&known->destination, destination) ||
+        host->now - known->looked_up > ROUTE_LIFE) {
+        *known = (struct perf_route){.destination = *destination, .looked_up = host->now};
+        known->found = route_lookup(&host->routes, destination, &known->source, &known->mtu) == 0;
+    }
+    *source = known->source;
+    *mtu = known->mtu;
+    return known->found;
 }
 
 static int open_link(struct perf_host *host, const struct perf_options *options, uint16_t udp_port)
@@ -73,8 +85,8 @@ static int open_engine(struct perf_host *host)
         .context = host,
         .encapsulation_port = host->link->port,
     };
-    struct braid_address *addresses;
-    size_t count;
+    struct braid_address *addresses = NULL;
+    size_t count = 0;
     int error = routes_open(&host->routes);
 
     if (error == 0)
@@ -213,17 +225,11 @@ void perf_host_transmit(struct perf_host *host, braid_time wake)
 
 /* ---- Control ---- */
 
-int perf_control_send(struct perf_host *host, uint32_t association, const char *format, ...)
+int perf_control_send(struct perf_host *host, uint32_t association, const char *text)
 {
     static const struct braid_send send = {.ppid = PERF_CONTROL};
-    char text[PERF_CONTROL_MAXIMUM];
-    va_list arguments;
-    int length;
 
-    va_start(arguments, format);
-    length = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    return braid_send(host->engine, association, &send, text, (size_t)length, host->now);
+    return braid_send(host->engine, association, &send, text, strlen(text), host->now);
 }
 
 void perf_control_copy(const struct braid_received *received, char text[PERF_CONTROL_MAXIMUM])

@@ -85,10 +85,12 @@ static bool session_message(struct perf_host *host, uint32_t association, struct
 static void report(struct perf_host *host, uint32_t association, struct session *session)
 {
     uint64_t time = session->last > session->first ? session->last - session->first : 1;
+    char text[PERF_CONTROL_MAXIMUM];
 
     session->ending = false;
-    perf_control_send(host, association, "report %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
-                      session->messages, session->bytes, session->first, session->last);
+    snprintf(text, sizeof(text), "report %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
+             session->messages, session->bytes, session->first, session->last);
+    perf_control_send(host, association, text);
     printf("%" PRIu64 " messages in %.3f s: %.0f messages/s, %.1f Mb/s\n", session->messages,
            (double)time / 1e6, (double)session->messages * 1e6 / (double)time,
            (double)session->bytes * 8 / (double)time);
@@ -159,7 +161,7 @@ static void serve(struct perf_host *host, uint32_t endpoint)
 int perf_serve(const struct perf_options *options)
 {
     struct perf_host host;
-    uint32_t endpoint;
+    uint32_t endpoint = 0;
     int error;
 
     host.error[0] = '\0';

@@ -75,6 +75,7 @@ void braid_engine_free(struct braid_engine *engine)
     free(engine->path_hash);
     free(engine->spent_tags);
     free(engine->addresses);
+    free(engine->kept.bytes);
     free(engine);
 }
 
@@ -259,26 +260,56 @@ void response_send_over(struct response *response, struct packet_writer *writer,
     response_queue(association->engine, response, writer);
 }
 
-static bool transmit_response(struct braid_engine *engine, struct braid_batch *batch)
+static void batch_copy_way(struct braid_batch *batch, const struct braid_batch *from)
 {
-    struct response *response = engine->first_response;
+    batch->source = from->source;
+    batch->destination = from->destination;
+    batch->encapsulation_port = from->encapsulation_port;
+    batch->traffic_class = from->traffic_class;
+    batch->dont_fragment = from->dont_fragment;
+}
 
-    if (!response)
-        return false;
-    engine->first_response = response->next;
+static bool batch_has_way(const struct braid_batch *batch, const struct braid_batch *other)
+{
+    return braid_address_equal(&batch->destination, &other->destination) &&
+           braid_address_equal(&batch->source, &other->source) &&
+           batch->encapsulation_port == other->encapsulation_port &&
+           batch->traffic_class == other->traffic_class &&
+           batch->dont_fragment == other->dont_fragment;
+}
+
+/* Those that go one way and have one size. */
+static bool transmit_responses(struct braid_engine *engine, struct braid_batch *batch)
+{
+    size_t count = 0, length = 0;
+
+    while (engine->first_response && count < batch->maximum_packets) {
+        struct response *response = engine->first_response;
+        struct braid_batch way = {
+            .source = response->source,
+            .destination = response->destination,
+            .encapsulation_port = response->encapsulation_port,
+            .traffic_class = response->traffic_class,
+        };
+
+        if (count == 0)
+            batch_copy_way(batch, &way);
+        else if (!batch_has_way(batch, &way) || response->length != batch->segment_size ||
+                 length + response->length > BATCH_MAXIMUM)
+            break;
+        batch->segment_size = response->length;
+        memcpy(batch->bytes + length, response->bytes, response->length);
+        length += response->length;
+        count++;
+        engine->first_response = response->next;
+        engine->response_count--;
+        pool_release(&engine->pool, response, sizeof(*response) + response->capacity);
+    }
     if (!engine->first_response)
         engine->last_response = NULL;
-    engine->response_count--;
-    memcpy(batch->bytes, response->bytes, response->length);
-    batch->length = batch->segment_size = response->length;
-    batch->count = 1;
-    batch->source = response->source;
-    batch->destination = response->destination;
-    batch->encapsulation_port = response->encapsulation_port;
-    batch->traffic_class = response->traffic_class;
-    batch->dont_fragment = false;
-    pool_release(&engine->pool, response, sizeof(*response) + response->capacity);
-    return true;
+    batch->count = count;
+    batch->length = length;
+    return count > 0;
 }
 
 /* The CRC32c of each packet (RFC 9260, section 6.8). */
@@ -299,23 +330,76 @@ static void finish_packets(struct braid_batch *batch)
     }
 }
 
-bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batch, braid_time now)
+/* The first association that has something to send. */
+static bool transmit_association(struct braid_engine *engine, struct braid_batch *batch)
 {
-    bool found;
-
-    advance(engine, now);
-    found = transmit_response(engine, batch);
-    while (!found && !list_is_empty(&engine->ready)) {
+    while (!list_is_empty(&engine->ready)) {
         struct sctp_association *association =
             LIST_ENTRY(engine->ready.next, struct sctp_association, ready_link);
 
         list_remove(&association->ready_link);
-        found = association_transmit(association, batch);
-        if (found)
+        if (association_transmit(association, batch)) {
             association_set_ready(association); /* behind the others: it may have more */
+            return true;
+        }
     }
-    if (!found)
+    return false;
+}
+
+/* What did not fit the last batch. */
+static bool transmit_kept(struct braid_engine *engine, struct braid_batch *batch)
+{
+    const struct braid_batch *kept = &engine->kept;
+
+    if (kept->count == 0)
         return false;
+    memcpy(batch->bytes, kept->bytes, kept->length);
+    batch_copy_way(batch, kept);
+    batch->count = kept->count;
+    batch->length = kept->length;
+    batch->segment_size = kept->segment_size;
+    engine->kept.count = 0;
+    return true;
+}
+
+/* Packets of other associations join the batch, if they go the same way and have its size: the
+ * INITs to one server, or SACKs. The first that do not are kept for the next batch. */
+static void join_others(struct braid_engine *engine, struct braid_batch *batch)
+{
+    size_t capacity = minimum((uint32_t)batch->capacity, BATCH_MAXIMUM);
+    struct braid_batch *kept = &engine->kept;
+
+    while (!list_is_empty(&engine->ready) && !engine->first_response &&
+           batch->length == batch->count * batch->segment_size &&
+           batch->count < batch->maximum_packets && batch->length < capacity / 2) {
+        size_t room = (capacity - batch->length) / batch->segment_size;
+
+        if (!kept->bytes && !(kept->bytes = malloc(PACKET_MAXIMUM)))
+            return;
+        kept->capacity = PACKET_MAXIMUM;
+        kept->maximum_packets = batch->maximum_packets - batch->count;
+        if (kept->maximum_packets > room)
+            kept->maximum_packets = room;
+        if (!transmit_association(engine, kept)) {
+            kept->count = 0;
+            return;
+        }
+        if (!batch_has_way(batch, kept) || kept->segment_size != batch->segment_size)
+            return;
+        memcpy(batch->bytes + batch->length, kept->bytes, kept->length);
+        batch->length += kept->length;
+        batch->count += kept->count;
+        kept->count = 0;
+    }
+}
+
+bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batch, braid_time now)
+{
+    advance(engine, now);
+    if (!transmit_kept(engine, batch) && !transmit_responses(engine, batch) &&
+        !transmit_association(engine, batch))
+        return false;
+    join_others(engine, batch);
     finish_packets(batch);
     engine->statistics.packets_sent += batch->count;
     engine->statistics.bytes_sent += batch->length;

@@ -7,8 +7,7 @@
  */
 #include "engine/private.h"
 
-#define REPLY_ROOM 64        /* bytes that the control chunks of fixed length take at most */
-#define BATCH_MAXIMUM 65487u /* of one UDP_SEGMENT call: an IPv6 packet's payload without UDP */
+#define REPLY_ROOM 64 /* bytes that the control chunks of fixed length take at most */
 
 static void packet_begin(const struct sctp_association *association, struct packet_writer *writer,
                          uint8_t *bytes, size_t capacity)

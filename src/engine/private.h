@@ -67,11 +67,12 @@ static inline braid_time milliseconds(uint64_t value)
 #define ADDRESSES_MAXIMUM 32    /* of one endpoint or peer that setup looks at */
 #define A_RWND_MINIMUM 1500     /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
 #define COOKIE_LENGTH_MAXIMUM 2048
-#define CAUSES_MAXIMUM 1200        /* bytes of error causes that one ABORT or ERROR carries */
-#define PACKET_MAXIMUM 65535u      /* an IP packet */
-#define PACKET_MINIMUM 1280u       /* what our own control packets never exceed */
-#define RESPONSES_MAXIMUM 4096     /* packets that wait to answer others */
-#define DUPLICATES_MAXIMUM 32      /* duplicate TSNs that one SACK reports */
+#define CAUSES_MAXIMUM 1200    /* bytes of error causes that one ABORT or ERROR carries */
+#define PACKET_MAXIMUM 65535u  /* an IP packet */
+#define BATCH_MAXIMUM 65487u   /* of one UDP_SEGMENT call: an IPv6 packet's payload without UDP */
+#define PACKET_MINIMUM 1280u   /* what our own control packets never exceed */
+#define RESPONSES_MAXIMUM 4096 /* packets that wait to answer others */
+#define DUPLICATES_MAXIMUM 32  /* duplicate TSNs that one SACK reports */
 #define OUTSTANDING_MAXIMUM 65535u /* gap ack blocks reach no further (RFC 9260, 3.3.4) */
 
 /* ---- Paths: sections 6.3, 7, 8 ---- */
@@ -437,6 +438,7 @@ struct braid_engine {
     struct list ready, touched;
     struct response *first_response, *last_response;
     uint32_t response_count;
+    struct braid_batch kept; /* packets that were built and did not fit the batch; count 0: none */
     struct event_node *first_event, *last_event, *told_event;
 
     struct braid_address *addresses;
