@@ -13,6 +13,7 @@
 #include "engine/private.h"
 
 #define RING_SMALLEST 16
+#define FRAGMENT_LEAST 64 /* bytes of a message for which a chunk is worth its header */
 /* With more in flight, the peer could not tell an SSN that is ahead from one of the past (1.6). */
 #define NUMBERED_MAXIMUM 32767
 
@@ -572,6 +573,18 @@ bool sender_skip_rest(struct sctp_association *association)
     return true;
 }
 
+/* What the next chunk of a message takes. One that is fragmented anyway fills what is left of the
+ * packet: so packets are of one size, and leave in one batch. */
+static uint32_t chunk_length(const struct sent_message *message, uint32_t point, size_t room)
+{
+    uint32_t length = minimum(message->length - message->begun, point);
+
+    if (!message->small && data_written_length(length) > room &&
+        room >= SCTP_DATA_HEADER_LENGTH + FRAGMENT_LEAST)
+        length = (uint32_t)(room - SCTP_DATA_HEADER_LENGTH) & ~3u;
+    return length;
+}
+
 static unsigned int write_new(struct sctp_association *association, struct sctp_path *path,
                               struct packet_writer *writer)
 {
@@ -582,7 +595,7 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
 
     congestion_before_data(path);
     while ((message = next_message(association)) && message_path(association, message) == path) {
-        uint32_t length = minimum(message->length - message->begun, point);
+        uint32_t length = chunk_length(message, point, packet_writer_room(writer));
 
         if (path->flight >= path->cwnd || /* rule B */
             (count == 0 &&

@@ -320,6 +320,37 @@ static void test_bundling_fills_packets(void **state)
     assert_int_equal(sent_count(expect(peer, "DATA"), SCTP_CHUNK_DATA), 1);
 }
 
+/* A message that is fragmented anyway begins in what the one before it has left of a packet; one
+ * that fits a packet is not fragmented for that. */
+static void test_fragments_fill_packets(void **state)
+{
+    struct peer *peer = *state;
+    const struct sent *sent;
+    unsigned int packets = 0, full = 0;
+    uint32_t tsn;
+
+    peer_accept(peer);
+    tsn = peer->engine_initial_tsn - 1;
+    peer->a_rwnd = 1 << 20;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(peer_user_send(peer, 0, 2000), 0);
+    while (packets < 100 && (sent = peer_next(peer))) {
+        do {
+            tsn += sent_count(sent, SCTP_CHUNK_DATA);
+            packets++;
+            full += sent->length == FULL + 28;
+        } while ((sent = peer_next(peer)));
+        peer_send_sack(peer, tsn);
+    }
+    assert_int_equal(peer_info(peer).queued_bytes, 0);
+    /* all but those that used the rest of the congestion window; two for each message without */
+    assert_true(packets < 34);
+    assert_true(full >= 24);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(peer_user_send(peer, 0, FULL - 100), 0);
+    assert_int_equal(sent_count(expect(peer, "DATA"), SCTP_CHUNK_DATA), 1);
+}
+
 /* ---- The send buffer --------------------------------------------------------------------------
  */
 
@@ -605,6 +636,7 @@ int main(void)
         peer_test(test_fragmentation_unordered),
         peer_test(test_nagle),
         peer_test(test_bundling_fills_packets),
+        peer_test(test_fragments_fill_packets),
         peer_test(test_send_buffer),
         peer_test(test_lifetime),
         peer_test(test_send_failed),
