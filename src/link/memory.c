@@ -20,6 +20,12 @@ enum {
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     UDP_HEADER = 8,
+#ifdef __SANITIZE_ADDRESS__
+    PARCEL_ROOM = 0, /* each is of its own, so that who uses it wrongly is seen */
+#else
+    PARCEL_ROOM = 1536, /* bytes of most parcels: those are used again */
+#endif
+    SPARE_MAXIMUM = 1024,
 };
 
 /* Bytes of parcels at one time; what comes above it is dropped. */
@@ -84,7 +90,9 @@ struct memory_network {
     struct arrival *heap;
     size_t heap_count, heap_capacity;
     uint64_t order;
-    size_t memory; /* of parcels */
+    size_t memory;        /* of parcels */
+    struct parcel *spare; /* free ones of PARCEL_ROOM bytes */
+    unsigned int spare_count;
 };
 
 static struct memory_host *memory_host_of(struct link *link)
@@ -97,7 +105,24 @@ static struct memory_host *memory_host_of(struct link *link)
 static void parcel_free(struct memory_network *network, struct parcel *parcel)
 {
     network->memory -= sizeof(*parcel) + parcel->packet.length;
-    free(parcel);
+    if (parcel->packet.length > PARCEL_ROOM || network->spare_count >= SPARE_MAXIMUM) {
+        free(parcel);
+        return;
+    }
+    parcel->next = network->spare;
+    network->spare = parcel;
+    network->spare_count++;
+}
+
+static struct parcel *parcel_allocate(struct memory_network *network, size_t length)
+{
+    struct parcel *parcel = network->spare;
+
+    if (length > PARCEL_ROOM || !parcel)
+        return malloc(sizeof(*parcel) + (length > PARCEL_ROOM ? length : PARCEL_ROOM));
+    network->spare = parcel->next;
+    network->spare_count--;
+    return parcel;
 }
 
 /* A parcel with a copy of the bytes; NULL if there is no memory for it. */
@@ -108,7 +133,7 @@ static struct parcel *parcel_new(struct memory_network *network, struct memory_h
     struct parcel *parcel = NULL;
 
     if (network->memory + size <= parcel_memory_maximum)
-        parcel = malloc(size);
+        parcel = parcel_allocate(network, packet->length);
     if (!parcel)
         return NULL;
     network->memory += size;
@@ -693,6 +718,12 @@ void memory_network_free(struct memory_network *network)
         return;
     for (size_t i = 0; i < network->heap_count; i++)
         free(network->heap[i].parcel);
+    while (network->spare) {
+        struct parcel *next = network->spare->next;
+
+        free(network->spare);
+        network->spare = next;
+    }
     while (network->wires) {
         struct memory_wire *next = network->wires->next;
 
