@@ -52,10 +52,14 @@ void braid_engine_free(struct braid_engine *engine)
 
     if (!engine)
         return;
-    while ((association = identifier_next(&engine->associations, 0)))
+    for (uint32_t id = 0; (association = identifier_next(&engine->associations, id));) {
+        id = association->id;
         association_free(association);
-    while ((endpoint = identifier_next(&engine->endpoints, 0)))
-        braid_endpoint_close(engine, endpoint->id, engine->now);
+    }
+    for (uint32_t id = 0; (endpoint = identifier_next(&engine->endpoints, id));) {
+        id = endpoint->id;
+        braid_endpoint_close(engine, id, engine->now);
+    }
     while (engine->first_response) {
         struct response *response = engine->first_response;
 
