@@ -5,7 +5,6 @@
  * stack process of this network namespace by its name. If there is none, one is started first.
  */
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -13,12 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "channel/channel.h"
 #include "cli/cli.h"
+#include "preload/private.h"
 #include "stack/stack.h"
+#include "trap/trap.h"
 
 #define LIBRARY "libbraid-preload.so"
 #define SCTP_LIBRARY "libsctp.so.1"
@@ -31,6 +33,8 @@ enum { RUN_FAILED = 125, RUN_CANNOT = 126, RUN_NOT_FOUND = 127 }; /* as env(1) *
 struct run_options {
     const char *name;
     bool verbose;
+    bool trap;
+    const char *argument_zero;          /* of the program, if it is not the one that is said */
     const char *stack[STACK_ARGUMENTS]; /* options for the stack, as they were given */
     size_t stack_count;
 };
@@ -159,40 +163,12 @@ static int find_program(const char *name, char *path)
     return RUN_NOT_FOUND;
 }
 
-/* Has a 64-bit ELF program no interpreter, which is what would load our library? */
-static bool is_static(const char *path)
-{
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    bool found = true;
-    Elf64_Ehdr header;
-
-    if (descriptor < 0)
-        return false;
-    if (read(descriptor, &header, sizeof(header)) == (ssize_t)sizeof(header) &&
-        memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64) {
-        found = false;
-        for (unsigned int i = 0; i < header.e_phnum && !found; i++) {
-            Elf64_Phdr segment;
-            off_t at = (off_t)(header.e_phoff + (uint64_t)i * header.e_phentsize);
-
-            found = pread(descriptor, &segment, sizeof(segment), at) != (ssize_t)sizeof(segment) ||
-                    segment.p_type == PT_INTERP;
-        }
-    }
-    close(descriptor);
-    return !found;
-}
-
-/* Can the library be loaded into it? 0, or the exit status. */
+/* No library is loaded into a program that gets rights by its file, and nobody may trap its calls.
+ */
 static int check_program(const char *path)
 {
     struct stat status;
 
-    if (is_static(path)) {
-        cli_failure(&run_command, "'%s' is statically linked: no library can be loaded into it",
-                    path);
-        return RUN_CANNOT;
-    }
     if (stat(path, &status) == 0 && status.st_mode & (S_ISUID | S_ISGID) && geteuid() != 0) {
         cli_failure(&run_command,
                     "'%s' is set-user-ID or set-group-ID: no library is loaded into it", path);
@@ -236,6 +212,30 @@ static int prepare_environment(const struct run_options *options)
     return 0;
 }
 
+/* Traps the calls of this process, and so of the program that it becomes. */
+static int set_trap(const struct run_options *options, const char *path)
+{
+    int error;
+
+    if (image_of(path) == IMAGE_OTHER)
+        unsetenv("LD_PRELOAD");
+    if (options->verbose)
+        fprintf(stderr, "braid run: the system calls of '%s' are trapped\n", path);
+    error = trap_begin(options->name);
+    if (error < 0 && error != -EBUSY)
+        return cli_failure(&run_command, "the system calls of '%s' cannot be trapped: %s", path,
+                           strerror(-error));
+    return 0;
+}
+
+/* Not by execve(), which this library takes over if we run under Braid ourselves. */
+static void become(const char *path, char **arguments)
+{
+    syscall(SYS_execve, path, arguments, environ);
+    if (errno == ENOEXEC) /* a script without "#!", as execvp() does */
+        execvp(path, arguments);
+}
+
 /* ---- The command line ---- */
 
 enum {
@@ -245,6 +245,8 @@ enum {
     OPTION_PEER_UDP,
     OPTION_ASCONF,
     OPTION_CAPTURE,
+    OPTION_TRAP,
+    OPTION_ARGUMENT_ZERO,
     OPTION_VERBOSE
 };
 
@@ -288,6 +290,12 @@ static bool take_option(struct run_options *options, int option)
         snprintf(capture + strlen(capture), sizeof(capture) - strlen(capture), "/%s", optarg);
         pass_on(options, "--capture", capture);
         return true;
+    case OPTION_TRAP:
+        options->trap = true;
+        return true;
+    case OPTION_ARGUMENT_ZERO:
+        options->argument_zero = optarg;
+        return true;
     case OPTION_VERBOSE:
         options->verbose = true;
         return true;
@@ -305,6 +313,8 @@ static int run_program(int argc, char **argv)
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
         {"asconf", no_argument, NULL, OPTION_ASCONF},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
+        {"trap", no_argument, NULL, OPTION_TRAP},
+        {"argv0", required_argument, NULL, OPTION_ARGUMENT_ZERO},
         {"verbose", no_argument, NULL, OPTION_VERBOSE},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -335,9 +345,11 @@ static int run_program(int argc, char **argv)
         return status;
     if (reach_stack(&options) != 0 || prepare_environment(&options) != 0)
         return RUN_FAILED;
-    execv(path, argv + optind);
-    if (errno == ENOEXEC) /* a script without "#!", as execvp() does */
-        execvp(path, argv + optind);
+    if ((options.trap || image_of(path) != IMAGE_LOADS) && set_trap(&options, path) != 0)
+        return RUN_FAILED;
+    if (options.argument_zero)
+        argv[optind] = (char *)options.argument_zero;
+    become(path, argv + optind);
     cli_failure(&run_command, "'%s': %s", path, strerror(errno));
     return errno == ENOENT ? RUN_NOT_FOUND : RUN_CANNOT;
 }
@@ -345,25 +357,30 @@ static int run_program(int argc, char **argv)
 const struct command run_command = {
     .name = "run",
     .summary = "run a program whose SCTP sockets are Braid's",
-    .help = "usage: braid run [OPTION]... PROGRAM [ARGUMENT]...\n"
-            "\n"
-            "Runs PROGRAM, unchanged, so that its SCTP sockets are Braid's: those of the stack "
-            "process of\n"
-            "this network namespace. If none is running, one is started with the options given "
-            "here. It\n"
-            "ends by itself some time after its last socket was closed.\n"
-            "\n"
-            "      --name NAME       of the stack process (default " STACK_NAME ")\n"
-            "      --raw             SCTP directly over IP; needs the capability CAP_NET_RAW\n"
-            "      --udp PORT        our own UDP port (default 9899)\n"
-            "      --peer-udp PORT   the peers' UDP port (default 9899)\n"
-            "      --asconf          tell peers when the host's addresses change (RFC 5061)\n"
-            "      --capture FILE    write all packets to FILE, a pcapng capture\n"
-            "      --verbose         say what is done\n"
-            "  -h, --help            this text\n"
-            "\n"
-            "Exit status: that of PROGRAM; 125 if Braid itself failed, 126 if PROGRAM cannot be "
-            "run, 127\n"
-            "if it was not found.\n",
+    .help =
+        "usage: braid run [OPTION]... PROGRAM [ARGUMENT]...\n"
+        "\n"
+        "Runs PROGRAM, unchanged, so that its SCTP sockets are Braid's: those of the stack "
+        "process of\n"
+        "this network namespace. If none is running, one is started with the options given "
+        "here. It\n"
+        "ends by itself some time after its last socket was closed.\n"
+        "\n"
+        "      --name NAME       of the stack process (default " STACK_NAME ")\n"
+        "      --raw             SCTP directly over IP; needs the capability CAP_NET_RAW\n"
+        "      --udp PORT        our own UDP port (default 9899)\n"
+        "      --peer-udp PORT   the peers' UDP port (default 9899)\n"
+        "      --asconf          tell peers when the host's addresses change (RFC 5061)\n"
+        "      --capture FILE    write all packets to FILE, a pcapng capture\n"
+        "      --trap            trap the system calls of PROGRAM and of all that it starts, as is "
+        "done\n"
+        "                        by itself for programs that are statically linked, or in Go\n"
+        "      --argv0 NAME      what PROGRAM is told that its name is\n"
+        "      --verbose         say what is done\n"
+        "  -h, --help            this text\n"
+        "\n"
+        "Exit status: that of PROGRAM; 125 if Braid itself failed, 126 if PROGRAM cannot be "
+        "run, 127\n"
+        "if it was not found.\n",
     .run = run_program,
 };

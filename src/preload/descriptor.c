@@ -7,7 +7,6 @@
  * library looks on; "ours" is not, because any may be closed and made anew where it does not.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "preload/direct.h"
@@ -22,10 +21,8 @@ static _Atomic(const struct channel_page *) page;
 static char name_storage[CHANNEL_NAME_MAXIMUM + 1];
 static const char *name;
 
-__attribute__((constructor(101))) static void read_name(void)
+void stack_set_name(const char *text)
 {
-    const char *text = getenv(CHANNEL_ENVIRONMENT);
-
     if (!text || strlen(text) > CHANNEL_NAME_MAXIMUM)
         return;
     memcpy(name_storage, text, strlen(text) + 1);

@@ -9,7 +9,6 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
-#include "preload/direct.h"
 #include "preload/libc.h"
 #include "preload/private.h"
 
@@ -225,40 +224,12 @@ TAKEN_OVER int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned int c
     return (int)count;
 }
 
-/* A file in messages of a moderate size, as Linux cuts it into pages. */
-static ssize_t send_file(const struct program_socket *ours, int file, off64_t *offset, size_t count)
-{
-    size_t done = 0;
-
-    while (done < count) {
-        char bytes[16384];
-        size_t most = count - done < sizeof(bytes) ? count - done : sizeof(bytes);
-        ssize_t got = offset ? pread64(file, bytes, most, *offset) : LIBC->read(file, bytes, most);
-        struct iovec part = {bytes, got > 0 ? (size_t)got : 0};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        ssize_t sent;
-
-        if (got <= 0)
-            return done > 0 || got == 0 ? (ssize_t)done : -errno;
-        sent = send_message(ours, &message, 0);
-        if (sent < 0) {
-            if (!offset)
-                lseek64(file, -got, SEEK_CUR);
-            return done > 0 ? (ssize_t)done : sent;
-        }
-        if (offset)
-            *offset += got;
-        done += (size_t)got;
-    }
-    return (ssize_t)done;
-}
-
 TAKEN_OVER ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t count)
 {
     struct program_socket ours;
 
     if (descriptor_is_ours(descriptor, &ours))
-        return answer(send_file(&ours, file, offset, count));
+        return answer(transfer_file(&ours, file, offset, count));
     return LIBC->sendfile64(descriptor, file, offset, count);
 }
 
@@ -270,76 +241,15 @@ TAKEN_OVER ssize_t sendfile(int descriptor, int file, off_t *offset, size_t coun
 
 /* ---- Pipes ---- */
 
-#define PIPE_PIECE 16384
-
-/* Waits until a pipe has room, and says how much. */
-static ssize_t pipe_room(int end, unsigned int flags)
-{
-    struct pollfd waiting = {.fd = end, .events = POLLOUT};
-    int size, filled = 0;
-
-    if (flags & SPLICE_F_NONBLOCK || !descriptor_blocks(end)) {
-        if (poll(&waiting, 1, 0) == 0)
-            return -EAGAIN;
-    } else if (poll(&waiting, 1, -1) < 0) {
-        return -errno;
-    }
-    size = direct_fcntl(end, F_GETPIPE_SZ, 0);
-    if (size < 0 || direct_ioctl(end, FIONREAD, &filled) < 0)
-        return -EINVAL; /* no pipe */
-    return size > filled ? size - filled : 1;
-}
-
-static ssize_t splice_out(const struct program_socket *ours, int pipe, size_t length,
-                          unsigned int flags)
-{
-    char bytes[PIPE_PIECE];
-    ssize_t room = pipe_room(pipe, flags);
-    struct iovec part = {bytes, sizeof(bytes)};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    ssize_t received;
-
-    if (room < 0)
-        return room;
-    if (part.iov_len > (size_t)room)
-        part.iov_len = (size_t)room;
-    if (part.iov_len > length)
-        part.iov_len = length;
-    received = receive_message(ours, &message, 0);
-    if (received > 0 && LIBC->write(pipe, bytes, (size_t)received) < 0)
-        return -errno;
-    return received;
-}
-
-static ssize_t splice_in(const struct program_socket *ours, int pipe, size_t length,
-                         unsigned int flags)
-{
-    struct pollfd waiting = {.fd = pipe, .events = POLLIN};
-    char bytes[PIPE_PIECE];
-    struct iovec part = {bytes, 0};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    ssize_t got;
-
-    if (direct_fcntl(pipe, F_GETPIPE_SZ, 0) < 0)
-        return -EINVAL;
-    if (flags & SPLICE_F_NONBLOCK && poll(&waiting, 1, 0) == 0)
-        return -EAGAIN;
-    got = LIBC->read(pipe, bytes, length < sizeof(bytes) ? length : sizeof(bytes));
-    if (got <= 0)
-        return got < 0 ? -errno : 0;
-    part.iov_len = (size_t)got;
-    return send_message(ours, &message, 0);
-}
-
 TAKEN_OVER ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t length,
                           unsigned int flags)
 {
     struct program_socket ours;
 
     if (descriptor_is_ours(in, &ours))
-        return answer(in_offset ? -ESPIPE : splice_out(&ours, out, length, flags));
+        return answer(in_offset ? -ESPIPE : transfer_to_pipe(&ours, out, length, flags));
     if (descriptor_is_ours(out, &ours))
-        return answer(out_offset ? -ESPIPE : splice_in(&ours, in, length, flags));
+        return answer(out_offset ? -ESPIPE : transfer_from_pipe(&ours, in, length, flags));
     return LIBC->splice(in, in_offset, out, out_offset, length, flags);
 }
 

@@ -7,6 +7,7 @@
  * changed.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -91,37 +92,140 @@ static char *const *complete(char *const *variables, char **list, char *preload,
     return list;
 }
 
-/* Declares `completed`, the environment with what must be in it. */
-#define COMPLETE(variables)                                                                        \
-    char *const *given = (variables) ? (variables) : no_variables;                                 \
-    char *list[count_of(given) + ADDED + 1], preload[preload_size(given)];                         \
-    char *const *completed = complete(given, list, preload, sizeof(preload))
+/* ---- Programs whose calls are trapped ---- */
+
+/* `braid` belongs beside this library: in the build tree, or installed. */
+static const char *find_braid(char *path)
+{
+    const char *folder = strstr(own_path, "/src/preload/");
+
+    if (folder) {
+        snprintf(path, PATH_MAX, "%.*s/braid", (int)(folder - own_path), own_path);
+        if (access(path, X_OK) == 0)
+            return path;
+    }
+    return BRAID_PROGRAM;
+}
+
+/* Where execvp() would find it. */
+static const char *find_program(const char *file, char *path)
+{
+    const char *folders = getenv("PATH");
+
+    if (strchr(file, '/'))
+        return file;
+    for (const char *at = folders ? folders : "/bin:/usr/bin"; at;) {
+        size_t length = strcspn(at, ":");
+
+        snprintf(path, PATH_MAX, "%.*s/%s", length > 0 ? (int)length : 1, length > 0 ? at : ".",
+                 file);
+        if (access(path, X_OK) == 0)
+            return path;
+        at = at[length] == ':' ? at + length + 1 : NULL;
+    }
+    return file;
+}
+
+#define BRAID_ARGUMENTS 8 /* that stand in front of the program's own, but for its name */
+
+/* `braid run` of it. `list` has room for BRAID_ARGUMENTS more than there are. */
+static char *const *run_trapped(const char *path, char *const *arguments, char **list)
+{
+    const char *front[BRAID_ARGUMENTS] = {
+        "braid", "run", "--name", stack_name(), "--trap", "--argv0", *arguments ? *arguments : "",
+        path};
+    size_t count = *arguments ? count_of(arguments) - 1 : 0;
+
+    memcpy(list, front, sizeof(front));
+    memcpy(list + BRAID_ARGUMENTS, arguments + (*arguments ? 1 : 0), count * sizeof(*list));
+    list[BRAID_ARGUMENTS + count] = NULL;
+    return list;
+}
+
+/* ---- Starting ---- */
+
+/* What exec or posix_spawn was asked for. */
+struct start {
+    const char *file;
+    bool search; /* in PATH */
+    char *const *arguments, *const *variables;
+    pid_t *child; /* posix_spawn: out */
+    const posix_spawn_file_actions_t *actions;
+    const posix_spawnattr_t *attributes;
+    bool spawn;
+};
+
+static int start_as_it_is(const struct start *start)
+{
+    const struct libc *libc = libc_functions();
+
+    if (start->spawn)
+        return (start->search ? libc->posix_spawnp : libc->posix_spawn)(
+            start->child, start->file, start->actions, start->attributes, start->arguments,
+            start->variables);
+    return (start->search ? libc->execvpe : libc->execve)(start->file, start->arguments,
+                                                          start->variables);
+}
+
+/* Goes on as `braid run`, if it is a program that needs it. */
+static int start_complete(const struct start *start)
+{
+    char found[PATH_MAX], braid[PATH_MAX];
+    const char *path = start->search ? find_program(start->file, found) : start->file;
+
+    if (image_of(path) != IMAGE_LOADS) {
+        char *list[count_of(start->arguments) + BRAID_ARGUMENTS + 1];
+        struct start trapped = *start;
+
+        trapped.search = false;
+        trapped.file = find_braid(braid);
+        trapped.arguments = run_trapped(path, start->arguments, list);
+        return start_as_it_is(&trapped);
+    }
+    return start_as_it_is(start);
+}
+
+static int start(struct start start)
+{
+    char *const *given = start.variables ? start.variables : no_variables;
+
+    if (!*own_path || is_wild(start.file) || is_wild(start.arguments) || is_wild(given))
+        return start_as_it_is(&start);
+    {
+        char *list[count_of(given) + ADDED + 1], preload[preload_size(given)];
+
+        start.variables = complete(given, list, preload, sizeof(preload));
+        return start_complete(&start);
+    }
+}
 
 /* ---- exec ---- */
 
 TAKEN_OVER int execve(const char *path, char *const arguments[], char *const variables[])
 {
-    COMPLETE(variables);
-    return libc_functions()->execve(path, arguments, completed);
+    return start((struct start){.file = path, .arguments = arguments, .variables = variables});
 }
 
 TAKEN_OVER int execvpe(const char *file, char *const arguments[], char *const variables[])
 {
-    COMPLETE(variables);
-    return libc_functions()->execvpe(file, arguments, completed);
+    return start((struct start){
+        .file = file, .search = true, .arguments = arguments, .variables = variables});
+}
+
+/* Of a file without a name there is no telling; it keeps its library. */
+TAKEN_OVER int execveat(int directory, const char *path, char *const arguments[],
+                        char *const variables[], int flags)
+{
+    char *const *given = variables ? variables : no_variables;
+    char *list[count_of(given) + ADDED + 1], preload[preload_size(given)];
+
+    return libc_functions()->execveat(directory, path, arguments,
+                                      complete(given, list, preload, sizeof(preload)), flags);
 }
 
 TAKEN_OVER int fexecve(int descriptor, char *const arguments[], char *const variables[])
 {
-    COMPLETE(variables);
-    return libc_functions()->fexecve(descriptor, arguments, completed);
-}
-
-TAKEN_OVER int execveat(int directory, const char *path, char *const arguments[],
-                        char *const variables[], int flags)
-{
-    COMPLETE(variables);
-    return libc_functions()->execveat(directory, path, arguments, completed, flags);
+    return execveat(descriptor, "", arguments, variables, AT_EMPTY_PATH);
 }
 
 TAKEN_OVER int execv(const char *path, char *const arguments[])
@@ -179,8 +283,13 @@ TAKEN_OVER int posix_spawn(pid_t *child, const char *path,
                            const posix_spawnattr_t *attributes, char *const arguments[],
                            char *const variables[])
 {
-    COMPLETE(variables);
-    return libc_functions()->posix_spawn(child, path, actions, attributes, arguments, completed);
+    return start((struct start){.file = path,
+                                .arguments = arguments,
+                                .variables = variables,
+                                .child = child,
+                                .actions = actions,
+                                .attributes = attributes,
+                                .spawn = true});
 }
 
 TAKEN_OVER int posix_spawnp(pid_t *child, const char *file,
@@ -188,6 +297,12 @@ TAKEN_OVER int posix_spawnp(pid_t *child, const char *file,
                             const posix_spawnattr_t *attributes, char *const arguments[],
                             char *const variables[])
 {
-    COMPLETE(variables);
-    return libc_functions()->posix_spawnp(child, file, actions, attributes, arguments, completed);
+    return start((struct start){.file = file,
+                                .search = true,
+                                .arguments = arguments,
+                                .variables = variables,
+                                .child = child,
+                                .actions = actions,
+                                .attributes = attributes,
+                                .spawn = true});
 }

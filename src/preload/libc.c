@@ -5,8 +5,11 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "preload/private.h"
 
 static struct libc functions;
 static atomic_bool found;
@@ -23,7 +26,8 @@ const struct libc *libc_functions(void)
     return &functions;
 }
 
-__attribute__((constructor(101))) static void find_early(void)
+__attribute__((constructor(101))) static void begin(void)
 {
     libc_functions();
+    stack_set_name(getenv(CHANNEL_ENVIRONMENT));
 }

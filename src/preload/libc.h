@@ -60,7 +60,6 @@
     X(int, __vdprintf_chk, (int, int, const char *, va_list))                                      \
     X(int, execve, (const char *, char *const[], char *const[]))                                   \
     X(int, execvpe, (const char *, char *const[], char *const[]))                                  \
-    X(int, fexecve, (int, char *const[], char *const[]))                                           \
     X(int, execveat, (int, const char *, char *const[], char *const[], int))                       \
     X(int, posix_spawn, SPAWN_PARAMETERS)                                                          \
     X(int, posix_spawnp, SPAWN_PARAMETERS)                                                         \

@@ -10,7 +10,9 @@
  *   call.c        socket, bind, connect, accept, options, ...
  *   send.c        user messages up          receive.c    user messages and notifications down
  *   stdio.c       streams on a socket        number.c     system calls by number
+ *   transfer.c    files and pipes
  *   exec.c        the environment of programs that are started
+ *   image.c       can the library be loaded into a program?
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
  * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.
@@ -48,6 +50,7 @@ static inline bool is_wild(const void *pointer)
 
 /* The name of the stack that this program belongs to; NULL: none, and nothing is taken over. */
 const char *stack_name(void);
+void stack_set_name(const char *text);
 /* Is it ours? Fast for descriptors that are known not to be. */
 bool descriptor_is_ours(int descriptor, struct program_socket *socket);
 /* It may be another than before. */
@@ -118,11 +121,32 @@ int call_close(const struct program_socket *socket);
  * may be NULL. */
 void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length);
 
+/* ---- image.c ---- */
+
+/* What becomes of a program that the library is to be loaded into? */
+enum image {
+    IMAGE_LOADS,  /* it works */
+    IMAGE_TRAPS,  /* it is loaded, but not all calls come by it: Go's */
+    IMAGE_STATIC, /* it is not loaded */
+    IMAGE_OTHER,  /* it cannot be loaded, and the program fails to start: another libc */
+};
+enum image image_of(const char *path);
+
 /* ---- send.c, receive.c ---- */
 
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags);
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags);
 /* The bytes of the message that would be read next, for FIONREAD. */
 int receive_waiting(const struct program_socket *socket);
+
+/* ---- transfer.c ---- */
+
+/* sendfile(2). */
+ssize_t transfer_file(const struct program_socket *socket, int file, off64_t *offset, size_t count);
+/* splice(2), with a socket at one end. */
+ssize_t transfer_to_pipe(const struct program_socket *socket, int pipe, size_t length,
+                         unsigned int flags);
+ssize_t transfer_from_pipe(const struct program_socket *socket, int pipe, size_t length,
+                           unsigned int flags);
 
 #endif
