@@ -42,9 +42,11 @@ static const uint32_t on_descriptors[] = {
 
 enum label { NEXT, SOCKET, SOCKET_OF_IP, SPLICE, DESCRIPTOR, OURS, ASK, PASS, LABELS };
 
+#define CODE_MAXIMUM (2u * INHERITED_MAXIMUM + 32u) /* beside a question for each call */
+
 /* Jumps are to labels, until all is written. */
 struct writer {
-    struct sock_filter code[ON_DESCRIPTORS + 2 * INHERITED_MAXIMUM + 32];
+    struct sock_filter code[ON_DESCRIPTORS + CODE_MAXIMUM];
     unsigned short length;
     unsigned short labels[LABELS];
 };

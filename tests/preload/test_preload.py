@@ -27,6 +27,16 @@ def processes():
     passes(PROCESSES)
 
 
+def statically_linked():
+    """Started by a program that is not."""
+    stack = Stack("--no-udp", capture=False)
+    for program in (SOCKETS, PROCESSES):
+        path = os.path.join(os.path.dirname(program), "static_" + os.path.basename(program))
+        said = stack.run("sh", "-c", f"{path}; exit $?")
+        check("[  PASSED  ]" in said, said)
+    stack.stop()
+
+
 def library():
     """With our libsctp.so.1."""
     passes(LIBRARY, os.path.join(BUILD, "src", "libsctp", "libsctp.so.1"))
@@ -39,4 +49,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, library, library_of_debian])
+    main([sockets, processes, statically_linked, library, library_of_debian])

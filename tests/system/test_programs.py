@@ -2,6 +2,7 @@
 """Programs of Debian, unchanged: what they do on a kernel with SCTP they do under `braid run`."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import tempfile
 from harness import Stack, check, directory, main, run
 
 HOST = "127.0.0.1"
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 
 
 def stack():
@@ -144,26 +146,83 @@ def socat():
     braid.stop()
 
 
+# ---- Languages ----
+
+
+def python():
+    """Its socket and asyncio modules."""
+    braid = stack()
+    check(braid.run("python3", os.path.join(SCRIPTS, "talk.py")) == "done\n", "python")
+    braid.stop()
+
+
+def perl():
+    """Its Socket module, and a stream on a socket."""
+    braid = stack()
+    said = braid.run("perl", os.path.join(SCRIPTS, "talk.pl"))
+    check(said == "you said: hello\nthe child exited with 3\n", said)
+    braid.stop()
+
+
+def go():
+    """It makes its system calls itself; with and without libc in the program."""
+    if not shutil.which("go"):
+        print("        go is not installed: left out")
+        return
+    braid = stack()
+    for libc in ("0", "1"):
+        program = os.path.join(directory(), "go_echo" + libc)
+        environment = dict(os.environ, CGO_ENABLED=libc, GO111MODULE="off", GOPATH="/usr/share/gocode", GOFLAGS="",
+                           GOCACHE=os.path.join(directory(), "go"))
+        run(["go", "build", "-o", program, os.path.join(SCRIPTS, "go", "echo.go")], environment=environment, seconds=120)
+        said = braid.run(program)
+        check(said == "tcp 1000000\ndone\n", said)
+    braid.stop()
+
+
 # ---- Programs without SCTP ----
 
 
 def others_are_left_alone():
     """What they say and how they end is the same with and without."""
     braid = stack()
+    server = braid.start("python3", "-m", "http.server", "8080", "--bind", HOST, "--directory", SCRIPTS)
+    server.wait_for("Serving HTTP")
     script = ("import os,socket,subprocess,threading\n"
               "a,b=socket.socketpair()\na.sendall(b'x'*10);print(b.recv(20))\n"
               "s=socket.create_server(('127.0.0.1',0));c=socket.create_connection(s.getsockname());d,_=s.accept()\n"
               "t=threading.Thread(target=lambda:c.sendall(b'y'*1000000));t.start();n=0\n"
               "while n<1000000:n+=len(d.recv(65536))\n"
-              "print(n,subprocess.run(['sh','-c','echo hi;exit 3'],capture_output=True))\n")
-    for command in (["python3", "-c", script], ["sh", "-c", "ls / | sort | head -3; false"], ["perl", "-e", "print 6*7"]):
-        plain = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        said = braid.run(*command, status=plain.returncode)
-        check(said == plain.stdout + plain.stderr, f"{command}: {said}")
+              "u,v=[socket.socket(socket.AF_INET,socket.SOCK_DGRAM) for i in 'uv'];v.bind(('127.0.0.1',0))\n"
+              "u.sendto(b'z'*5000,v.getsockname());print(v.recv(9000)[:3],v.getsockopt(socket.SOL_SOCKET,socket.SO_TYPE))\n"
+              "print(n,subprocess.run(['sh','-c','echo hi;exit 3'],capture_output=True),c.fileno(),u.fileno())\n")
+    source = os.path.join(directory(), "plain.c")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write("int main(void) { return 7; }\n")
+    commands = (
+        ["python3", "-c", script],
+        ["python3", "-c", f"import urllib.request as u;print(len(u.urlopen('http://{HOST}:8080/talk.py').read()))"],
+        ["sh", "-c", "ls / | sort | head -3; false"],
+        ["perl", "-e", "print 6*7"],
+        # no descriptor, no child, no blocked or ignored signal, no limit that would not be there without
+        ["sh", "-c", "ls /proc/self/fd; cat /proc/self/limits; grep -E 'Sig|Shd|NoNewPrivs|Seccomp|Threads' /proc/self/status"],
+        ["sh", "-c", "sleep 0.1 & wait; echo $?; kill -9 $$"],
+        ["sh", "-c", "kill -TERM $$"],
+        ["bash", "-c", "exec 5<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&5; head -1 <&5; yes | head -1"],
+        ["sh", "-c", f"gcc -o {directory()}/plain {source} && {directory()}/plain"],
+        ["git", "--version"],
+    )
+    for command in commands:
+        plain = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+        said = subprocess.run(braid.run_command(*command), capture_output=True, text=True, timeout=30, check=False,
+                              stdin=subprocess.DEVNULL)
+        for what in ("returncode", "stdout", "stderr"):
+            check(getattr(said, what) == getattr(plain, what), f"{command}: {what}: {said} instead of {plain}")
+    server.stop()
     braid.stop()
 
 
 if __name__ == "__main__":
     TESTS = [checksctp, sctp_test, sctp_darn, iperf3_plain, iperf3_reverse, iperf3_parallel, iperf3_streams, iperf3_bound,
-             ncat_talks, ncat_serves_many, socat, others_are_left_alone]
+             ncat_talks, ncat_serves_many, socat, python, perl, go, others_are_left_alone]
     main([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]])

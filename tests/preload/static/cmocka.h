@@ -50,10 +50,10 @@ static jmp_buf static_test_failed;
 
 static int static_run(const struct CMUnitTest *tests, size_t count)
 {
-    int failed = 0;
+    volatile int failed = 0;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (size_t i = 0; i < count; i++) {
+    for (volatile size_t i = 0; i < count; i++) {
         printf("[ RUN      ] %s\n", tests[i].name);
         if (setjmp(static_test_failed) == 0) {
             tests[i].function(NULL);
