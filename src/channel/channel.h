@@ -87,9 +87,9 @@ enum channel_flags {
     CHANNEL_NOTIFICATION = 16, /* MESSAGE: MSG_NOTIFICATION */
     CHANNEL_END_OF_RECORD = 32, /* MESSAGE: MSG_EOR */
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
-    CHANNEL_HAS_PR = 128,       /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
-    CHANNEL_HAS_AUTH = 256,     /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
-    CHANNEL_NO_BLOCK = 512,     /* SEND: the program will not wait (for the stack's statistics) */
+    CHANNEL_HAS_PR = 128,   /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
+    CHANNEL_HAS_AUTH = 256, /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
+    CHANNEL_NO_BLOCK = 512, /* SEND: the program will not wait (for the stack's statistics) */
 };
 
 /* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */
@@ -105,6 +105,11 @@ struct channel_info {
     int32_t association; /* sctp_assoc_t */
     uint32_t length;     /* NEXT: bytes of the next message */
 };
+
+/* The flags that a send may have (RFC 6458, 5.3.2, 5.3.4), by the names of <netinet/sctp.h>. */
+#define CHANNEL_SEND_FLAGS                                                                         \
+    (SCTP_UNORDERED | SCTP_ADDR_OVER | SCTP_SACK_IMMEDIATELY | SCTP_SENDALL | SCTP_PR_SCTP_MASK |  \
+     SCTP_ABORT | SCTP_EOF)
 
 struct channel_init { /* struct sctp_initmsg */
     uint16_t outbound_streams, inbound_streams, attempts, timeout;

@@ -173,7 +173,7 @@ uint32_t path_maximum_data_chunk_size(const struct sctp_path *path)
 void path_set_mtu(struct sctp_path *path, uint32_t mtu)
 {
     mtu = maximum(mtu, path->address.family == BRAID_IPV4 ? MTU_MINIMUM_IPV4 : MTU_MINIMUM_IPV6);
-    path->mtu = minimum(mtu, PACKET_MAXIMUM);
+    path->mtu = minimum(mtu, PACKET_MAXIMUM) & ~3u; /* chunks are multiples of four bytes */
 }
 
 void path_lower_mtu(struct sctp_path *path, uint32_t mtu)

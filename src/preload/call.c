@@ -58,17 +58,28 @@ int call_listen(const struct program_socket *socket, int backlog)
     return control(socket->descriptor, &request);
 }
 
+socklen_t address_length(sa_family_t family)
+{
+    if (family == AF_INET)
+        return sizeof(struct sockaddr_in);
+    return family == AF_INET6 ? sizeof(struct sockaddr_in6) : 0;
+}
+
 void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length)
 {
-    socklen_t whole = from->any.sa_family == AF_INET    ? sizeof(from->in)
-                      : from->any.sa_family == AF_INET6 ? sizeof(from->in6)
-                                                        : 0;
+    socklen_t whole = address_length(from->any.sa_family);
 
     if (!length)
         return;
     if (address)
         memcpy(address, from, *length < whole ? *length : whole);
     *length = whole;
+}
+
+/* The stack has died: of one that lives, a socket that has ended is bound. */
+static bool socket_is_orphan(const struct program_socket *socket)
+{
+    return socket_state(socket) == CHANNEL_STATE_ENDED;
 }
 
 /* A peer on this host that has begun to connect is there at once, as with a kernel. */
@@ -104,10 +115,10 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
         return -EINVAL;
     if (address && (is_wild(address) || is_wild(length)))
         return -EFAULT;
-    if (state & CHANNEL_STATE_ONE_TO_MANY)
+    if (state & (CHANNEL_STATE_ONE_TO_MANY | CHANNEL_STATE_PEELED_OFF))
         return -EOPNOTSUPP;
-    if (!(state & (CHANNEL_STATE_LISTENING | CHANNEL_STATE_ENDED)))
-        return -EINVAL;
+    if (!(state & CHANNEL_STATE_LISTENING))
+        return socket_is_orphan(socket) ? -ECONNRESET : -EINVAL;
     received = take_accepted(socket, &message);
     if (received < 0)
         return (int)received;
@@ -149,11 +160,12 @@ int call_connect(const struct program_socket *socket, const struct sockaddr *add
         return -EINVAL;
     if (is_wild(address))
         return -EFAULT;
+    if (address->sa_family == AF_UNSPEC)
+        return -EOPNOTSUPP;
     /* one address, though there may be more bytes than it has */
-    if (address->sa_family == AF_INET && length > sizeof(struct sockaddr_in))
-        request.length = sizeof(struct sockaddr_in);
-    else if (address->sa_family == AF_INET6 && length > sizeof(struct sockaddr_in6))
-        request.length = sizeof(struct sockaddr_in6);
+    request.length = address_length(address->sa_family);
+    if (request.length == 0 || request.length > length)
+        return -EINVAL;
     return connect_with(socket, &request);
 }
 
@@ -330,7 +342,7 @@ int call_ioctl(const struct program_socket *socket, unsigned long name, void *va
     else if (name == FIONREAD)
         result = socket_state(socket) & CHANNEL_STATE_LISTENING &&
                          !(socket_state(socket) & CHANNEL_STATE_ONE_TO_MANY)
-                     ? -EINVAL
+                     ? -ENOTCONN
                      : receive_waiting(socket);
     else
         return -ENOSYS;

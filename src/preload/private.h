@@ -117,6 +117,8 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
 /* FIONREAD and SIOCOUTQ. -ENOSYS: the real descriptor's. */
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value);
 int call_close(const struct program_socket *socket);
+/* How long the sockaddr of a family is; 0: of none that SCTP has. */
+socklen_t address_length(sa_family_t family);
 /* Copies an address to a caller that has room for *length bytes, and says how long it is. Either
  * may be NULL. */
 void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length);

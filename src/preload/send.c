@@ -30,7 +30,7 @@ static bool read_sndrcv(const struct cmsghdr *ancillary, struct channel_header *
 {
     struct sctp_sndrcvinfo given;
 
-    if (!take(ancillary, &given, sizeof(given)))
+    if (!take(ancillary, &given, sizeof(given)) || given.sinfo_flags & ~CHANNEL_SEND_FLAGS)
         return false;
     header->info.stream = given.sinfo_stream;
     header->info.flags = given.sinfo_flags;
@@ -48,7 +48,7 @@ static bool read_sndinfo(const struct cmsghdr *ancillary, struct channel_header 
 {
     struct sctp_sndinfo given;
 
-    if (!take(ancillary, &given, sizeof(given)))
+    if (!take(ancillary, &given, sizeof(given)) || given.snd_flags & ~CHANNEL_SEND_FLAGS)
         return false;
     header->info.stream = given.snd_sid;
     header->info.flags = given.snd_flags;
@@ -174,9 +174,7 @@ static int read_name(const struct msghdr *message, struct channel_header *header
         return -EFAULT;
     if (message->msg_namelen < sizeof(sa_family_t))
         return -EINVAL;
-    length = name->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
-             : name->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                           : 0;
+    length = address_length(name->sa_family);
     if (length == 0 || message->msg_namelen < length)
         return -EINVAL;
     memcpy(&header->address, name, length);
@@ -196,34 +194,68 @@ static int ended(const struct program_socket *socket)
     return error < 0 ? error : -EPIPE;
 }
 
+static bool is_one_to_one(uint32_t state)
+{
+    return !(state & (CHANNEL_STATE_ONE_TO_MANY | CHANNEL_STATE_PEELED_OFF));
+}
+
+static int check_length(const struct program_socket *socket, size_t length)
+{
+    uint32_t state = socket_state(socket);
+    uint32_t maximum =
+        atomic_load_explicit(&socket->published->message_maximum, memory_order_relaxed);
+
+    if (is_one_to_one(state) && state & CHANNEL_STATE_LISTENING)
+        return -EPIPE;
+    return maximum > 0 && length > maximum ? -EMSGSIZE : 0;
+}
+
+static uint16_t flags_of(const struct channel_header *header)
+{
+    return header->flags & CHANNEL_HAS_INFO ? header->info.flags : 0;
+}
+
+/* What fits together, whatever the socket's state: as Linux, before anything of the peer is
+ * looked at. */
+static int check_flags(const struct program_socket *socket, const struct channel_header *header,
+                       size_t length, bool has_name)
+{
+    uint16_t flags = flags_of(header);
+    bool ends = flags & (SCTP_EOF | SCTP_ABORT);
+
+    if (length == 0 && !ends)
+        return -EINVAL;
+    if (ends && is_one_to_one(socket_state(socket)))
+        return -EINVAL;
+    if (flags & SCTP_EOF && length > 0)
+        return -EINVAL;
+    return flags & SCTP_ADDR_OVER && !has_name ? -EINVAL : 0;
+}
+
 static int judge(const struct program_socket *socket, const struct channel_header *header,
                  size_t length, enum way *way)
 {
     uint32_t state = socket_state(socket);
     bool many = state & CHANNEL_STATE_ONE_TO_MANY && !(state & CHANNEL_STATE_PEELED_OFF);
-    bool special = header->flags & CHANNEL_HAS_INFO && header->info.flags & SPECIAL_FLAGS;
+    bool special = flags_of(header) & SPECIAL_FLAGS;
     uint32_t streams =
         atomic_load_explicit(&socket->published->outbound_streams, memory_order_relaxed);
     uint16_t stream = header->flags & CHANNEL_HAS_INFO ? header->info.stream : 0;
 
     *way = UP_THE_DESCRIPTOR;
-    if (length > atomic_load_explicit(&socket->published->message_maximum, memory_order_relaxed) &&
-        socket->published->message_maximum > 0)
-        return -EMSGSIZE;
+    if (is_one_to_one(state) && header->flags & CHANNEL_HAS_ADDRESS) {
+        *way = ASK; /* is it the peer's? */
+        return 0;
+    }
     if (state & CHANNEL_STATE_SHUT_WRITE && state & CHANNEL_STATE_CONNECTED) {
         control_settle(); /* perhaps it has ended meanwhile, which is another error */
         state = socket_state(socket);
     }
     if (state & CHANNEL_STATE_SHUT_WRITE)
         return state & CHANNEL_STATE_CONNECTED ? -ESHUTDOWN : -EPIPE;
-    if (!many && state & CHANNEL_STATE_LISTENING)
-        return -EPIPE;
     if (state & CHANNEL_STATE_ENDED)
         return ended(socket);
-    if (length == 0 && !special)
-        return -EINVAL;
-    if (!many && !(state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING)) &&
-        !(header->flags & CHANNEL_HAS_ADDRESS))
+    if (!many && !(state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING)))
         return ended(socket);
     if (many) {
         const struct channel_association *association =
@@ -382,6 +414,19 @@ static int total_length(const struct msghdr *message, size_t *length)
     return 0;
 }
 
+/* Linux counts the bytes that go out as messages: those of an ABORT do not, and those to all of no
+ * association do not go out. */
+static bool nothing_is_sent(const struct program_socket *socket,
+                            const struct channel_header *header)
+{
+    uint16_t flags = flags_of(header);
+
+    if (flags & (SCTP_EOF | SCTP_ABORT))
+        return true;
+    return flags & SCTP_SENDALL && socket_state(socket) & CHANNEL_STATE_ONE_TO_MANY &&
+           !(socket_state(socket) & CHANNEL_STATE_CONNECTED);
+}
+
 static ssize_t send_judged(const struct program_socket *socket, const struct msghdr *message,
                            int flags)
 {
@@ -390,7 +435,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
     struct outgoing outgoing;
     size_t length;
     enum way way = UP_THE_DESCRIPTOR;
-    int error;
+    int error, bad_name = 0;
 
     memset(&outgoing.header, 0, sizeof(outgoing.header));
     outgoing.header.type = CHANNEL_SEND;
@@ -398,10 +443,18 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
     outgoing.header.flags = wait ? 0 : CHANNEL_NO_BLOCK;
     outgoing.header.sender = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)gettid();
     error = total_length(message, &length);
+    if (error == 0 && !(socket_state(socket) & CHANNEL_STATE_PEELED_OFF))
+        bad_name = read_name(message, &outgoing.header);
+    if (bad_name == -EFAULT)
+        return bad_name;
     if (error == 0)
-        error = read_name(message, &outgoing.header);
+        error = check_length(socket, length);
     if (error == 0)
         error = read_ancillary(message, &outgoing);
+    if (error == 0)
+        error = check_flags(socket, &outgoing.header, length, message->msg_namelen > 0);
+    if (error == 0)
+        error = bad_name;
     if (error == 0)
         error = judge(socket, &outgoing.header, length, &way);
     if (error < 0)
@@ -410,7 +463,9 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
                        : send_up(socket, &outgoing, &cursor, length, flags);
     if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN || error == -ECONNREFUSED)
         return way == ASK && error != -ECONNREFUSED ? error : ended(socket);
-    return error < 0 ? error : (ssize_t)length;
+    if (error < 0)
+        return error;
+    return nothing_is_sent(socket, &outgoing.header) ? 0 : (ssize_t)length;
 }
 
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags)

@@ -112,10 +112,11 @@ static bool host_has(const struct socket_table *table, const struct braid_addres
     return false;
 }
 
+/* As on Linux "any" is alike to each address that it stands for, from either side. */
 static bool is_bound_to(const struct sctp_socket *socket, const struct braid_address *address)
 {
     for (size_t i = 0; i < socket->bound_count; i++)
-        if (braid_address_equal(address, &socket->bound[i]))
+        if (addresses_conflict(socket, address, socket, &socket->bound[i]))
             return true;
     return false;
 }

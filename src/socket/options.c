@@ -18,6 +18,14 @@ static const struct option *option_find(int level, int name)
     return NULL;
 }
 
+/* Of a level that Linux does not have on such a socket, getsockopt() says so. */
+static int error_of_unknown(const struct sctp_socket *socket, int level)
+{
+    bool known = level == SOL_SCTP || level == SOL_SOCKET || level == SOL_IP;
+
+    return known || socket->domain == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
+}
+
 int socket_get_option(struct sctp_socket *socket, int level, int name, void *value, size_t *length,
                       const struct socket_caller *caller, braid_time now,
                       struct sctp_socket **peeled)
@@ -29,7 +37,7 @@ int socket_get_option(struct sctp_socket *socket, int level, int name, void *val
 
     *peeled = NULL;
     if (!option || !option->get)
-        return -ENOPROTOOPT;
+        return error_of_unknown(socket, level);
     result = option->get(&call);
     *length = call.length;
     *peeled = call.peeled;
@@ -46,6 +54,8 @@ int socket_set_option(struct sctp_socket *socket, int level, int name, const voi
     int result;
 
     *association = 0;
+    if (level == SOL_SOCKET && length < sizeof(int))
+        return -EINVAL;
     if (!option || !option->set)
         return -ENOPROTOOPT;
     result = option->set(&call);
@@ -71,6 +81,12 @@ int option_answer(struct option_call *call, const void *from, size_t size)
     memcpy(call->value, from, size);
     call->length = size;
     return 0;
+}
+
+int option_get_refused(struct option_call *call)
+{
+    (void)call;
+    return -EOPNOTSUPP;
 }
 
 int option_read_int(const struct option_call *call, int *value)

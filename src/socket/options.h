@@ -42,6 +42,8 @@ int option_read(const struct option_call *call, void *to, size_t size);
 int option_read_exactly(const struct option_call *call, void *to, size_t size);
 /* Answers with a structure; the caller's buffer is large enough. */
 int option_answer(struct option_call *call, const void *from, size_t size);
+/* The `get` of what can only be set and still is an option to Linux: EOPNOTSUPP. */
+int option_get_refused(struct option_call *call);
 /* An int, as most of Linux's on and off options are. */
 int option_read_int(const struct option_call *call, int *value);
 int option_answer_int(struct option_call *call, int value);

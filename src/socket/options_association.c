@@ -200,7 +200,8 @@ static int get_max_burst(struct option_call *call)
     value.assoc_value = parameters_of(call->socket, association)->max_burst;
     if (call->length == sizeof(int))
         return option_answer(call, &value.assoc_value, sizeof(int));
-    return option_answer(call, &value, sizeof(value));
+    memcpy(call->value, &value, sizeof(value)); /* Linux does not tell that it is shorter */
+    return 0;
 }
 
 static void apply_max_burst(struct sctp_socket *socket, struct socket_association *association,

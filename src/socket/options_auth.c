@@ -193,9 +193,9 @@ static int change_keys(const struct option_call *call, sctp_assoc_t identifier,
         identifier = SCTP_FUTURE_ASSOC;
     else if (identifier > SCTP_ALL_ASSOC)
         return -EINVAL;
-    if (identifier != SCTP_CURRENT_ASSOC)
+    if (identifier == SCTP_FUTURE_ASSOC || identifier == SCTP_ALL_ASSOC)
         error = change_in_socket(socket, change);
-    if (error < 0 || identifier == SCTP_FUTURE_ASSOC)
+    if (error < 0 || (identifier != SCTP_CURRENT_ASSOC && identifier != SCTP_ALL_ASSOC))
         return error;
     LIST_FOR_EACH(link, &socket->associations)
     {
@@ -320,12 +320,12 @@ static int get_local_chunks(struct option_call *call)
 
 const struct option options_of_auth[] = {
     {SOL_SCTP, SCTP_AUTH_SUPPORTED, get_supported, set_supported},
-    {SOL_SCTP, SCTP_AUTH_CHUNK, NULL, set_chunk},
+    {SOL_SCTP, SCTP_AUTH_CHUNK, option_get_refused, set_chunk},
     {SOL_SCTP, SCTP_HMAC_IDENT, get_hmac_ident, set_hmac_ident},
-    {SOL_SCTP, SCTP_AUTH_KEY, NULL, set_key},
+    {SOL_SCTP, SCTP_AUTH_KEY, option_get_refused, set_key},
     {SOL_SCTP, SCTP_AUTH_ACTIVE_KEY, get_active_key, set_active_key},
-    {SOL_SCTP, SCTP_AUTH_DELETE_KEY, NULL, set_delete_key},
-    {SOL_SCTP, SCTP_AUTH_DEACTIVATE_KEY, NULL, set_deactivate_key},
+    {SOL_SCTP, SCTP_AUTH_DELETE_KEY, option_get_refused, set_delete_key},
+    {SOL_SCTP, SCTP_AUTH_DEACTIVATE_KEY, option_get_refused, set_deactivate_key},
     {SOL_SCTP, SCTP_PEER_AUTH_CHUNKS, get_peer_chunks, NULL},
     {SOL_SCTP, SCTP_LOCAL_AUTH_CHUNKS, get_local_chunks, NULL},
     {0},

@@ -6,7 +6,7 @@
  */
 #include "socket/options.h"
 
-#define AUTOCLOSE_MAXIMUM (INT32_MAX / 1000) /* seconds, as Linux's net.sctp.max_autoclose */
+#define AUTOCLOSE_MAXIMUM 8589934u /* seconds: Linux's net.sctp.max_autoclose, at 250 ticks/s */
 
 /* ---- On and off ---- */
 
@@ -165,7 +165,8 @@ static int set_autoclose(struct option_call *call)
     if (option_read_exactly(call, &seconds, sizeof(seconds)) < 0)
         return -EINVAL;
     socket->autoclose = seconds > AUTOCLOSE_MAXIMUM ? AUTOCLOSE_MAXIMUM : seconds;
-    socket->parameters.autoclose = socket->autoclose * 1000;
+    socket->parameters.autoclose =
+        socket->autoclose > UINT32_MAX / 1000 ? UINT32_MAX : socket->autoclose * 1000;
     socket_apply_parameters(socket);
     return 0;
 }

@@ -165,14 +165,12 @@ const struct option options_of_socket[] = {
 
 /* ---- IP ---- */
 
-/* An int, or a single byte, as ip(7) takes both. */
+/* An int, or a single byte, as ip(7) takes both; nothing is 0. */
 static int read_byte_or_int(const struct option_call *call, int *value)
 {
     if (call->length >= sizeof(int))
         return option_read_int(call, value);
-    if (call->length == 0)
-        return -EINVAL;
-    *value = *(const uint8_t *)call->value;
+    *value = call->length > 0 ? *(const uint8_t *)call->value : 0;
     return 0;
 }
 
@@ -187,9 +185,10 @@ static int answer_byte_or_int(struct option_call *call, int value)
 
 static void apply_traffic_class(struct sctp_socket *socket, struct braid_parameters *parameters)
 {
-    parameters->traffic_class =
-        (uint8_t)(socket->domain == AF_INET6 && socket->traffic_class != 0 ? socket->traffic_class
-                                                                           : socket->tos);
+    int class = socket->domain == AF_INET6 && socket->traffic_class != 0 ? socket->traffic_class
+                                                                         : socket->tos;
+
+    parameters->traffic_class = class & 0xfc; /* ECN is not the program's */
 }
 
 static int get_tos(struct option_call *call)
@@ -203,15 +202,31 @@ static int set_tos(struct option_call *call)
 
     if (error < 0)
         return error;
-    call->socket->tos = value & 0xfc; /* ECN is not the program's */
+    call->socket->tos = value & (socket_is_one_to_one(call->socket) ? 0xfc : 0xff);
     option_for_all(call->socket, apply_traffic_class);
+    return 0;
+}
+
+/* Linux keeps what was set until it sends, and then as SPP_PMTUD_ENABLE says. */
+static int get_mtu_discover(struct option_call *call)
+{
+    return answer_byte_or_int(call, call->socket->mtu_discover);
+}
+
+static int set_mtu_discover(struct option_call *call)
+{
+    int value, error = read_byte_or_int(call, &value);
+
+    if (error < 0 || value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT)
+        return -EINVAL;
+    call->socket->mtu_discover = value;
     return 0;
 }
 
 static int get_tclass(struct option_call *call)
 {
     if (call->socket->domain != AF_INET6)
-        return -ENOPROTOOPT;
+        return -EOPNOTSUPP;
     return answer_cut(call, &call->socket->traffic_class, sizeof(int));
 }
 
@@ -231,7 +246,7 @@ static int set_tclass(struct option_call *call)
 static int get_v6only(struct option_call *call)
 {
     if (call->socket->domain != AF_INET6)
-        return -ENOPROTOOPT;
+        return -EOPNOTSUPP;
     return answer_int_cut(call, call->socket->v6only);
 }
 
@@ -249,6 +264,7 @@ static int set_v6only(struct option_call *call)
 
 const struct option options_of_ip[] = {
     {SOL_IP, IP_TOS, get_tos, set_tos},
+    {SOL_IP, IP_MTU_DISCOVER, get_mtu_discover, set_mtu_discover},
     {SOL_IPV6, IPV6_TCLASS, get_tclass, set_tclass},
     {SOL_IPV6, IPV6_V6ONLY, get_v6only, set_v6only},
     {0},

@@ -125,7 +125,7 @@ struct sctp_socket {
     uint32_t partial_delivery_point;
     uint32_t autoclose;
     uint32_t adaptation;
-    int tos, traffic_class;
+    int tos, traffic_class, mtu_discover; /* IP_TOS, IPV6_TCLASS, IP_MTU_DISCOVER */
 };
 
 struct socket_table {
@@ -142,6 +142,11 @@ struct socket_table {
 };
 
 /* ---- Small questions ---- */
+
+static inline bool socket_is_one_to_one(const struct sctp_socket *socket)
+{
+    return socket->style == SOCKET_ONE_TO_ONE;
+}
 
 static inline bool socket_is_one_to_many(const struct sctp_socket *socket)
 {

@@ -19,10 +19,6 @@ struct outgoing {
     bool over_path;
 };
 
-#define SEND_FLAGS_KNOWN                                                                           \
-    (SCTP_UNORDERED | SCTP_ADDR_OVER | SCTP_SACK_IMMEDIATELY | SCTP_SENDALL | SCTP_PR_SCTP_MASK |  \
-     SCTP_ABORT | SCTP_EOF)
-
 static int check_message(const struct sctp_socket *socket, const struct outgoing *message)
 {
     uint16_t flags = message->send.flags;
@@ -31,7 +27,7 @@ static int check_message(const struct sctp_socket *socket, const struct outgoing
         return -EPIPE;
     if (message->length > socket->send_buffer)
         return -EMSGSIZE;
-    if (message->has_info && (flags & ~SEND_FLAGS_KNOWN))
+    if (message->has_info && (flags & ~CHANNEL_SEND_FLAGS))
         return -EINVAL;
     if (flags == 0 && message->length > 0)
         return 0;

@@ -46,6 +46,7 @@ struct sctp_socket *socket_new(struct socket_table *table)
     socket->receive_buffer = SOCKET_BUFFER_DEFAULT;
     socket->send_buffer = SOCKET_BUFFER_DEFAULT;
     socket->mapped_v4 = true;
+    socket->mtu_discover = IP_PMTUDISC_WANT;
     socket->encapsulation_port = table->config.encapsulation_port;
     socket_default_parameters(socket);
     socket->path.flags = SPP_HB_ENABLE | SPP_PMTUD_ENABLE | SPP_SACKDELAY_ENABLE;

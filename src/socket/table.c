@@ -118,6 +118,8 @@ struct socket_association *socket_association_new(struct sctp_socket *socket, ui
     association->socket = socket;
     association->send = socket->send;
     association->path = socket->path;
+    socket->mtu_discover =
+        socket->path.flags & SPP_PMTUD_ENABLE ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
     association->expose_potentially_failed = socket->expose_potentially_failed;
     association->receive_context = socket->receive_context;
     association->subscribed = socket->subscribed;

@@ -79,7 +79,7 @@ bool connections_outcome(struct stack *stack, struct stack_socket *end, int32_t 
         if (connection->wait != CONNECTION_ASSOCIATION || connection->association != association)
             continue;
         waited = true;
-        connection_reply_result(stack, connection, -error, association);
+        connection_reply_result(stack, connection, connection->sent ? 0 : -error, association);
     }
     return waited;
 }

@@ -97,7 +97,8 @@ struct connection {
     enum connection_wait wait;
     struct stack_socket *socket; /* that it waits for; the one that CLOSE_LINGER named */
     int32_t association;
-    bool wait_for_up; /* SEND: goes on to wait for the association */
+    bool wait_for_up; /* SEND: goes on to wait for the association, */
+    bool sent;        /* whose outcome is no error of this: the message was taken */
     braid_time deadline;
 };
 

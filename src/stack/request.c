@@ -270,14 +270,16 @@ static int request_send_now(struct stack *stack, struct request *request)
         end_set_events(stack, end);
         if (result < 0 || !wait)
             return result;
-        request->connection->wait_for_up = true;
+        request->connection->wait_for_up = request->connection->sent = true;
         connection_set_wait(stack, request->connection, end, CONNECTION_SEND);
         request->later = true;
         return 0;
     }
     if (result == 0 && wait && association != 0 &&
-        !socket_association_is_up(stack->sockets, association))
+        !socket_association_is_up(stack->sockets, association)) {
+        request->connection->sent = true;
         return wait_for_association(stack, request, -EINPROGRESS, association, true);
+    }
     return result;
 }
 
@@ -391,6 +393,7 @@ void request_receive(struct stack *stack, struct connection *connection)
         return;
     }
     request.length = (size_t)received - sizeof(head);
+    connection->sent = false;
     request.reply.result = request_handle(stack, &request);
     if (!request.later)
         connection_reply(stack, connection, &request.reply, request.answer,

@@ -161,7 +161,8 @@ static void test_send_now_refused(void **state)
     (void)state;
     stack_start(&stack, plain);
     client = program_socket(&stack, AF_INET, SOCK_SEQPACKET);
-    assert_int_equal(send_now(&stack, client, &header, "one", true, NULL), -ECONNREFUSED);
+    /* as on Linux the message was taken: that nobody is there is told by a notification */
+    assert_int_equal(send_now(&stack, client, &header, "one", true, NULL), 0);
     assert_int_equal(send_now(&stack, client, &header, "one", false, NULL), 0);
     header.flags = 0;
     assert_int_equal(send_now(&stack, client, &header, "one", false, NULL), -EPIPE);
