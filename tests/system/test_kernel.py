@@ -4,7 +4,9 @@ import os
 import re
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
 import guest
+import test_api
 from harness import BUILD, LIBRARY, PROCESSES, SKIPPED, SOCKETS, TRANSFER, Namespace, Stack, check, main, need_root
 
 MEGABYTES = 3_000_000
@@ -104,6 +106,11 @@ def refused():
     braid.stop()
 
 
+def same_answers():
+    """tests/api/linux-6.1.txt is what this kernel says."""
+    print(f"        {test_api.check_alike(machine.run('probe'))} lines of the table", flush=True)
+
+
 def same_sockets():
     """What tests/preload asks of Braid holds for the kernel."""
     for program in ("sockets", "processes", "library"):
@@ -121,7 +128,7 @@ if __name__ == "__main__":
         """One machine for all: it takes a while to start."""
         global machine
         namespace = Namespace()
-        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY])
+        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY, test_api.PROBE])
         machine.namespace = namespace
         print(machine.run("uname -sr").strip(), flush=True)
         for test in TESTS:
@@ -135,5 +142,5 @@ if __name__ == "__main__":
 
     TESTS = [kernel_server_receives, kernel_server_sends, kernel_server_echoes_ipv6, kernel_client_sends,
              kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, plain_programs, refused,
-             same_sockets]
+             same_sockets, same_answers]
     main([all_tests])
