@@ -8,7 +8,9 @@
 #ifndef BRAID_NETINET_SCTP_H
 #define BRAID_NETINET_SCTP_H
 
+#ifndef _LINUX_IN_H /* who has the kernel's header cannot have the other */
 #include <netinet/in.h>
+#endif
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -24,7 +26,7 @@ extern "C" {
 #define IPPROTO_SCTP 132
 #endif
 #ifndef SOL_SCTP
-#define SOL_SCTP IPPROTO_SCTP
+#define SOL_SCTP 132
 #endif
 
 /* What programs test for at compile time: all of it is there. */

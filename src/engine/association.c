@@ -355,6 +355,9 @@ void association_down(struct sctp_association *association, enum braid_down_reas
         return;
     association->down = true;
     cookie_spend(association);
+    parameter_iterator_init(&iterator, causes, length);
+    if (parameter_next(&iterator, &cause))
+        event.cause = association->down_cause = cause.type;
     association_stop_timers(association);
     asconf_free(association);
     list_remove(&association->ready_link);
@@ -369,9 +372,6 @@ void association_down(struct sctp_association *association, enum braid_down_reas
     association_free_paths(association);
     free(association->cookie);
     association->cookie = NULL;
-    parameter_iterator_init(&iterator, causes, length);
-    if (parameter_next(&iterator, &cause))
-        event.cause = cause.type;
     event_add(engine, &event, causes, length);
 }
 

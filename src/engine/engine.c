@@ -454,8 +454,10 @@ void event_send_failed(struct sctp_association *association, struct sent_message
         .type = BRAID_EVENT_SEND_FAILED,
         .association = association->id,
         .endpoint = association->endpoint->id,
+        .cause = association->down_cause,
         .unsent = message->begun == 0,
         .send = message->send,
+        .segment = association_fragmentation_point(association),
         .bytes = message->bytes,
         .length = message->length,
     };

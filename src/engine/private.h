@@ -309,8 +309,9 @@ struct sctp_association {
     struct list touched_link; /* engine->touched: got DATA in this batch of packets */
     void *user;
     uint32_t id;
-    uint8_t state; /* enum braid_state */
-    bool down;     /* BRAID_EVENT_DOWN was told: waits for its release */
+    uint8_t state;       /* enum braid_state */
+    bool down;           /* BRAID_EVENT_DOWN was told: waits for its release */
+    uint16_t down_cause; /* the first cause of its end: RFC 9260, 3.3.10 */
     bool incoming;
     bool claimed; /* or begun by us: does not count against the backlog */
     bool was_up;

@@ -228,8 +228,6 @@ static void give_info(struct msghdr *message, void *info, socklen_t *length, uns
         memcpy(info, &both.recvv_nxtinfo, sizeof(both.recvv_nxtinfo));
         *length = sizeof(both.recvv_nxtinfo);
         *type = SCTP_RECVV_NXTINFO;
-    } else {
-        *length = 0;
     }
 }
 

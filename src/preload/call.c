@@ -20,8 +20,9 @@ bool call_wants_socket(int domain, int type, int protocol)
 {
     int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    return stack_name() && (domain == AF_INET || domain == AF_INET6) &&
-           (protocol == IPPROTO_SCTP || (protocol == 0 && base == SOCK_SEQPACKET));
+    /* SOCK_RAW is the kernel's, whatever the protocol; of IP only SCTP has SOCK_SEQPACKET */
+    return stack_name() && (domain == AF_INET || domain == AF_INET6) && base != SOCK_RAW &&
+           (protocol == IPPROTO_SCTP || base == SOCK_SEQPACKET);
 }
 
 int call_socket(int domain, int type, int protocol)
@@ -131,6 +132,7 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
     if ((size_t)received < sizeof(header) || header.type != CHANNEL_ACCEPT || accepted < 0)
         return -ECONNABORTED;
     give_address(&header.address, address, length);
+    descriptor_inherit(socket->descriptor, accepted);
     return descriptor_adopt(accepted, flags);
 }
 
@@ -260,12 +262,14 @@ static int connectx3(const struct program_socket *socket, void *value, const soc
 }
 
 /* The new socket's descriptor stands behind the association's identifier, and is the result. */
-static int adopt_peeled_off(int descriptor, int name, void *value, socklen_t length)
+static int adopt_peeled_off(const struct program_socket *from, int descriptor, int name,
+                            void *value, socklen_t length)
 {
     int flags = 0;
 
     if (name == SCTP_SOCKOPT_PEELOFF_FLAGS && length >= 3 * sizeof(int))
         memcpy(&flags, (char *)value + 2 * sizeof(int), sizeof(flags));
+    descriptor_inherit(from->descriptor, descriptor);
     descriptor = descriptor_adopt(descriptor, flags);
     memcpy((char *)value + sizeof(int), &descriptor, sizeof(descriptor));
     return descriptor;
@@ -298,7 +302,7 @@ int call_getsockopt(const struct program_socket *socket, int level, int name, vo
     }
     *length = (socklen_t)request.answer_length;
     if (request.answer_descriptor >= 0)
-        return adopt_peeled_off(request.answer_descriptor, name, value, *length);
+        return adopt_peeled_off(socket, request.answer_descriptor, name, value, *length);
     return result;
 }
 

@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "preload/direct.h"
 #include "preload/private.h"
@@ -144,6 +145,21 @@ int descriptor_adopt(int descriptor, int flags)
     if (flags & SOCK_NONBLOCK)
         direct_fcntl(descriptor, F_SETFL, O_RDWR | O_NONBLOCK);
     return descriptor;
+}
+
+void descriptor_inherit(int from, int to)
+{
+    static const int names[] = {SO_RCVTIMEO, SO_SNDTIMEO, SO_KEEPALIVE, SO_BROADCAST, SO_OOBINLINE};
+    static const struct timeval none;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct timeval value = {0}; /* the largest of them */
+        socklen_t length = sizeof(value);
+
+        if (direct_getsockopt(from, SOL_SOCKET, names[i], &value, &length) == 0 &&
+            memcmp(&value, &none, length) != 0)
+            direct_setsockopt(to, SOL_SOCKET, names[i], &value, length);
+    }
 }
 
 bool descriptor_blocks(int descriptor)

@@ -34,6 +34,13 @@ TAKEN_OVER int socket(int domain, int type, int protocol)
     return LIBC->socket(domain, type, protocol);
 }
 
+TAKEN_OVER int socketpair(int domain, int type, int protocol, int ends[2])
+{
+    if (call_wants_socket(domain, type, protocol))
+        return (int)answer(-EOPNOTSUPP);
+    return LIBC->socketpair(domain, type, protocol, ends);
+}
+
 TAKEN_OVER int bind(int descriptor, const struct sockaddr *address, socklen_t length)
 {
     struct program_socket ours;

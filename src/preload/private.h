@@ -61,6 +61,9 @@ bool descriptor_is_partial(int descriptor);
 /* A new descriptor from the stack: with the flags that the program asked for (SOCK_NONBLOCK,
  * SOCK_CLOEXEC), and the lowest number that is free, as POSIX has it. Returns it. */
 int descriptor_adopt(int descriptor, int flags);
+/* Gives a descriptor the generic options that another has: of a listener, or what was peeled off.
+ */
+void descriptor_inherit(int from, int to);
 bool descriptor_blocks(int descriptor);
 static inline uint32_t socket_state(const struct program_socket *socket)
 {

@@ -8,8 +8,7 @@
  * What does not fit is read in parts: by MSG_PEEK, and the descriptor's SO_PEEK_OFF keeps how far;
  * with the last part the datagram is taken away.
  */
-#include <poll.h>
-#include <sys/ioctl.h>
+#include <time.h>
 
 #include "preload/direct.h"
 #include "preload/private.h"
@@ -114,11 +113,14 @@ static bool may_wait(const struct program_socket *socket, int flags)
     return !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
 }
 
-static ssize_t at_end(const struct program_socket *socket, int flags)
+static ssize_t at_end(const struct program_socket *socket, struct msghdr *message, int flags)
 {
     uint32_t state = socket_state(socket);
     int error;
 
+    message->msg_namelen = 0;
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
     if (state & CHANNEL_STATE_SHUT_READ)
         return 0;
     error = control_take_error(socket);
@@ -209,15 +211,17 @@ static void take_away(int descriptor)
     direct_recvmsg(descriptor, &datagram, MSG_DONTWAIT);
 }
 
-/* SCTP_NXTINFO (RFC 6458, 5.3.6): what follows may have come after what is read went down. */
-static void look_at_next(const struct program_socket *socket, struct channel_header *header)
+/* SCTP_NXTINFO (RFC 6458, 5.3.6): what follows may have come after what is read went down. What is
+ * only looked at stays the next itself, as on Linux. */
+static void look_at_next(const struct program_socket *socket, struct channel_header *header,
+                         bool peeked)
 {
     uint32_t wanted =
         atomic_load_explicit(&socket->published->receive_options, memory_order_relaxed);
     struct channel_header next;
     ssize_t whole;
 
-    if (!(wanted & CHANNEL_RECEIVE_NXTINFO) || header->flags & CHANNEL_HAS_NEXT)
+    if (!(wanted & CHANNEL_RECEIVE_NXTINFO) || (header->flags & CHANNEL_HAS_NEXT && !peeked))
         return;
     whole = peek_header(socket->descriptor, &next, MSG_DONTWAIT);
     if (whole < (ssize_t)sizeof(next))
@@ -245,7 +249,7 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
     if (whole <= 0) {
         if (offset > 0)
             set_peek_offset(descriptor, offset);
-        return whole == 0 || whole == -ECONNRESET ? at_end(socket, flags) : whole;
+        return whole == 0 || whole == -ECONNRESET ? at_end(socket, message, flags) : whole;
     }
     if ((size_t)whole < before)
         before = sizeof(header);
@@ -257,10 +261,12 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
         return -errno;
     last = before + (size_t)received == (size_t)whole;
     if (flags & MSG_PEEK) {
+        set_peek_offset(descriptor, -1);
+        look_at_next(socket, &header, true);
         set_peek_offset(descriptor, offset);
     } else if (last) {
         take_away(descriptor);
-        look_at_next(socket, &header);
+        look_at_next(socket, &header, false);
     }
     describe(socket, &header, message, last);
     descriptor_set_partial(descriptor, flags & MSG_PEEK ? offset > 0 : !last);
@@ -287,13 +293,48 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
     }
     received = read_datagram(socket->descriptor, &header, message, own);
     if (received == 0 || received == -ECONNRESET)
-        return at_end(socket, flags);
+        return at_end(socket, message, flags);
     if (received < 0)
         return received;
-    if (!(flags & MSG_PEEK))
-        look_at_next(socket, &header);
+    look_at_next(socket, &header, flags & MSG_PEEK);
     describe(socket, &header, message, true);
     return received - (ssize_t)sizeof(header);
+}
+
+/* Programs that read until nothing is left ask each time: if that was in vain so often, only as
+ * often as costs little. */
+#define VAIN_ATTEMPTS 8
+#define PAUSE 4 /* ms */
+
+static bool worth_asking(const struct program_socket *socket)
+{
+    static _Atomic unsigned int vain;
+    static _Atomic int64_t asked; /* ms */
+    struct timespec time;
+    int64_t now;
+
+    if (socket_state(socket) & CHANNEL_STATE_SHUT_READ)
+        return true; /* the end is coming */
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    now = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+    if (now >= atomic_load_explicit(&asked, memory_order_relaxed) + PAUSE)
+        atomic_store_explicit(&vain, 0, memory_order_relaxed);
+    else if (atomic_load_explicit(&vain, memory_order_relaxed) >= VAIN_ATTEMPTS)
+        return false;
+    atomic_store_explicit(&asked, now, memory_order_relaxed);
+    atomic_fetch_add_explicit(&vain, 1, memory_order_relaxed);
+    return true;
+}
+
+/* What a peer on this host has sent is there at once, as with a kernel, though it may be on its way
+ * through the stack. */
+static ssize_t read_what_is_coming(const struct program_socket *socket, struct msghdr *message,
+                                   int flags)
+{
+    if (!worth_asking(socket))
+        return -EAGAIN;
+    control_settle();
+    return read_next(socket, message, flags, true);
 }
 
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags)
@@ -318,18 +359,24 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
         }
         if (received == -EAGAIN)
             received = no_hope(socket, flags);
+    } else if (received == -EAGAIN && !may_wait(socket, flags)) {
+        received = read_what_is_coming(socket, message, flags);
     }
     return received;
 }
 
 int receive_waiting(const struct program_socket *socket)
 {
-    int offset = descriptor_is_partial(socket->descriptor) ? peek_offset(socket->descriptor) : -1;
-    int head =
-        offset > (int)sizeof(struct channel_header) ? offset : (int)sizeof(struct channel_header);
-    int waiting = 0;
+    int descriptor = socket->descriptor;
+    int offset = descriptor_is_partial(descriptor) ? peek_offset(descriptor) : -1;
+    struct channel_header header;
+    ssize_t whole, read_before;
 
-    if (direct_ioctl(socket->descriptor, FIONREAD, &waiting) < 0)
-        return -errno;
-    return waiting > head ? waiting - head : 0;
+    if (offset > 0)
+        set_peek_offset(descriptor, -1);
+    whole = peek_header(descriptor, &header, MSG_DONTWAIT);
+    if (offset > 0)
+        set_peek_offset(descriptor, offset);
+    read_before = offset > (int)sizeof(header) ? offset : (int)sizeof(header);
+    return whole > read_before ? (int)(whole - read_before) : 0;
 }

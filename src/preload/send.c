@@ -267,6 +267,8 @@ static int judge(const struct program_socket *socket, const struct channel_heade
             *way = ASK;
             return 0;
         }
+        if (atomic_load(&association->state) & CHANNEL_STATE_SHUT_WRITE)
+            *way = ASK; /* is it still there? */
         streams = atomic_load(&association->outbound_streams);
     } else if (!(state & CHANNEL_STATE_CONNECTED)) {
         *way = ASK;
@@ -472,7 +474,7 @@ ssize_t send_message(const struct program_socket *socket, const struct msghdr *m
 {
     ssize_t result = is_wild(message) ? -EFAULT : send_judged(socket, message, flags);
 
-    if ((result == -EPIPE || result == -ESHUTDOWN) && !(flags & MSG_NOSIGNAL))
+    if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
         raise(SIGPIPE);
     return result;
 }

@@ -53,7 +53,7 @@ int socket_associate(struct sctp_socket *socket, const struct braid_address *add
     }
     (*association)->peer_port = port;
     (*association)->primary = addresses[0];
-    socket->peer = addresses[0];
+    socket->peer = addresses[count - 1]; /* getpeername(): as on Linux the last */
     socket->peer_port = port;
     socket->error = 0;
     socket_association_publish(*association);

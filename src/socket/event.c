@@ -29,10 +29,6 @@ static void learn_primary(struct socket_association *association)
     if (braid_path_info(engine, association->engine, info.primary_path, &path) < 0)
         return;
     association->primary = path.address;
-    if (!socket_is_one_to_many(association->socket)) {
-        association->socket->peer = path.address;
-        association->socket->peer_port = info.peer_port;
-    }
 }
 
 /* A peer has set up an association with a one-to-one listener: a socket for accept(). */
@@ -45,6 +41,7 @@ static struct socket_association *accept_association(struct sctp_socket *listene
     child = socket_clone(listener, SOCKET_ONE_TO_ONE, &error);
     if (!child)
         return NULL;
+    child->was_accepted = true;
     association = socket_association_new(child, engine);
     if (!association ||
         braid_association_move(listener->table->engine, engine, child->endpoint) < 0) {
@@ -98,6 +95,10 @@ static void event_up(struct socket_table *table, struct socket_association *asso
         return;
     association->up = true;
     learn_primary(association);
+    if (association->incoming && !socket_is_one_to_many(association->socket)) {
+        association->socket->peer = association->primary;
+        association->socket->peer_port = association->peer_port;
+    }
     if (!socket_is_one_to_many(association->socket) && association->socket->state == SOCKET_CLOSED)
         association->socket->state = SOCKET_ESTABLISHED;
     socket_association_publish(association);
@@ -237,7 +238,11 @@ static void association_event(struct socket_association *association,
         notify_adaptation(association, event->value, association->messages_read);
         break;
     case BRAID_EVENT_AUTHENTICATION:
-        notify_authentication(association, event, after_unread(association));
+        /* that the peer has no AUTH belongs to the setup, before its first message */
+        notify_authentication(association, event,
+                              event->authentication == BRAID_AUTHENTICATION_NONE
+                                  ? association->messages_read
+                                  : after_unread(association));
         break;
     case BRAID_EVENT_STREAMS_RESET:
         notify_streams_reset(association, event, after_unread(association));

@@ -9,6 +9,8 @@
 
 #define ERROR_CAUSE_HEADER 4 /* RFC 9260, 3.3.10 */
 
+enum { SCTP_DATA_LAST_FRAG = 1, SCTP_DATA_FIRST_FRAG = 2, SCTP_DATA_UNORDERED = 4 };
+
 /* Room for a notification, whose header (all begin alike) is filled, with `extra` bytes behind its
  * structure; NULL if it is not wanted. */
 static void *notify_new(struct socket_association *association, uint16_t type, uint64_t after,
@@ -121,68 +123,87 @@ void notify_remote_error(struct socket_association *association, const struct br
     notify_queue(association, notification);
 }
 
-static uint16_t sent_flags(const struct braid_send *send)
-{
-    return (uint16_t)((send->flags & BRAID_SEND_UNORDERED ? SCTP_UNORDERED : 0) |
-                      send->policy << SOCKET_POLICY_SHIFT);
-}
+/* One DATA chunk of a message that failed. As on Linux each is told by itself, with the chunk's own
+ * flags, so that the program can put the message together again (RFC 9260, 3.3.1). */
+struct failed_chunk {
+    const uint8_t *bytes;
+    size_t length;
+    uint16_t flags;
+};
 
 static void notify_send_failed_old(struct socket_association *association,
-                                   const struct braid_event *event)
+                                   const struct braid_event *event,
+                                   const struct failed_chunk *chunk)
 {
     struct socket_notification *notification;
     struct sctp_send_failed *failed =
         notify_new(association, SCTP_SEND_FAILED, association->messages_read, sizeof(*failed),
-                   event->length, &notification);
+                   chunk->length, &notification);
 
     if (!failed)
         return;
     failed->ssf_flags = event->unsent ? SCTP_DATA_UNSENT : SCTP_DATA_SENT;
-    failed->ssf_error = event->cause;
+    failed->ssf_error = htons(event->cause);
     failed->ssf_assoc_id = association->identifier;
     failed->ssf_info = (struct sctp_sndrcvinfo){
         .sinfo_stream = event->send.stream,
-        .sinfo_flags = sent_flags(&event->send),
+        .sinfo_flags = chunk->flags,
         .sinfo_ppid = htonl(event->send.ppid),
         .sinfo_context = event->send.context,
         .sinfo_timetolive =
             event->send.policy > BRAID_POLICY_LIFETIME ? event->send.limit : event->send.lifetime,
         .sinfo_assoc_id = association->identifier,
     };
-    if (event->length > 0)
-        memcpy(failed->ssf_data, event->bytes, event->length);
+    if (chunk->length > 0)
+        memcpy(failed->ssf_data, chunk->bytes, chunk->length);
     notify_queue(association, notification);
 }
 
 static void notify_send_failed_event(struct socket_association *association,
-                                     const struct braid_event *event)
+                                     const struct braid_event *event,
+                                     const struct failed_chunk *chunk)
 {
     struct socket_notification *notification;
     struct sctp_send_failed_event *failed =
         notify_new(association, SCTP_SEND_FAILED_EVENT, association->messages_read, sizeof(*failed),
-                   event->length, &notification);
+                   chunk->length, &notification);
 
     if (!failed)
         return;
     failed->ssf_flags = event->unsent ? SCTP_DATA_UNSENT : SCTP_DATA_SENT;
-    failed->ssf_error = event->cause;
+    failed->ssf_error = htons(event->cause);
     failed->ssf_assoc_id = association->identifier;
     failed->ssfe_info = (struct sctp_sndinfo){
         .snd_sid = event->send.stream,
-        .snd_flags = sent_flags(&event->send),
+        .snd_flags = chunk->flags,
         .snd_ppid = htonl(event->send.ppid),
         .snd_context = event->send.context,
         .snd_assoc_id = association->identifier,
     };
-    if (event->length > 0)
-        memcpy(failed->ssf_data, event->bytes, event->length);
+    if (chunk->length > 0)
+        memcpy(failed->ssf_data, chunk->bytes, chunk->length);
     notify_queue(association, notification);
 }
 
 void notify_send_failed(struct socket_association *association, const struct braid_event *event)
 {
-    notify_send_failed_old(association, event);
-    notify_send_failed_event(association, event);
+    uint16_t unordered = event->send.flags & BRAID_SEND_UNORDERED ? SCTP_DATA_UNORDERED : 0;
+    size_t done = 0;
+
+    do {
+        size_t left = event->length - done;
+        size_t length = event->segment > 0 && left > event->segment ? event->segment : left;
+        struct failed_chunk chunk = {
+            .bytes = event->bytes + done,
+            .length = length,
+            .flags = unordered | (done == 0 ? SCTP_DATA_FIRST_FRAG : 0) |
+                     (length == left ? SCTP_DATA_LAST_FRAG : 0),
+        };
+
+        notify_send_failed_old(association, event, &chunk);
+        notify_send_failed_event(association, event, &chunk);
+        done += length;
+    } while (done < event->length);
 }
 
 void notify_shutdown(struct socket_association *association, uint64_t after)

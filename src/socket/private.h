@@ -88,7 +88,8 @@ struct sctp_socket {
     bool closed;
     bool shut_read, shut_write;
     bool peer_shut;       /* one-to-one: the peer has ended its side */
-    bool had_association; /* one-to-one: it was connected once */
+    bool had_association; /* one-to-one: it was connected once, */
+    bool was_accepted;    /* or came of a listener */
     int error;            /* SO_ERROR, positive */
 
     uint16_t port;                                    /* 0: not bound */

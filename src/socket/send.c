@@ -88,6 +88,8 @@ static int send_to(struct socket_association *association, const struct outgoing
     struct braid_send send;
     int error;
 
+    if (!message->has_info && header->flags & CHANNEL_HAS_PR)
+        defaults.flags = 0; /* as on Linux: SCTP_PRINFO stands for all flags of the defaults */
     choose_policy(association, message, &defaults);
     send = (struct braid_send){
         .stream = defaults.stream,
@@ -186,8 +188,13 @@ static int associate_implicitly(struct sctp_socket *socket, const struct outgoin
     if (message->send.flags & (SCTP_EOF | SCTP_ABORT))
         return -EINVAL;
     if (socket->style == SOCKET_ONE_TO_ONE &&
-        (socket->state == SOCKET_ESTABLISHED || socket->state == SOCKET_CLOSING))
-        return -EADDRNOTAVAIL;
+        (socket->state == SOCKET_ESTABLISHED || socket->state == SOCKET_CLOSING)) {
+        /* Linux still has the association of one that ended before accept() */
+        bool ended = socket->was_accepted && port == socket->peer_port &&
+                     braid_address_equal(address, &socket->peer);
+
+        return ended ? -EPIPE : -EADDRNOTAVAIL;
+    }
     error = read_destinations(socket, message, address, destinations, &count);
     if (error < 0)
         return error;

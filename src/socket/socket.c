@@ -68,6 +68,8 @@ int socket_open(struct socket_table *table, int domain, int type, int protocol,
 {
     if (domain != AF_INET && domain != AF_INET6)
         return -EAFNOSUPPORT;
+    if (type == SOCK_DGRAM)
+        return -EPROTONOSUPPORT; /* there are such sockets, of other protocols */
     if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
         return -ESOCKTNOSUPPORT;
     if (protocol != 0 && protocol != IPPROTO_SCTP)

@@ -1,13 +1,14 @@
 /* From sockets to programs: user messages, notifications, new sockets, and the end.
  *
- * What stands unread in the program's descriptor still counts against a_rwnd (RFC 9260, 6.2): as
- * long as it is more than a quarter of what an end holds, the kernel does not call it writable; the
- * socket is told how much that is, and again when it has become less. What stood there before it
- * became so much is left out: a window that was promised must not shrink (RFC 9260, 6.2.1).
+ * What stands unread in the program's descriptor counts against a_rwnd (RFC 9260, 6.2), as on
+ * Linux. How much that is, is seen whenever something goes down; and when it becomes less than a
+ * quarter of what an end holds, for then the kernel calls it writable. So what was read without our
+ * knowledge is at most that much, and leaves at least half of the window.
  */
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ static void unread_update(struct stack_socket *end)
 
     if (weight < end->weight)
         end->payload = (uint32_t)((uint64_t)end->payload * weight / end->weight);
+    if (end->payload > weight) /* some of it was read while more went down */
+        end->payload = weight;
     end->weight = weight;
 }
 
@@ -155,6 +158,95 @@ static int send_message(struct stack *stack, struct stack_socket *end)
     return 0;
 }
 
+/* ---- Peel-off ---- */
+
+/* A datagram that was taken out of a program end again. */
+struct taken {
+    struct list link;
+    size_t length; /* of what follows the header */
+    struct channel_header header;
+    uint8_t bytes[];
+};
+
+static struct taken *take_datagram(int descriptor)
+{
+    struct taken *taken = malloc(sizeof(*taken) + CHANNEL_PIECE_MAXIMUM);
+    struct iovec parts[2];
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t received;
+
+    if (!taken)
+        return NULL;
+    parts[0] = (struct iovec){&taken->header, sizeof(taken->header)};
+    parts[1] = (struct iovec){taken->bytes, CHANNEL_PIECE_MAXIMUM};
+    received = recvmsg(descriptor, &message, MSG_DONTWAIT);
+    if (received < (ssize_t)sizeof(taken->header)) {
+        free(taken);
+        return NULL;
+    }
+    taken->length = (size_t)received - sizeof(taken->header);
+    return taken;
+}
+
+/* The first was read in part: the rest of it is as a message of its own. */
+static void forget_what_was_read(int descriptor, struct list *datagrams)
+{
+    struct taken *first = LIST_ENTRY(datagrams->next, struct taken, link);
+    int offset = -1, none = -1;
+    socklen_t size = sizeof(offset);
+    size_t read_before;
+
+    getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, &size);
+    if (offset <= (int)sizeof(first->header) || list_is_empty(datagrams))
+        return;
+    setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none));
+    read_before = (size_t)offset - sizeof(first->header);
+    if (read_before > first->length)
+        return;
+    first->length -= read_before;
+    memmove(first->bytes, first->bytes + read_before, first->length);
+}
+
+void downward_move(struct stack_socket *from, int descriptor, struct stack_socket *to,
+                   int32_t association)
+{
+    struct list datagrams;
+    struct taken *taken;
+    unsigned int kept = 0;
+
+    list_init(&datagrams);
+    while ((taken = take_datagram(descriptor)) != NULL)
+        list_append(&datagrams, &taken->link);
+    forget_what_was_read(descriptor, &datagrams);
+    from->payload = 0;
+    LIST_FOR_EACH_SAFE(link, &datagrams)
+    {
+        struct stack_socket *end;
+
+        taken = LIST_ENTRY(link, struct taken, link);
+        end = taken->header.info.association == association ? to : from;
+        if (send_down(end, &taken->header, taken->bytes, taken->length, -1) == 0 &&
+            !(taken->header.flags & CHANNEL_NOTIFICATION)) {
+            end->payload += (uint32_t)taken->length;
+            end->notifications_only = false;
+        }
+        free(taken);
+    }
+    from->weight = unread_weight(from);
+    to->weight = unread_weight(to);
+    for (unsigned int i = 0; i < from->next_count; i++) {
+        if (from->next[i].info.association != association)
+            from->next[kept++] = from->next[i];
+        else
+            to->next[to->next_count++] = from->next[i];
+        if (i == 0 && kept == 0) {
+            to->next_offset = from->next_offset;
+            from->next_offset = 0;
+        }
+    }
+    from->next_count = kept;
+}
+
 /* ---- All that there is ---- */
 
 /* Sends the next thing. False: there is none, or it must wait. */
@@ -210,8 +302,6 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     unread_update(end);
     if (end->weight == 0)
         end->notifications_only = true;
-    if (!end->full || end->forgiven > end->payload)
-        end->forgiven = end->payload;
     wants_following = atomic_load(&slot->receive_options) & CHANNEL_RECEIVE_NXTINFO;
     for (weight = end->weight; weight < end->size; weight += MESSAGE_WEIGHT) {
         uint32_t before = end->payload;
@@ -227,7 +317,7 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     if (end->accept_weight != 0)
         count_waiting(end);
     else
-        socket_hold(end->socket, end->full ? end->payload - end->forgiven : 0, stack->now);
+        socket_hold(end->socket, end->payload, stack->now);
     if (!end->ended && end->next_count == 0 && socket_has_ended(end->socket))
         send_end(stack, end);
     end_set_events(stack, end);

@@ -13,8 +13,9 @@
 
 enum {
     NAME_TRIES = 16,   /* generations of a slot whose names others have taken */
-    END_SIZE = 106496, /* SO_SNDBUF of both ends: the kernel doubles it */
-    PLUG_SPARE = 512,  /* bytes by which a plug passes a quarter of that */
+    END_SIZE = 106496, /* SO_SNDBUF of both ends, at most: the kernel doubles it */
+    END_SIZE_LEAST = 2304,
+    PLUG_SPARE = 512, /* bytes by which a plug passes a quarter of that */
 };
 
 _Static_assert(2 * END_SIZE >= CHANNEL_PIECE_MAXIMUM + 1024, "a piece does not fit an end");
@@ -64,6 +65,33 @@ static void store(_Atomic uint32_t *field, uint32_t value)
     atomic_store_explicit(field, value, memory_order_release);
 }
 
+/* A size that does not depend on the host's default. Returns what it has become. */
+static uint32_t set_size(int descriptor, int size)
+{
+    socklen_t length = sizeof(size);
+
+    (void)setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    if (getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0)
+        return END_SIZE;
+    return (uint32_t)size;
+}
+
+/* An end holds no more than SO_RCVBUF: the kernel tells when a quarter of it is unread, which then
+ * is at most half of the window (downward.c). */
+static void fit_size(struct stack_socket *end, uint32_t receive_buffer)
+{
+    uint32_t wanted = receive_buffer / 2;
+
+    if (end->receive_buffer == receive_buffer)
+        return;
+    end->receive_buffer = receive_buffer;
+    if (wanted > END_SIZE)
+        wanted = END_SIZE;
+    if (wanted < END_SIZE_LEAST)
+        wanted = END_SIZE_LEAST;
+    end->size = set_size(end->watch.descriptor, (int)wanted);
+}
+
 void page_publish(struct stack *stack, struct stack_socket *end)
 {
     struct channel_slot *slot = &stack->page->slot[end->slot];
@@ -72,6 +100,7 @@ void page_publish(struct stack *stack, struct stack_socket *end)
     if (end->watch.descriptor < 0)
         return;
     socket_describe(end->socket, &now);
+    fit_size(end, now.receive_buffer);
     if (end->shutdown == SHUT_WR || end->shutdown == SHUT_RDWR)
         now.channel_state |= CHANNEL_STATE_SHUT_WRITE;
     store(&slot->receive_options, now.receive_options);
@@ -138,18 +167,6 @@ static void slot_give_back(struct stack *stack, uint32_t slot, uint32_t generati
     stack->free_slots[(stack->free_first + stack->free_count++) % CHANNEL_SLOTS] = slot;
 }
 
-/* A size that does not depend on the host's default. Returns what it has become. */
-static uint32_t set_size(int descriptor)
-{
-    int size = END_SIZE;
-    socklen_t length = sizeof(size);
-
-    (void)setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    if (getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0)
-        return END_SIZE;
-    return (uint32_t)size;
-}
-
 static int socket_cookie(int descriptor, uint64_t *cookie)
 {
     socklen_t length = sizeof(*cookie);
@@ -161,8 +178,8 @@ static int make_pair(struct stack_socket *end, int pair[2])
 {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return errno == EMFILE ? -ENFILE : -errno;
-    end->size = set_size(pair[0]);
-    set_size(pair[1]);
+    end->size = set_size(pair[0], END_SIZE);
+    end->program_size = set_size(pair[1], END_SIZE);
     if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     return socket_cookie(pair[1], &end->cookie);
@@ -283,7 +300,7 @@ struct stack_socket *end_find(struct stack *stack, int descriptor)
 void end_plug(struct stack_socket *end, int descriptor)
 {
     struct channel_header header = {.type = CHANNEL_PLUG, .generation = end->generation};
-    size_t length = end->size / 4 + PLUG_SPARE;
+    size_t length = end->program_size / 4 + PLUG_SPARE;
     void *bytes = calloc(1, length);
 
     if (bytes && !end->plugged)

@@ -71,10 +71,11 @@ struct stack_socket {
     bool ended;                     /* no more is sent down */
     bool full;                      /* more than a quarter of `size` is unread */
     bool notifications_only;        /* what is unread, if anything, are notifications */
-    uint32_t size;                  /* SO_SNDBUF of the stack end */
+    uint32_t size;                  /* SO_SNDBUF of the stack end, */
+    uint32_t program_size;          /* and of the program's */
+    uint32_t receive_buffer;        /* SO_RCVBUF, that `size` was made for */
     uint32_t weight;                /* what SIOCOUTQ said last, */
     uint32_t payload;               /* and the bytes of user messages in it, */
-    uint32_t forgiven;              /* of which so many do not count against the window */
     uint32_t accept_weight;         /* of one CHANNEL_ACCEPT */
     struct socket_received next[2]; /* taken from the socket, not yet sent down */
     unsigned int next_count;
@@ -224,6 +225,10 @@ void upward_free(struct stack_socket *end);
 
 /* Gives the program what its socket has, as much as may stand unread. */
 void downward_send(struct stack *stack, struct stack_socket *end);
+/* Peel-off (RFC 6458, 9.2): what the program has not read of an association goes over to its new
+ * socket. `descriptor`: the program end of the old one. */
+void downward_move(struct stack_socket *from, int descriptor, struct stack_socket *to,
+                   int32_t association);
 /* Bytes of user messages that stand unread in the program's descriptor. */
 uint32_t downward_unread(struct stack_socket *end);
 void downward_free(struct stack *stack, struct stack_socket *end);

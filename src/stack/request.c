@@ -182,6 +182,7 @@ static int request_getsockopt(struct stack *stack, struct request *request)
     size_t length = (size_t)(argument[2] < 0 ? 0 : argument[2]);
     size_t maximum = CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_reply);
     struct sctp_socket *peeled = NULL;
+    struct socket_description description;
     struct stack_socket *end;
     int result;
 
@@ -200,6 +201,9 @@ static int request_getsockopt(struct stack *stack, struct request *request)
             socket_close(peeled, true, stack->now);
             return error;
         }
+        socket_describe(peeled, &description);
+        downward_move(request->end, request->descriptor, end, description.association);
+        end_set_dirty(stack, end, SOCKET_READABLE);
     }
     if (result >= 0)
         request->reply.length = (uint32_t)(length < maximum ? length : maximum);
