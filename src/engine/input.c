@@ -95,7 +95,8 @@ static bool receive_unknown(struct braid_engine *engine, const struct sctp_chunk
     return !action.stop;
 }
 
-static void receive_error(struct sctp_association *association, const struct sctp_chunk *chunk)
+static void receive_error(struct sctp_association *association, struct arrival *arrival,
+                          const struct sctp_chunk *chunk)
 {
     struct parameter_iterator iterator;
     struct sctp_parameter cause;
@@ -120,7 +121,7 @@ static void receive_error(struct sctp_association *association, const struct sct
         if (cause.type == SCTP_CAUSE_STALE_COOKIE) {
             if (stale_cookie_read(&cause, &staleness))
                 setup_receive_stale_cookie(association, staleness);
-        } else {
+        } else if (arrival->causes_told++ < CAUSES_TOLD_MAXIMUM) {
             event_add(association->engine, &event, cause.bytes, cause.length);
         }
     }
@@ -167,7 +168,7 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         teardown_receive_shutdown_ack(association, arrival);
         return true;
     case SCTP_CHUNK_ERROR:
-        receive_error(association, chunk);
+        receive_error(association, arrival, chunk);
         return true;
     case SCTP_CHUNK_COOKIE_ACK:
         setup_receive_cookie_ack(association);

@@ -68,6 +68,7 @@ static inline braid_time milliseconds(uint64_t value)
 #define A_RWND_MINIMUM 1500     /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
 #define COOKIE_LENGTH_MAXIMUM 2048
 #define CAUSES_MAXIMUM 1200    /* bytes of error causes that one ABORT or ERROR carries */
+#define CAUSES_TOLD_MAXIMUM 16 /* error causes of one packet that the user hears of */
 #define PACKET_MAXIMUM 65535u  /* an IP packet */
 #define BATCH_MAXIMUM 65487u   /* of one UDP_SEGMENT call: an IPv6 packet's payload without UDP */
 #define PACKET_MINIMUM 1280u   /* what our own control packets never exceed */
@@ -467,6 +468,7 @@ struct arrival {
     struct sctp_common_header header;
     struct sctp_path *path; /* it came over; NULL: the source is not one of the association's */
     bool data_seen, new_data_seen, duplicate_seen;
+    uint32_t causes_told;
     bool heartbeat_seen;           /* its answer goes back to where it came from */
     const struct sctp_chunk *auth; /* AUTH in front of a COOKIE ECHO (RFC 4895, 6.3) */
     bool authenticated;            /* the chunks that follow stand behind a good AUTH */

@@ -103,6 +103,17 @@ static int receive_messages(struct socket_received *received, struct link_socket
     return count;
 }
 
+/* A network's broadcast address is known to the host alone, which would answer from another. It
+ * becomes the one that everybody knows. */
+static struct braid_address destination_ipv4(const struct in_pktinfo *info)
+{
+    static const uint8_t everybody[4] = {255, 255, 255, 255};
+
+    return braid_address_ipv4(info->ipi_addr.s_addr == info->ipi_spec_dst.s_addr
+                                  ? (const void *)&info->ipi_addr
+                                  : everybody);
+}
+
 /* What the control messages tell of a received message. Its segment size, or 0. */
 static size_t receive_control(struct socket_link *self, struct socket_received *received,
                               struct msghdr *header)
@@ -116,9 +127,7 @@ static size_t receive_control(struct socket_link *self, struct socket_received *
         int level = control->cmsg_level, type = control->cmsg_type;
 
         if (level == IPPROTO_IP && type == IP_PKTINFO) {
-            const struct in_pktinfo *info = data;
-
-            packet->destination = braid_address_ipv4(&info->ipi_addr);
+            packet->destination = destination_ipv4(data);
         } else if (level == IPPROTO_IPV6 && type == IPV6_PKTINFO) {
             const struct in6_pktinfo *info = data;
 

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "helper.h"
 #include "link/link.h"
@@ -89,6 +90,27 @@ static void test_ipv6(void **state)
     (void)state;
     carry_all(NULL, "::1");
     carry_all("::1", "::1");
+}
+
+/* RFC 9260, 8.4: what was sent to a network's broadcast address can be known as such. */
+static void test_broadcast(void **state)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7fffffff)};
+    int sender = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+    struct link *link = open_udp(0);
+    struct braid_packet packet;
+
+    (void)state;
+    assert_true(sender >= 0);
+    assert_int_equal(setsockopt(sender, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)), 0);
+    to.sin_port = htons(link->port);
+    assert_int_equal(sendto(sender, "0123456789012345", 16, 0, (struct sockaddr *)&to, sizeof(to)),
+                     16);
+    assert_int_equal(test_receive(link, &packet, 1), 1);
+    assert_int_equal(packet.length, 16);
+    assert_false(braid_address_is_unicast(&packet.destination));
+    close(sender);
+    link_close(link);
 }
 
 /* Without UDP_SEGMENT: each packet is a message. */
@@ -333,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_without_segments),
         cmocka_unit_test(test_both_families_at_once),
         cmocka_unit_test(test_port_unreachable),
