@@ -125,6 +125,23 @@ static void test_source_goes(void **state)
     assert_true(sends_from(peer, 0, &first));
 }
 
+/* RFC 9260, 7.2.5.2: what was learnt of the way from one source is not true of another. */
+static void test_congestion_from_a_new_source(void **state)
+{
+    struct peer *peer = begin(state, &(struct peer_config){.any_address = true, .paths = 2});
+    struct braid_address second = peer->here[1];
+    uint32_t initial = peer_path(peer, 0).cwnd;
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(peer_user_send(peer, 0, 1452), 0);
+    peer_send_sack(peer, peer->engine_initial_tsn + 1);
+    assert_true(peer_path(peer, 0).cwnd > initial);
+    peer->here[0] = second;
+    assert_int_equal(braid_engine_set_addresses(peer->engine, &second, 1, peer->now), 0);
+    assert_true(sends_from(peer, 0, &second));
+    assert_int_equal(peer_path(peer, 0).cwnd, initial);
+}
+
 /* A peer with one address called another of ours than the route prefers, and may see us through
  * that alone: it stays as long as the route says the same. */
 static void test_called_address_stays(void **state)
@@ -163,10 +180,10 @@ static void test_bound_address_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_reach_of_addresses), peer_test(test_mtu_of_route),
-        peer_test(test_discovered_mtu),     peer_test(test_new_address_is_not_used),
-        peer_test(test_source_goes),        peer_test(test_called_address_stays),
-        peer_test(test_bound_address_goes),
+        peer_test(test_reach_of_addresses),   peer_test(test_mtu_of_route),
+        peer_test(test_discovered_mtu),       peer_test(test_new_address_is_not_used),
+        peer_test(test_source_goes),          peer_test(test_congestion_from_a_new_source),
+        peer_test(test_called_address_stays), peer_test(test_bound_address_goes),
     };
 
     return cmocka_run_group_tests_name("the host changes", tests, NULL, NULL);

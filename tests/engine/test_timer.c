@@ -134,6 +134,37 @@ static void test_karn_and_later_chunks(void **state)
     assert_int_equal(after.rttvar, before.rttvar);
 }
 
+/* C5, second half: nor when a lower one was, by fast retransmission. */
+static void test_karn_and_earlier_chunks(void **state)
+{
+    static const struct sctp_gap_ack_block blocks[] = {{2, 2}, {4, 4}, {5, 5}};
+    struct peer *peer = begin(state);
+    uint32_t tsn = peer->engine_initial_tsn;
+    struct braid_path_info before, after;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(peer_user_send(peer, 0, 100), 0);
+        expect(peer, "DATA");
+    }
+    peer_send_sack(peer, tsn); /* of the two the second is missing from now on */
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    expect(peer, "DATA");
+    peer_send_sack_gaps(peer, tsn, 1, blocks);
+    for (int i = 0; i < 3; i++) { /* the first of these is measured */
+        assert_int_equal(peer_user_send(peer, 0, 100), 0);
+        expect(peer, "DATA");
+    }
+    before = peer_path(peer, 0);
+    peer_send_sack_gaps(peer, tsn, 2, blocks);
+    peer_send_sack_gaps(peer, tsn, 3, blocks);
+    assert_int_equal(sent_data(expect(peer, "DATA"), 0).tsn, tsn + 1);
+    peer_advance(peer, 5 * MS);
+    peer_send_sack(peer, tsn + 5);
+    after = peer_path(peer, 0);
+    assert_int_equal(after.srtt, before.srtt);
+    assert_int_equal(after.rttvar, before.rttvar);
+}
+
 /* R1: new data does not restart the timer; E3: as many of the earliest as fit go again. */
 static void test_t3_is_not_restarted_by_new_data(void **state)
 {
@@ -313,6 +344,7 @@ int main(void)
         peer_test(test_rto_max),
         peer_test(test_karn),
         peer_test(test_karn_and_later_chunks),
+        peer_test(test_karn_and_earlier_chunks),
         peer_test(test_t3_is_not_restarted_by_new_data),
         peer_test(test_t3_stops),
         peer_test(test_t3_is_restarted_by_progress),
