@@ -249,7 +249,7 @@ static void receive_chunks(struct sctp_association *association, struct arrival 
         reply_drop(engine);
     } else {
         if (association->state == BRAID_SHUTDOWN_SENT)
-            teardown_peer_spoke(association);
+            association->error_count = 0; /* 9.2 */
         if (arrival->data_seen && arrival->packet->congestion_experienced)
             ecn_packet_marked(association, arrival);
         if (arrival->data_seen)

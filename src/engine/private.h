@@ -654,8 +654,7 @@ void packet_arrived(struct braid_engine *engine, const struct braid_packet *pack
 /* Goes on with a shutdown when all data was acknowledged (9.2). */
 void teardown_continue(struct sctp_association *association);
 void teardown_timeout(struct sctp_association *association); /* T2-shutdown */
-/* In SHUTDOWN-SENT a packet came; one with DATA came. */
-void teardown_peer_spoke(struct sctp_association *association);
+/* A packet with DATA came in SHUTDOWN-SENT. */
 void teardown_answer_data(struct sctp_association *association);
 void teardown_receive_shutdown(struct sctp_association *association, struct arrival *arrival,
                                const struct sctp_chunk *chunk);

@@ -67,15 +67,12 @@ void teardown_timeout(struct sctp_association *association)
     association_set_ready(association);
 }
 
-void teardown_peer_spoke(struct sctp_association *association)
-{
-    association->error_count = 0;
-    start_t2(association);
-}
-
+/* Only DATA puts T2 off: or the heartbeats of a peer that has not got the SHUTDOWN would keep it
+ * from being sent again, when after an outage the RTO is longer than the time between them. */
 void teardown_answer_data(struct sctp_association *association)
 {
     association->send_shutdown = association->send_sack = true;
+    start_t2(association);
     association_set_ready(association);
 }
 
