@@ -1,7 +1,7 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build captures demo demo-failover test bench format lint clean
+.PHONY: help build captures guide demo demo-failover test bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
@@ -10,6 +10,7 @@ help:
 	@echo 'make test     install the peers too, build, and run all tests'
 	@echo 'make bench    build, and measure Braid beside usrsctp and TCP'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
+	@echo 'make guide    build the guide as a site, in build/site/'
 	@echo 'make format   give every C file the form of .clang-format'
 	@echo 'make lint     clang-format and clang-tidy, as a check'
 	@echo 'make clean    remove build/'
@@ -42,6 +43,12 @@ captures:
 	@scripts/install-dependencies demo
 	@$(MAKE) --no-print-directory build
 	@scripts/captures
+
+guide:
+	@scripts/install-dependencies guide
+	@$(MAKE) --no-print-directory build
+	@mkdocs build --quiet --clean
+	@echo 'the guide: build/site/index.html'
 
 format:
 	@scripts/install-dependencies lint
