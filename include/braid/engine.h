@@ -189,6 +189,14 @@ BRAID_PUBLIC void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp
 /* ---- Endpoints --------------------------------------------------------------------------------
  */
 
+/* What the associations of one user of the engine hold together: messages that are sent and not yet
+ * acknowledged, and messages that are received and not yet released. When it is full braid_send()
+ * answers ENOBUFS, and the windows that peers are told shrink. It is the caller's, and stays until
+ * the endpoints that have it are closed. */
+struct braid_account {
+    uint64_t bytes, maximum;
+};
+
 struct braid_endpoint_config {
     uint16_t port;                         /* 0: an unused one is chosen */
     const struct braid_address *addresses; /* none: all of the host */
@@ -198,6 +206,7 @@ struct braid_endpoint_config {
     const struct braid_parameters *parameters; /* NULL: the defaults */
     const struct braid_keys *keys; /* each future association starts with a copy of them;
                                       stays the caller's. NULL: the empty key 0 */
+    struct braid_account *account; /* of its associations; NULL: none */
     void *user;                    /* the caller's own */
 };
 
@@ -464,7 +473,8 @@ struct braid_send {
 /* Sends one user message. The bytes are copied, once. A message is taken whole as long as
  * queued_bytes is below send_buffer, even if it passes it.
  * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags, key),
- * EMSGSIZE (disable_fragments), EPIPE (shut down), ENOTCONN, ENOMEM. */
+ * EMSGSIZE (disable_fragments), EPIPE (shut down), ENOTCONN, ENOBUFS (the account is full; no event
+ * follows), ENOMEM. */
 BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
                             braid_time now);

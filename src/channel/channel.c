@@ -98,10 +98,11 @@ bool channel_name_parse(const struct sockaddr_un *address, socklen_t length, con
     return position == end;
 }
 
-int channel_connect(const char *name)
+int channel_connect_to_any(const char *name, uid_t *owner)
 {
     struct sockaddr_un address;
-    socklen_t length;
+    struct ucred credentials;
+    socklen_t length, size = sizeof(credentials);
     int connection;
     int error = channel_rendezvous(name, &address, &length);
 
@@ -110,12 +111,25 @@ int channel_connect(const char *name)
     connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (connection < 0)
         return -errno;
-    if (connect(connection, (struct sockaddr *)&address, length) < 0) {
+    if (connect(connection, (struct sockaddr *)&address, length) < 0 ||
+        getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) {
         error = -errno;
         close(connection);
         return error;
     }
+    *owner = credentials.uid; /* when it began to listen */
     return connection;
+}
+
+int channel_connect(const char *name)
+{
+    uid_t owner;
+    int connection = channel_connect_to_any(name, &owner);
+
+    if (connection < 0 || owner == 0 || owner == geteuid() || owner == getuid())
+        return connection;
+    close(connection);
+    return -EACCES;
 }
 
 /* Room for one descriptor as ancillary data, aligned as it must be. */

@@ -24,7 +24,13 @@
  * namespace as SCTP's ports do. The stack binds each program end to "\0braid/NAME/SLOT.GENERATION"
  * (both in hexadecimal) before it hands it out: so getsockname() on a descriptor tells that it is
  * ours and which slot is its own, in a child that was exec'ed as well as in a stranger to whom it
- * was passed. Both ends are made by the stack, and the program end is given by SCM_RIGHTS.
+ * was passed. Both ends are made by the stack, and the program end is given by SCM_RIGHTS. A generation is
+ * random, so that nobody can take such a name before the stack does.
+ *
+ * Trust. The stack knows who asks by SO_PEERCRED of the control connection, and what may be asked
+ * of a socket by the descriptor that came along. A program talks only to a stack of root or of its
+ * own user, which it knows by SO_PEERCRED too (channel_connect()). Each believes nothing else that
+ * the other says.
  *
  * Ends. The stack ends its direction (shutdown(SHUT_WR)) when no more is to be read, after it
  * published why. A program that reads end of file asks CHANNEL_TAKE_ERROR; if nobody answers there,
@@ -254,8 +260,12 @@ int channel_socket_name(const char *name, uint32_t slot, uint32_t generation,
                         struct sockaddr_un *address, socklen_t *length);
 
 /* A new connection to the rendezvous of NAME, close-on-exec, or a negative errno: ECONNREFUSED if
- * no stack is there. */
+ * no stack is there; EACCES if who took that name is neither root nor the caller's own user: any
+ * user may take an abstract name, and what a program says here is what it sends to its peers. */
 int channel_connect(const char *name);
+
+/* The same without that check, for who only looks; the owner's user is given in `owner`. */
+int channel_connect_to_any(const char *name, uid_t *owner);
 
 /* Sends one datagram of two parts, and a descriptor if `descriptor` >= 0. Retries EINTR.
  * 0 or a negative errno. */

@@ -77,6 +77,7 @@ struct sctp_association *association_new(struct braid_engine *engine,
     }
     association->engine = engine;
     association->endpoint = endpoint;
+    association->account = endpoint->account;
     association->parameters = endpoint->parameters;
     association->local_port = endpoint->port;
     association->peer_port = peer_port;
@@ -211,6 +212,7 @@ void association_free(struct sctp_association *association)
     asconf_free(association);
     reconfig_free(association);
     free(association->abandoned);
+    association_charge(association, -(int64_t)association->charged);
     identifier_remove(&engine->associations, association->id);
     free(association);
 }

@@ -300,6 +300,7 @@ int braid_endpoint_open(struct braid_engine *engine, const struct braid_endpoint
     endpoint->share_port = config->share_port;
     endpoint->user = config->user;
     endpoint->keys = config->keys;
+    endpoint->account = config->account;
     endpoint->ipv4 = config->ipv4;
     endpoint->ipv6 = config->ipv6;
     if (config->parameters)

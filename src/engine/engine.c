@@ -445,6 +445,7 @@ void event_send_failed(struct sctp_association *association, struct sent_message
 
     authentication_unbind(association, message);
     association->sender.queued_bytes -= message->length;
+    association_charge(association, -(int64_t)(sizeof(*message) + message->length));
     if (!node) {
         pool_release(&engine->pool, message, sizeof(*message) + message->length);
         return;

@@ -309,6 +309,8 @@ struct sctp_association {
     struct list ready_link;   /* engine->ready: may have something to send */
     struct list touched_link; /* engine->touched: got DATA in this batch of packets */
     void *user;
+    struct braid_account *account; /* NULL: none */
+    uint64_t charged;              /* what of it is ours */
     uint32_t id;
     uint8_t state;       /* enum braid_state */
     bool down;           /* BRAID_EVENT_DOWN was told: waits for its release */
@@ -379,6 +381,7 @@ struct sctp_endpoint {
     void *user;
     struct braid_parameters parameters;
     const struct braid_keys *keys;   /* NULL: none */
+    struct braid_account *account;   /* NULL: none */
     struct braid_address *addresses; /* none: all of the host */
     uint32_t address_count;
     bool ipv4, ipv6;
@@ -579,6 +582,21 @@ bool association_may_send_data(const struct sctp_association *association);
 /* Begins a packet of control chunks to the peer, COOKIE ACK first if it is due. */
 struct response *association_respond(struct sctp_association *association,
                                      struct packet_writer *writer, size_t capacity);
+/* What the association holds counts in its endpoint's account. */
+static inline void association_charge(struct sctp_association *association, int64_t bytes)
+{
+    association->charged += (uint64_t)bytes;
+    if (association->account)
+        association->account->bytes += (uint64_t)bytes;
+}
+static inline uint64_t association_account_room(const struct sctp_association *association)
+{
+    const struct braid_account *account = association->account;
+
+    if (!account)
+        return UINT64_MAX;
+    return account->bytes < account->maximum ? account->maximum - account->bytes : 0;
+}
 uint32_t association_local_rwnd(const struct sctp_association *association);
 void association_restart_autoclose(struct sctp_association *association);
 /* User bytes that fit one DATA chunk on each path (7.3: AMDCS). */

@@ -43,6 +43,7 @@ static void data_append(struct sctp_association *association, struct received_da
     memcpy(data->bytes + data->length, bytes, length);
     data->length += (uint32_t)length;
     association->receiver.held_bytes += (uint32_t)length;
+    association_charge(association, (int64_t)length);
 }
 
 /* Frees it unseen by the user. */
@@ -51,6 +52,7 @@ static void data_free(struct sctp_association *association, struct received_data
     if (!data)
         return;
     association->receiver.held_bytes -= data->length;
+    association_charge(association, -(int64_t)data->length);
     pool_release(&association->engine->pool, data, data->allocated);
 }
 
@@ -584,6 +586,7 @@ void braid_received_release(struct braid_engine *engine, struct braid_received *
     association = association_find(engine, data->association);
     if (association) {
         association->receiver.held_bytes -= data->length;
+        association_charge(association, -(int64_t)data->length);
         receiver_window_opened(association);
     }
     pool_release(&engine->pool, data, data->allocated);
@@ -599,6 +602,7 @@ int braid_association_hold(struct braid_engine *engine, uint32_t identifier, uin
         engine->now = now;
     if (!association)
         return -ENOENT;
+    association_charge(association, (int64_t)bytes - association->receiver.user_held);
     association->receiver.user_held = bytes;
     receiver_window_opened(association);
     return 0;

@@ -107,7 +107,10 @@ uint32_t association_local_rwnd(const struct sctp_association *association)
     uint64_t used = (uint64_t)receiver->held_bytes + receiver->user_held;
     uint64_t count = (uint64_t)receiver->waiting_chunks + receiver->ready_messages;
     uint32_t rwnd = used < size ? (uint32_t)(size - used) : 0;
+    uint64_t room = association_account_room(association);
 
+    if (room < rwnd)
+        rwnd = (uint32_t)room;
     if (count * OVERHEAD > (uint64_t)size + OVERHEAD_FREE)
         return 0;
     /* RFC 1122, section 4.2.3.3: once closed, it opens by a worthwhile amount. */

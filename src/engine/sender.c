@@ -59,6 +59,7 @@ static void give_up(struct sctp_association *association, struct sent_message *m
         event_send_failed(association, message);
         return;
     }
+    association_charge(association, -(int64_t)message_size(message));
     authentication_unbind(association, message);
     pool_release(&association->engine->pool, message, message_size(message));
 }
@@ -175,6 +176,8 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
         sender->told_full = true;
         return -EAGAIN;
     }
+    if (association_account_room(association) < sizeof(*message) + length)
+        return -ENOBUFS;
     message = pool_allocate(&engine->pool, sizeof(*message) + length);
     if (!message)
         return -ENOMEM;
@@ -194,6 +197,7 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
     memcpy(message->bytes, bytes, length);
     sender_hold_or_queue(association, message);
     sender->queued_bytes += message->length;
+    association_charge(association, (int64_t)message_size(message));
     if (message->expires != BRAID_TIME_NEVER || send->policy != BRAID_POLICY_NONE)
         sender->limited = true;
     association_set_ready(association);
@@ -222,6 +226,7 @@ void sender_release(struct sctp_association *association, struct sent_message *m
 {
     association->sender.queued_bytes -= message->length;
     forget_number(&association->sender, message);
+    association_charge(association, -(int64_t)message_size(message));
     authentication_unbind(association, message);
     pool_release(&association->engine->pool, message, message_size(message));
     tell_room(association);

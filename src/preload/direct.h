@@ -80,6 +80,7 @@ static inline int direct_ioctl(int descriptor, unsigned long request, void *valu
 #ifdef PRELOAD_CHANNEL /* channel.c, compiled for this library */
 #define socket direct_socket
 #define connect direct_connect
+#define getsockopt direct_getsockopt
 #define sendmsg direct_sendmsg
 #define recvmsg direct_recvmsg
 #define close direct_close

@@ -51,7 +51,7 @@ static bool may_share(const struct sctp_socket *socket, const struct sctp_socket
 
     if (reuse && other_reuse && other->state != SOCKET_LISTENING)
         return true;
-    return socket->reuse_port && other->reuse_port && socket->uid == other->uid;
+    return socket->reuse_port && other->reuse_port && socket->quota == other->quota;
 }
 
 static bool port_conflicts(const struct sctp_socket *socket, uint16_t port,
@@ -217,6 +217,7 @@ int socket_open_endpoint(struct sctp_socket *socket)
         .share_port = true, /* who may share is decided here */
         .parameters = &socket->parameters,
         .keys = socket->keys,
+        .account = &socket->quota->account,
         .user = socket,
     };
 

@@ -49,7 +49,7 @@ int socket_associate(struct sctp_socket *socket, const struct braid_address *add
     if (!*association) {
         braid_abort(table->engine, engine, NULL, 0, now);
         braid_association_release(table->engine, engine, now);
-        return -ENOBUFS;
+        return -ENOMEM;
     }
     (*association)->peer_port = port;
     (*association)->primary = addresses[0];

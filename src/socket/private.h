@@ -78,13 +78,14 @@ struct sctp_socket {
     struct list link;        /* of the table's sockets */
     struct list port_link;   /* of the sockets of one port */
     struct list accept_link; /* of the listener's sockets that socket_receive() has not yet given */
+    struct list starved;     /* of the quota's starved */
     struct socket_table *table;
     void *user;
 
     int domain;
     enum socket_style style;
     enum socket_state state;
-    uid_t uid;
+    struct quota *quota;
     bool closed;
     bool shut_read, shut_write;
     bool peer_shut;       /* one-to-one: the peer has ended its side */
@@ -134,6 +135,7 @@ struct socket_table {
     struct socket_table_config config;
     struct list sockets;
     uint32_t count;
+    struct list quotas;      /* struct quota: of users that have something */
     struct list ports[1024]; /* bound sockets by port, hashed */
     struct socket_association *associations[SOCKET_ASSOCIATIONS_MAXIMUM]; /* by identifier */
     uint32_t association_count;
@@ -202,7 +204,7 @@ socket_association_parameters(const struct socket_association *association);
 
 /* ---- socket.c ---- */
 
-struct sctp_socket *socket_new(struct socket_table *table);
+struct sctp_socket *socket_new(struct socket_table *table, struct quota *quota);
 /* A socket like another, for accept and peel-off: same port, options, subscriptions; its endpoint
  * is open. NULL and `*error` on failure. */
 struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_style style,

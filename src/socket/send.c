@@ -113,6 +113,10 @@ static int send_to(struct socket_association *association, const struct outgoing
         send.key = header->auth_key;
     }
     error = braid_send(engine, association->engine, &send, message->bytes, message->length, now);
+    if (error == -ENOBUFS) {
+        socket_starve(association->socket);
+        return -EAGAIN;
+    }
     if (error == -EPIPE)
         return -ESHUTDOWN;
     return error == -ENOTCONN ? -EPIPE : error;

@@ -30,7 +30,24 @@ static void socket_default_parameters(struct sctp_socket *socket)
     }
 }
 
-struct sctp_socket *socket_new(struct socket_table *table)
+/* Counts it, and puts it among the others. */
+static void socket_register(struct sctp_socket *socket, struct quota *quota)
+{
+    socket->quota = quota_share(quota);
+    quota->sockets++;
+    list_append(&socket->table->sockets, &socket->link);
+    socket->table->count++;
+}
+
+/* -ENFILE, -EMFILE. */
+static int check_count(const struct socket_table *table, const struct quota *quota)
+{
+    if (table->config.maximum_sockets != 0 && table->count >= table->config.maximum_sockets)
+        return -ENFILE;
+    return quota_allows_socket(table, quota) ? 0 : -EMFILE;
+}
+
+struct sctp_socket *socket_new(struct socket_table *table, struct quota *quota)
 {
     struct sctp_socket *socket = calloc(1, sizeof(*socket));
 
@@ -58,14 +75,17 @@ struct sctp_socket *socket_new(struct socket_table *table)
     list_init(&socket->associations);
     list_init(&socket->readable);
     list_init(&socket->held);
-    list_append(&table->sockets, &socket->link);
-    table->count++;
+    list_init(&socket->starved);
+    socket_register(socket, quota);
     return socket;
 }
 
 int socket_open(struct socket_table *table, int domain, int type, int protocol,
                 const struct socket_caller *caller, struct sctp_socket **socket)
 {
+    struct quota *quota;
+    int error;
+
     if (domain != AF_INET && domain != AF_INET6)
         return -EAFNOSUPPORT;
     if (type == SOCK_DGRAM)
@@ -74,14 +94,19 @@ int socket_open(struct socket_table *table, int domain, int type, int protocol,
         return -ESOCKTNOSUPPORT;
     if (protocol != 0 && protocol != IPPROTO_SCTP)
         return -EPROTONOSUPPORT;
-    if (table->config.maximum_sockets != 0 && table->count >= table->config.maximum_sockets)
-        return -ENFILE;
-    *socket = socket_new(table);
-    if (!*socket)
+    quota = quota_take(table, caller->uid);
+    if (!quota)
         return -ENOMEM;
+    error = check_count(table, quota);
+    if (error == 0) {
+        *socket = socket_new(table, quota);
+        error = *socket ? 0 : -ENOMEM;
+    }
+    quota_release(quota);
+    if (error < 0)
+        return error;
     (*socket)->domain = domain;
     (*socket)->style = type == SOCK_STREAM ? SOCKET_ONE_TO_ONE : SOCKET_ONE_TO_MANY;
-    (*socket)->uid = caller->uid;
     return 0;
 }
 
@@ -91,8 +116,8 @@ struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_sty
     struct socket_table *table = from->table;
     struct sctp_socket *socket;
 
-    *error = -ENFILE;
-    if (table->config.maximum_sockets != 0 && table->count >= table->config.maximum_sockets)
+    *error = check_count(table, from->quota);
+    if (*error < 0)
         return NULL;
     *error = -ENOMEM;
     socket = malloc(sizeof(*socket));
@@ -120,9 +145,9 @@ struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_sty
     list_init(&socket->readable);
     list_init(&socket->held);
     list_init(&socket->port_link);
+    list_init(&socket->starved);
     list_append(from->port_link.previous, &socket->port_link);
-    list_append(&table->sockets, &socket->link);
-    table->count++;
+    socket_register(socket, from->quota);
     *error = socket_open_endpoint(socket);
     if (*error < 0) {
         socket_free(socket, 0);
@@ -146,8 +171,11 @@ void socket_free(struct sctp_socket *socket, braid_time now)
         braid_endpoint_close(table->engine, socket->endpoint, now);
     list_remove(&socket->accept_link);
     list_remove(&socket->port_link);
+    list_remove(&socket->starved);
     list_remove(&socket->link);
     table->count--;
+    socket->quota->sockets--;
+    quota_release(socket->quota);
     braid_keys_free(socket->keys);
     free(socket);
 }
@@ -262,6 +290,22 @@ int socket_shutdown(struct sctp_socket *socket, int how, braid_time now)
     return socket->state == SOCKET_CLOSED ? -ENOTCONN : 0;
 }
 
+struct quota *socket_quota(const struct sctp_socket *socket)
+{
+    return socket->quota;
+}
+
+void socket_starve(struct sctp_socket *socket)
+{
+    if (list_is_empty(&socket->starved))
+        list_append(&socket->quota->starved, &socket->starved);
+}
+
+bool socket_is_starved(const struct sctp_socket *socket)
+{
+    return !list_is_empty(&socket->starved);
+}
+
 void *socket_user(const struct sctp_socket *socket)
 {
     return socket->user;
@@ -357,7 +401,7 @@ void socket_describe(const struct sctp_socket *socket, struct socket_description
         .association_count = socket->association_count,
         .port = socket->port,
         .closed = socket->closed,
-        .uid = socket->uid,
+        .uid = socket->quota->uid,
         .backlog = socket->backlog > 0 ? socket->backlog - 1 : 0,
         .waiting = socket->waiting,
     };

@@ -19,6 +19,7 @@
 
 #include "braid/engine.h"
 #include "channel/channel.h"
+#include "socket/quota.h"
 
 struct socket_table; /* all sockets of one engine */
 struct sctp_socket;
@@ -66,6 +67,7 @@ struct socket_table_config {
     bool asconf; /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on, as on Linux with
                     net.sctp.auth_enable, addip_enable and default_auto_asconf */
     uint32_t maximum_sockets; /* 0: no limit */
+    struct quota_limits user_limits;
     uint32_t receive_buffer_maximum,
         send_buffer_maximum; /* net.core.rmem_max, wmem_max; 0: 212992 */
 };
@@ -89,7 +91,8 @@ struct sctp_socket *socket_table_next(const struct socket_table *table,
 /* ---- Life (socket.c) ---- */
 
 /* domain: AF_INET or AF_INET6; type: SOCK_STREAM or SOCK_SEQPACKET; protocol: 0 or IPPROTO_SCTP.
- * EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, ENFILE, ENOMEM. */
+ * EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, ENFILE (all that there may be), EMFILE (all that
+ * this user may have), ENOMEM. */
 int socket_open(struct socket_table *table, int domain, int type, int protocol,
                 const struct socket_caller *caller, struct sctp_socket **socket);
 
@@ -106,6 +109,13 @@ uint32_t socket_linger_time(const struct sctp_socket *socket);
 
 /* shutdown(): RFC 6458, 4.1.7. Linux's results: 0, ENOTCONN, EINVAL. */
 int socket_shutdown(struct sctp_socket *socket, int how, braid_time now);
+
+/* Its user's. */
+struct quota *socket_quota(const struct sctp_socket *socket);
+/* Nothing more can be taken for want of its user's memory: callbacks.changed() tells
+ * SOCKET_WRITABLE when there is some. */
+void socket_starve(struct sctp_socket *socket);
+bool socket_is_starved(const struct sctp_socket *socket);
 
 void *socket_user(const struct sctp_socket *socket);
 void socket_set_user(struct sctp_socket *socket, void *user);

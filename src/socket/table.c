@@ -28,6 +28,7 @@ struct socket_table *socket_table_new(const struct socket_table_config *config)
     if (table->config.send_buffer_maximum == 0)
         table->config.send_buffer_maximum = SOCKET_BUFFER_DEFAULT;
     list_init(&table->sockets);
+    list_init(&table->quotas);
     for (size_t i = 0; i < sizeof(table->ports) / sizeof(table->ports[0]); i++)
         list_init(&table->ports[i]);
     return table;
@@ -66,6 +67,7 @@ void socket_table_run(struct socket_table *table, braid_time now)
 
     while (braid_engine_next_event(table->engine, &event))
         socket_event(table, &event, now);
+    quota_run(table);
 }
 
 uint32_t socket_table_count(const struct socket_table *table)
@@ -108,7 +110,7 @@ struct socket_association *socket_association_new(struct sctp_socket *socket, ui
     struct socket_association *association;
     int32_t identifier = association_choose_identifier(table);
 
-    if (identifier == 0)
+    if (identifier == 0 || !quota_allows_association(table, socket->quota))
         return NULL;
     association = calloc(1, sizeof(*association));
     if (!association)
@@ -131,6 +133,7 @@ struct socket_association *socket_association_new(struct sctp_socket *socket, ui
     socket->association_count++;
     *association_place(table, identifier) = association;
     table->association_count++;
+    socket->quota->associations++;
     braid_association_set_user(table->engine, engine, association);
     return association;
 }
@@ -163,6 +166,7 @@ void socket_association_free(struct socket_association *association, braid_time 
     list_remove(&association->link);
     *association_place(table, association->identifier) = NULL;
     table->association_count--;
+    socket->quota->associations--;
     free(association);
 }
 

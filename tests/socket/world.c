@@ -73,7 +73,8 @@ static void association(void *context, int32_t identifier, struct sctp_socket *s
 
 /* ---- The world ---- */
 
-static void host_open(struct world *world, struct host *host, uint8_t number)
+static void host_open(struct world *world, struct host *host, uint8_t number,
+                      const struct quota_limits *limits)
 {
     static const uint8_t networks[HOST_ADDRESSES][3] = {{192, 0, 2}, {198, 51, 100}, {203, 0, 113}};
     struct braid_engine_config engine = {.random = host_random, .route = route, .context = host};
@@ -99,6 +100,8 @@ static void host_open(struct world *world, struct host *host, uint8_t number)
     host->engine = braid_engine_new(&engine, world->now);
     assert_non_null(host->engine);
     table.engine = host->engine;
+    if (limits)
+        table.user_limits = *limits;
     host->table = socket_table_new(&table);
     assert_non_null(host->table);
     host_has(host, 0, 2);
@@ -113,15 +116,20 @@ void host_has(struct host *host, size_t first, size_t count)
     assert_int_equal(socket_table_set_addresses(host->table, addresses, count), 0);
 }
 
-void world_open(struct world *world)
+void world_open_limited(struct world *world, const struct quota_limits *limits)
 {
     world->network = memory_network_new(1);
     assert_non_null(world->network);
     world->now = SECOND;
     memory_network_advance(world->network, world->now);
     for (int i = 0; i < HOSTS; i++)
-        host_open(world, &world->hosts[i], (uint8_t)(i + 1));
+        host_open(world, &world->hosts[i], (uint8_t)(i + 1), limits);
     world_wire(world)->delay = 10 * MS;
+}
+
+void world_open(struct world *world)
+{
+    world_open_limited(world, NULL);
 }
 
 void world_close(struct world *world)
