@@ -132,10 +132,14 @@ int channel_connect(const char *name)
     return -EACCES;
 }
 
-/* Room for one descriptor as ancillary data, aligned as it must be. */
-union channel_rights {
+/* Room for descriptors as ancillary data, aligned as it must be. */
+union channel_right {
     struct cmsghdr header;
     char space[CMSG_SPACE(sizeof(int))];
+};
+union channel_rights {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(CHANNEL_RIGHTS_MAXIMUM * sizeof(int))];
 };
 
 int channel_send(int connection, const void *head, size_t head_length, const void *body,
@@ -146,7 +150,7 @@ int channel_send(int connection, const void *head, size_t head_length, const voi
         {.iov_base = (void *)body, .iov_len = body_length},
     };
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = body_length > 0 ? 2 : 1};
-    union channel_rights rights;
+    union channel_right rights;
     ssize_t sent;
 
     if (descriptor >= 0) {
@@ -162,6 +166,14 @@ int channel_send(int connection, const void *head, size_t head_length, const voi
         sent = sendmsg(connection, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : 0;
+}
+
+void channel_discard(int descriptor)
+{
+    const struct linger none = {0};
+
+    (void)setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    close(descriptor);
 }
 
 int channel_take_descriptor(struct msghdr *message)
@@ -181,7 +193,7 @@ int channel_take_descriptor(struct msghdr *message)
             if (descriptor < 0)
                 descriptor = each;
             else
-                close(each);
+                channel_discard(each);
         }
     }
     return descriptor;
@@ -212,10 +224,32 @@ ssize_t channel_receive(int connection, void *head, size_t head_length, void *bo
         *descriptor = channel_take_descriptor(&message);
     if (message.msg_flags & MSG_TRUNC) {
         if (descriptor && *descriptor >= 0) {
-            close(*descriptor);
+            channel_discard(*descriptor);
             *descriptor = -1;
         }
         return -EMSGSIZE;
     }
     return received;
+}
+
+void channel_drain(int connection)
+{
+    static const int on = 1;
+    union channel_rights rights;
+    struct msghdr message;
+    ssize_t received;
+
+    /* from now on nothing is added, and what stands there comes with its sender's credentials: so
+     * an empty datagram is told from the end */
+    (void)setsockopt(connection, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+    (void)shutdown(connection, SHUT_RD);
+    do {
+        int descriptor;
+
+        message = (struct msghdr){.msg_control = &rights, .msg_controllen = sizeof(rights)};
+        received = recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        descriptor = received < 0 ? -1 : channel_take_descriptor(&message);
+        if (descriptor >= 0)
+            channel_discard(descriptor);
+    } while (received >= 0 && message.msg_controllen > 0);
 }

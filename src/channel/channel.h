@@ -24,8 +24,8 @@
  * namespace as SCTP's ports do. The stack binds each program end to "\0braid/NAME/SLOT.GENERATION"
  * (both in hexadecimal) before it hands it out: so getsockname() on a descriptor tells that it is
  * ours and which slot is its own, in a child that was exec'ed as well as in a stranger to whom it
- * was passed. Both ends are made by the stack, and the program end is given by SCM_RIGHTS. A generation is
- * random, so that nobody can take such a name before the stack does.
+ * was passed. Both ends are made by the stack, and the program end is given by SCM_RIGHTS. A
+ * generation is random, so that nobody can take such a name before the stack does.
  *
  * Trust. The stack knows who asks by SO_PEERCRED of the control connection, and what may be asked
  * of a socket by the descriptor that came along. A program talks only to a stack of root or of its
@@ -278,7 +278,18 @@ int channel_send(int connection, const void *head, size_t head_length, const voi
 ssize_t channel_receive(int connection, void *head, size_t head_length, void *body,
                         size_t body_length, int *descriptor);
 
-/* The first descriptor that came with a message, -1 if none; any others are closed. */
+/* Closes a descriptor that came from somebody else, whatever it is: without waiting for what a TCP
+ * socket with SO_LINGER still has to send. */
+void channel_discard(int descriptor);
+
+/* Takes what stands unread in a connection that is about to be closed, so that the kernel does not
+ * close descriptors that came along, which may wait (see channel_discard()). */
+void channel_drain(int connection);
+
+/* The most descriptors that Linux lets one message carry (SCM_MAX_FD). */
+#define CHANNEL_RIGHTS_MAXIMUM 253
+
+/* The first descriptor that came with a message, -1 if none; any others are discarded. */
 int channel_take_descriptor(struct msghdr *message);
 
 /* Reads slot and generation out of the name of a program end; false if it is not one of NAME's. */

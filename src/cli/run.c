@@ -110,6 +110,11 @@ static int reach_stack(const struct run_options *options)
 {
     int connection = channel_connect(options->name);
 
+    if (connection == -EACCES)
+        return cli_failure(&run_command,
+                           "the stack named '%s' is another user's, who could read along: choose "
+                           "another --name",
+                           options->name);
     if (connection < 0 && connection != -ECONNREFUSED)
         return cli_failure(&run_command, "the stack named '%s': %s", options->name,
                            strerror(-connection));

@@ -38,6 +38,31 @@ struct status {
     size_t length;
 };
 
+/* ---- Records ---- */
+
+/* The record after another, or the first; NULL at the end. */
+static const struct status_record *next_record(const struct status *status,
+                                               const struct status_record *record)
+{
+    static const uint32_t sizes[] = {
+        [STATUS_STACK] = sizeof(struct status_stack),
+        [STATUS_LINK] = sizeof(struct status_link),
+        [STATUS_SOCKET] = sizeof(struct status_socket),
+        [STATUS_ASSOCIATION] = sizeof(struct status_association),
+        [STATUS_PATH] = sizeof(struct status_path),
+        [STATUS_USER] = sizeof(struct status_user),
+    };
+    const uint8_t *position = record ? (const uint8_t *)record + record->length : status->bytes;
+    size_t left = status->length - (size_t)(position - status->bytes);
+    const struct status_record *next = (const void *)position;
+
+    /* it may be anybody's stack */
+    if (left < sizeof(*next) || next->length > left || next->length % sizeof(*next) != 0 ||
+        next->type >= sizeof(sizes) / sizeof(sizes[0]) || next->length != sizes[next->type])
+        return NULL;
+    return next;
+}
+
 /* ---- Asking ---- */
 
 static int read_file(int descriptor, struct status *status)
@@ -55,23 +80,40 @@ static int read_file(int descriptor, struct status *status)
     return got == (ssize_t)status->length ? 0 : -EIO;
 }
 
+/* Whatever stack it is from: texts end. */
+static void end_texts(const struct status *status)
+{
+    for (const struct status_record *record = NULL; (record = next_record(status, record));) {
+        struct status_stack *stack = (void *)record;
+        struct status_link *link = (void *)record;
+
+        if (record->type == STATUS_STACK)
+            stack->name[sizeof(stack->name) - 1] = '\0';
+        if (record->type == STATUS_LINK)
+            link->name[sizeof(link->name) - 1] = '\0';
+    }
+}
+
 static int ask(const char *name, struct status *status)
 {
     struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STATUS};
     struct channel_reply reply;
     int descriptor = -1;
-    int connection = channel_connect(name);
+    uid_t owner;
+    int connection = channel_connect_to_any(name, &owner);
     int error = connection;
 
     if (error >= 0)
         error = channel_send(connection, &request, sizeof(request), NULL, 0, -1);
-    if (error == 0) {
+    if (error == 0 || error == -EPIPE) { /* who is refused may be told before he has asked */
         ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, &descriptor);
 
         error = received == sizeof(reply) ? reply.result : -EPROTO;
     }
     if (error == 0)
         error = descriptor >= 0 ? read_file(descriptor, status) : -EPROTO;
+    if (error == 0)
+        end_texts(status);
     if (descriptor >= 0)
         close(descriptor);
     if (connection >= 0)
@@ -79,18 +121,7 @@ static int ask(const char *name, struct status *status)
     return error;
 }
 
-/* The record after another, or the first; NULL at the end. */
-static const struct status_record *next_record(const struct status *status,
-                                               const struct status_record *record)
-{
-    const uint8_t *position = record ? (const uint8_t *)record + record->length : status->bytes;
-    size_t left = status->length - (size_t)(position - status->bytes);
-    const struct status_record *next = (const void *)position;
-
-    if (left < sizeof(*next) || next->length < sizeof(*next) || next->length > left)
-        return NULL;
-    return next;
-}
+/* ---- What belongs to what ---- */
 
 /* The next record of this type that belongs to the same one: before any of a type below it. */
 static const struct status_record *
@@ -397,6 +428,15 @@ static void print_refused(FILE *out, const struct braid_statistics *statistics)
         fputc('\n', out);
 }
 
+static void print_user(FILE *out, const struct status_user *user)
+{
+    fprintf(out,
+            "     user %u sockets %" PRIu32 "/%" PRIu32 " associations %" PRIu32 "/%" PRIu32
+            " memory %" PRIu64 "/%" PRIu64 "\n",
+            user->uid, user->sockets, user->limits.sockets, user->associations,
+            user->limits.associations, user->memory, user->limits.memory);
+}
+
 static void print_stack(FILE *out, const struct status *status)
 {
     const struct status_stack *stack = (const void *)status->bytes;
@@ -414,6 +454,9 @@ static void print_stack(FILE *out, const struct status *status)
                 link->ipv6 ? " IPv6" : "", link->statistics.packets_sent,
                 link->statistics.packets_received);
     }
+    for (record = NULL; (record = next_record(status, record));)
+        if (record->type == STATUS_USER)
+            print_user(out, (const void *)record);
     fprintf(out, "     to ourselves %" PRIu64 "\n", stack->local_packets);
     print_refused(out, &stack->engine);
 }
@@ -576,6 +619,30 @@ static void write_link(struct document *document, const struct status_link *link
     document_object_end(document);
 }
 
+static void write_user(struct document *document, const struct status_user *user)
+{
+    document_object_begin(document, NULL, "user");
+    document_number(document, "uid", user->uid);
+    document_number(document, "sockets", user->sockets);
+    document_number(document, "sockets_maximum", user->limits.sockets);
+    document_number(document, "associations", user->associations);
+    document_number(document, "associations_maximum", user->limits.associations);
+    document_number(document, "connections", user->connections);
+    document_number(document, "connections_maximum", user->limits.connections);
+    document_number(document, "memory", user->memory);
+    document_number(document, "memory_maximum", user->limits.memory);
+    document_object_end(document);
+}
+
+static size_t count_records(const struct status *status, enum status_type type)
+{
+    size_t count = 0;
+
+    for (const struct status_record *record = NULL; (record = next_record(status, record));)
+        count += record->type == type;
+    return count;
+}
+
 static void write_counters(struct document *document, const struct braid_statistics *statistics)
 {
     document_object_begin(document, "counters", "counters");
@@ -600,7 +667,12 @@ static void print_json(FILE *out, const struct status *status)
     while ((record = next_below(status, record, STATUS_LINK)))
         write_link(&document, (const void *)record);
     document_list_end(&document);
-    document_list_begin(&document, "sockets", stack->sockets);
+    document_list_begin(&document, "users", count_records(status, STATUS_USER));
+    for (record = NULL; (record = next_record(status, record));)
+        if (record->type == STATUS_USER)
+            write_user(&document, (const void *)record);
+    document_list_end(&document);
+    document_list_begin(&document, "sockets", count_records(status, STATUS_SOCKET));
     record = NULL;
     while ((record = next_record(status, record)))
         if (record->type == STATUS_SOCKET)
@@ -619,7 +691,8 @@ static int show(void *context, FILE *out)
     int error = ask(options->name, &status);
     int result = CLI_OK;
 
-    if (error == 0 && (!status.bytes || status.length < sizeof(struct status_stack)))
+    if (error == 0 &&
+        (!next_record(&status, NULL) || next_record(&status, NULL)->type != STATUS_STACK))
         error = -EPROTO;
     if (error == -ECONNREFUSED)
         result = cli_failure(&ss_command, "no stack named '%s' is running", options->name);
@@ -699,7 +772,8 @@ const struct command ss_command = {
     .help =
         "usage: braid ss [OPTION]...\n"
         "\n"
-        "Shows the sockets that listen and the associations of the running stack. Of a socket\n"
+        "Shows the sockets that listen and the associations of the running stack: all of them to\n"
+        "root and to who started it, to others their own. Of a socket\n"
         "that listens, Recv-Q is how many associations wait for accept(), Send-Q how many may;\n"
         "else they are bytes: received and not read, sent and not acknowledged.\n"
         "\n"

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,6 +60,59 @@ static bool parse_name(const char *text)
     return false;
 }
 
+static bool parse_count(const char *text, uint32_t *count)
+{
+    unsigned long value;
+
+    if (!parse_number(text, 1, UINT32_MAX, &value)) {
+        cli_failure(&stack_command, "'%s' is not a number above 0", text);
+        return false;
+    }
+    *count = (uint32_t)value;
+    return true;
+}
+
+/* Bytes, with a letter for 1024, 1024^2 or 1024^3 of them. */
+static bool parse_size(const char *text, uint64_t *size)
+{
+    static const char letters[] = "KMG";
+    char digits[24];
+    size_t length = strspn(text, "0123456789");
+    const char *letter = text[length] ? strchr(letters, text[length]) : NULL;
+    unsigned int shift = letter ? 10 * (unsigned int)(letter - letters + 1) : 0;
+    unsigned long value;
+
+    snprintf(digits, sizeof(digits), "%.*s", (int)length, text);
+    if (length >= sizeof(digits) || (text[length] && (!letter || text[length + 1])) ||
+        !parse_number(digits, 1, UINT64_MAX >> shift, &value)) {
+        cli_failure(&stack_command, "'%s' is not a size: a number, and K, M or G", text);
+        return false;
+    }
+    *size = (uint64_t)value << shift;
+    return true;
+}
+
+static bool parse_group(const char *text, gid_t *group)
+{
+    const struct group *found = getgrnam(text);
+
+    if (!found) {
+        cli_failure(&stack_command, "there is no group '%s'", text);
+        return false;
+    }
+    *group = found->gr_gid;
+    return true;
+}
+
+/* An ordinary user's stack is his alone, and stays so: others' programs would not trust it. */
+static bool is_for_root(const char *option)
+{
+    if (geteuid() == 0)
+        return true;
+    cli_failure(&stack_command, "%s is for a stack that root starts", option);
+    return false;
+}
+
 /* ---- In the background ---- */
 
 /* Leaves the one who started us, his terminal and his session: stack.h. */
@@ -90,6 +145,40 @@ static void tell_ready(int descriptor, const char *text)
     close(descriptor);
 }
 
+/* ---- As a service of systemd ---- */
+
+/* Where a service manager is told: sd_notify(3), which is a datagram to $NOTIFY_SOCKET. */
+struct service {
+    int socket; /* -1: there is none */
+    struct sockaddr_un address;
+    socklen_t length;
+};
+
+/* While sockets can still be made. */
+static struct service service_open(void)
+{
+    struct service service = {.socket = -1, .address = {.sun_family = AF_UNIX}};
+    const char *path = getenv("NOTIFY_SOCKET");
+    size_t length = path ? strlen(path) : 0;
+
+    if (length < 2 || length > sizeof(service.address.sun_path) || !strchr("/@", *path))
+        return service;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the length says where it ends */
+    memcpy(service.address.sun_path, path, length);
+    if (*path == '@')
+        service.address.sun_path[0] = '\0';
+    service.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    service.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return service;
+}
+
+static void service_notify(const struct service *service, const char *text)
+{
+    if (service->socket >= 0)
+        (void)!sendto(service->socket, text, strlen(text), MSG_NOSIGNAL,
+                      (const struct sockaddr *)&service->address, service->length);
+}
+
 /* ---- Running ---- */
 
 static int run(const struct stack_options *options)
@@ -97,6 +186,7 @@ static int run(const struct stack_options *options)
     bool running;
     char text[512];
     int error;
+    struct service service = service_open();
     struct stack *stack = stack_open(&options->config, &error, &running, text, sizeof(text));
 
     if (!stack && options->ready >= 0) {
@@ -105,11 +195,20 @@ static int run(const struct stack_options *options)
     }
     if (!stack)
         return cli_failure(&stack_command, "%s", text);
-    if (options->ready >= 0) {
+    if (options->ready >= 0)
         (void)!chdir("/"); /* no file system is kept busy */
-        tell_ready(options->ready, STACK_READY);
+    error = stack_confine(stack, text, sizeof(text));
+    if (error < 0) {
+        stack_close(stack);
+        if (options->ready >= 0)
+            tell_ready(options->ready, text);
+        return cli_failure(&stack_command, "%s", text);
     }
+    if (options->ready >= 0)
+        tell_ready(options->ready, STACK_READY);
+    service_notify(&service, "READY=1\n");
     error = stack_run(stack);
+    service_notify(&service, "STOPPING=1\n");
     stack_close(stack);
     if (error < 0)
         return cli_failure(&stack_command, "%s", strerror(-error));
@@ -120,7 +219,8 @@ static int stop(const char *name)
 {
     struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STOP};
     struct channel_reply reply;
-    int connection = channel_connect(name);
+    uid_t owner;
+    int connection = channel_connect_to_any(name, &owner);
     int error = connection < 0 ? connection
                                : channel_send(connection, &request, sizeof(request), NULL, 0, -1);
 
@@ -156,6 +256,11 @@ enum {
     OPTION_CAPTURE,
     OPTION_LOG,
     OPTION_IDLE,
+    OPTION_USER,
+    OPTION_ALLOW_GROUP,
+    OPTION_USER_SOCKETS,
+    OPTION_USER_ASSOCIATIONS,
+    OPTION_USER_MEMORY,
     OPTION_READY,
     OPTION_STOP,
 };
@@ -192,6 +297,18 @@ static bool take_option(struct stack_options *options, int option)
     case OPTION_STOP:
         options->stop = true;
         return true;
+    case OPTION_USER:
+        config->user = optarg;
+        return is_for_root("--user");
+    case OPTION_ALLOW_GROUP:
+        config->has_group = true;
+        return is_for_root("--allow-group") && parse_group(optarg, &config->group);
+    case OPTION_USER_SOCKETS:
+        return parse_count(optarg, &config->user_limits.sockets);
+    case OPTION_USER_ASSOCIATIONS:
+        return parse_count(optarg, &config->user_limits.associations);
+    case OPTION_USER_MEMORY:
+        return parse_size(optarg, &config->user_limits.memory);
     case OPTION_IDLE:
         if (parse_number(optarg, 0, UINT32_MAX / 1000, &value)) {
             config->idle = (uint32_t)value;
@@ -224,6 +341,11 @@ static int run_stack(int argc, char **argv)
         {"capture", required_argument, NULL, OPTION_CAPTURE},
         {"log", required_argument, NULL, OPTION_LOG},
         {"idle", required_argument, NULL, OPTION_IDLE},
+        {"user", required_argument, NULL, OPTION_USER},
+        {"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
+        {"user-sockets", required_argument, NULL, OPTION_USER_SOCKETS},
+        {"user-associations", required_argument, NULL, OPTION_USER_ASSOCIATIONS},
+        {"user-memory", required_argument, NULL, OPTION_USER_MEMORY},
         {"ready-fd", required_argument, NULL, OPTION_READY},
         {"stop", no_argument, NULL, OPTION_STOP},
         {"help", no_argument, NULL, 'h'},
@@ -281,6 +403,12 @@ const struct command stack_command = {
         "                        the host's addresses change, and hear of theirs (RFC 5061)\n"
         "      --capture FILE    write all packets to FILE, a pcapng capture\n"
         "      --log FILE        add what is worth telling to FILE (default: standard error)\n"
+        "      --user NAME       become this user once all is open, if root starts it. Its rights\n"
+        "                        are given up in any case\n"
+        "      --allow-group G   serve root and members of group G, not all users\n"
+        "      --user-sockets N, --user-associations N, --user-memory SIZE\n"
+        "                        the most that one user may have (default: half of what there is;\n"
+        "                        an eighth of the host's memory). SIZE in bytes, or with K, M, G\n"
         "      --idle SECONDS    end that long after the last socket is gone (default 0: never)\n"
         "      --ready-fd N      go to the background, and tell the outcome to descriptor N\n"
         "      --stop            end the stack that is running\n"

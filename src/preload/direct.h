@@ -62,6 +62,11 @@ static inline ssize_t direct_write(int descriptor, const void *bytes, size_t len
     return direct_call(SYS_write, descriptor, bytes, length);
 }
 
+static inline int direct_shutdown(int descriptor, int how)
+{
+    return (int)direct_call(SYS_shutdown, descriptor, how);
+}
+
 static inline int direct_close(int descriptor)
 {
     return (int)direct_call(SYS_close, descriptor);
@@ -81,6 +86,8 @@ static inline int direct_ioctl(int descriptor, unsigned long request, void *valu
 #define socket direct_socket
 #define connect direct_connect
 #define getsockopt direct_getsockopt
+#define setsockopt direct_setsockopt
+#define shutdown direct_shutdown
 #define sendmsg direct_sendmsg
 #define recvmsg direct_recvmsg
 #define close direct_close

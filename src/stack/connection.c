@@ -9,7 +9,12 @@
 
 #include "stack/private.h"
 
-enum { RENDEZVOUS_BACKLOG = 4096 };
+enum {
+    RENDEZVOUS_BACKLOG = 4096,
+    PAUSE = 100000,       /* us, until a rendezvous without descriptors is tried again */
+    ACCEPTS = 64,         /* of one turn, before others have theirs */
+    GROUPS_MAXIMUM = 4096 /* of a program, that are looked at */
+};
 
 static void connection_set_socket(struct connection *connection, struct stack_socket *end)
 {
@@ -23,6 +28,8 @@ void connection_close(struct stack *stack, struct connection *connection)
 {
     if (connection->watch.descriptor < 0)
         return;
+    connection->quota->connections--;
+    quota_release(connection->quota);
     if (connection->socket)
         LIST_FOR_EACH(link, &connection->socket->pending)
         {
@@ -32,6 +39,7 @@ void connection_close(struct stack *stack, struct connection *connection)
                 message->connection = NULL;
         }
     connection_set_socket(connection, NULL);
+    channel_drain(connection->watch.descriptor);
     stack_unwatch(stack, &connection->watch);
     list_remove(&connection->link);
     list_append(&stack->dead_connections, &connection->link);
@@ -44,6 +52,12 @@ void connection_set_wait(struct stack *stack, struct connection *connection,
 {
     connection->wait = wait;
     connection_set_socket(connection, end);
+    list_remove(&connection->link);
+    if (wait == CONNECTION_IDLE)
+        list_append(&stack->connections, &connection->link);
+    else
+        list_append(wait == CONNECTION_LINGER ? &stack->lingering : &stack->waiting,
+                    &connection->link);
     stack_watch_change(stack, &connection->watch, wait == CONNECTION_IDLE ? EPOLLIN : 0);
 }
 
@@ -101,12 +115,10 @@ braid_time connections_timeout(struct stack *stack)
 {
     braid_time next = BRAID_TIME_NEVER;
 
-    LIST_FOR_EACH_SAFE(link, &stack->connections)
+    LIST_FOR_EACH_SAFE(link, &stack->lingering)
     {
         struct connection *connection = LIST_ENTRY(link, struct connection, link);
 
-        if (connection->wait != CONNECTION_LINGER)
-            continue;
         if (connection->deadline <= stack->now)
             connection_reply_result(stack, connection, 0, 0);
         else if (connection->deadline < next)
@@ -127,12 +139,62 @@ static void connection_ready(struct stack *stack, struct watch *watch, uint32_t 
         connection_close(stack, connection);
 }
 
-/* A stack of an ordinary user is that user's; one of root is everybody's, as a kernel is. */
-static bool may_connect(const struct ucred *peer)
+/* Is the program's group, or one of its further ones, this one? */
+static bool is_of_group(int descriptor, const struct ucred *peer, gid_t group)
 {
-    uid_t own = geteuid();
+    static gid_t groups[GROUPS_MAXIMUM];
+    socklen_t length = sizeof(groups);
 
-    return own == 0 || peer->uid == 0 || peer->uid == own;
+    if (peer->gid == group)
+        return true;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0)
+        return false;
+    for (size_t i = 0; i < length / sizeof(groups[0]); i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+/* A stack of an ordinary user is that user's; one of root is everybody's, as a kernel is, or of
+ * those in a group. */
+static bool may_connect(const struct stack *stack, int descriptor, const struct ucred *peer)
+{
+    if (peer->uid == 0 || peer->uid == stack->owner)
+        return true;
+    return stack->owner == 0 &&
+           (!stack->config.has_group || is_of_group(descriptor, peer, stack->config.group));
+}
+
+/* Who connects and says nothing gives way: the one that did it first. */
+static bool make_room(struct stack *stack)
+{
+    if (stack->connection_count < stack->connections_maximum)
+        return true;
+    if (list_is_empty(&stack->connections))
+        return false;
+    connection_close(stack, LIST_ENTRY(stack->connections.next, struct connection, link));
+    return true;
+}
+
+static int connection_begin(struct stack *stack, struct connection *connection, int descriptor)
+{
+    struct quota *quota = quota_take(stack->sockets, connection->peer.uid);
+    int error;
+
+    if (!quota)
+        return -ENOMEM;
+    connection->quota = quota;
+    error = quota_allows_connection(stack->sockets, quota) && make_room(stack) ? 0 : -EMFILE;
+    if (error == 0)
+        error = stack_watch(stack, &connection->watch, descriptor, EPOLLIN);
+    if (error < 0) {
+        quota_release(quota);
+        return error;
+    }
+    quota->connections++;
+    list_append(&stack->connections, &connection->link);
+    stack->connection_count++;
+    return 0;
 }
 
 static int connection_new(struct stack *stack, int descriptor)
@@ -148,40 +210,38 @@ static int connection_new(struct stack *stack, int descriptor)
     list_init(&connection->waiter);
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &connection->peer, &length) < 0)
         error = -errno;
+    else if (!may_connect(stack, descriptor, &connection->peer))
+        error = -EACCES;
     else
-        error = may_connect(&connection->peer)
-                    ? stack_watch(stack, &connection->watch, descriptor, EPOLLIN)
-                    : -EACCES;
-    if (error < 0) {
+        error = connection_begin(stack, connection, descriptor);
+    if (error < 0)
         free(connection);
-        return error;
-    }
-    list_append(&stack->connections, &connection->link);
-    stack->connection_count++;
-    return 0;
+    return error;
 }
 
 static void rendezvous_ready(struct stack *stack, struct watch *watch, uint32_t events)
 {
     (void)events;
-    while (stack->connection_count < CONNECTIONS_MAXIMUM) {
+    for (int i = 0; i < ACCEPTS; i++) {
         int descriptor = accept4(watch->descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         int error;
 
-        if (descriptor < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
-            return;
+        if (descriptor < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+            stack->rendezvous_paused = true;
+            stack->rendezvous_pause_end = stack->now + PAUSE;
+            stack_watch_change(stack, watch, 0);
+        }
         if (descriptor < 0)
-            break;
+            return;
         error = connection_new(stack, descriptor);
         if (error < 0) {
             struct channel_reply reply = {.result = error};
 
             (void)channel_send(descriptor, &reply, sizeof(reply), NULL, 0, -1);
+            channel_drain(descriptor);
             close(descriptor);
         }
     }
-    stack->rendezvous_paused = true;
-    stack_watch_change(stack, watch, 0);
 }
 
 void rendezvous_resume(struct stack *stack)
@@ -190,6 +250,15 @@ void rendezvous_resume(struct stack *stack)
         return;
     stack->rendezvous_paused = false;
     stack_watch_change(stack, &stack->rendezvous, EPOLLIN);
+}
+
+void connections_close(struct stack *stack)
+{
+    struct list *lists[] = {&stack->connections, &stack->waiting, &stack->lingering};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        while (!list_is_empty(lists[i]))
+            connection_close(stack, LIST_ENTRY(lists[i]->next, struct connection, link));
 }
 
 int connections_open(struct stack *stack)

@@ -12,7 +12,7 @@
 #include "stack/private.h"
 
 enum {
-    NAME_TRIES = 16,   /* generations of a slot whose names others have taken */
+    NAME_TRIES = 16,   /* generations of a slot, should somebody have taken the name */
     END_SIZE = 106496, /* SO_SNDBUF of both ends, at most: the kernel doubles it */
     END_SIZE_LEAST = 2304,
     PLUG_SPARE = 512, /* bytes by which a plug passes a quarter of that */
@@ -135,8 +135,9 @@ static int slot_take(struct stack *stack, int descriptor, uint32_t *slot, uint32
     if (stack->free_count == 0)
         return error;
     *slot = stack->free_slots[stack->free_first];
-    *generation = atomic_load(&stack->page->slot[*slot].generation) + 1;
-    for (int tries = 0; tries < NAME_TRIES; tries++, *generation += 2) {
+    for (int tries = 0; tries < NAME_TRIES; tries++) {
+        stack_random(NULL, generation, sizeof(*generation));
+        *generation |= 1;
         error = channel_socket_name(stack->name, *slot, *generation, &address, &length);
         if (error < 0)
             return error;
@@ -262,6 +263,7 @@ void end_leave(struct stack *stack, struct stack_socket *end)
     if (end->watch.descriptor < 0)
         return;
     downward_free(stack, end);
+    channel_drain(end->watch.descriptor);
     stack_unwatch(stack, &end->watch);
     slot_give_back(stack, end->slot, end->generation);
 }

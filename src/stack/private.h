@@ -23,8 +23,14 @@ enum {
     UPWARD_STRIDE = CHANNEL_PIECE_MAXIMUM + 64,
     UPWARD_ASSEMBLIES = 1024,           /* of one socket: senders amid a long message */
     UPWARD_ASSEMBLIES_BYTES = 16 << 20, /* of one socket */
-    CONNECTIONS_MAXIMUM = 16384,
+    UPWARD_PENDING = 1024,              /* of one socket: messages that were asked to be sent */
     WIRE_PACKETS = 64,
+};
+
+/* Descriptors that came along where none belong: they are discarded. */
+union upward_rights {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(CHANNEL_RIGHTS_MAXIMUM * sizeof(int))];
 };
 
 /* A descriptor that epoll watches; the first member of what it belongs to. */
@@ -65,6 +71,7 @@ struct stack_socket {
     struct list assemblies; /* struct upward: pieces */
     size_t assembly_count, assembly_bytes;
     struct list pending; /* struct upward: whole, in order */
+    size_t pending_count;
     struct list waiters; /* struct connection */
 
     /* downwards: downward.c */
@@ -92,9 +99,10 @@ enum connection_wait {
 /* A control connection. */
 struct connection {
     struct watch watch;
-    struct list link;   /* of stack->connections or stack->dead_connections */
+    struct list link;   /* of the stack's connections, waiting, lingering or dead_connections */
     struct list waiter; /* of the socket's waiters */
     struct ucred peer;
+    struct quota *quota; /* its user's */
     enum connection_wait wait;
     struct stack_socket *socket; /* that it waits for; the one that CLOSE_LINGER named */
     int32_t association;
@@ -126,7 +134,8 @@ struct stack {
     char name[CHANNEL_NAME_MAXIMUM + 1];
     braid_time now, started;
     int epoll;
-    int log; /* -1: standard error */
+    int log;     /* -1: standard error */
+    uid_t owner; /* who started it */
     bool stop;
     int error; /* why it stops */
     struct braid_engine *engine;
@@ -135,9 +144,11 @@ struct stack {
     struct watch signals;
 
     struct watch rendezvous;
-    bool rendezvous_paused; /* no descriptors are left */
-    struct list connections, dead_connections;
-    uint32_t connection_count;
+    bool rendezvous_paused;                      /* no descriptors are left, */
+    braid_time rendezvous_pause_end;             /* and they are tried again then */
+    struct list connections, waiting, lingering; /* struct connection: by enum connection_wait */
+    struct list dead_connections;
+    uint32_t connection_count, connections_maximum, sockets_maximum;
     struct list ends, dead; /* struct stack_socket */
     struct list dirty;
     braid_time idle_since;
@@ -152,6 +163,7 @@ struct stack {
     struct mmsghdr up_messages[UPWARD_BATCH];
     struct iovec up_parts[UPWARD_BATCH][2];
     struct channel_header up_headers[UPWARD_BATCH];
+    union upward_rights up_rights[UPWARD_BATCH];
     uint8_t *up_bytes;
     uint8_t *request, *reply; /* CHANNEL_CONTROL_MAXIMUM each */
 };
@@ -159,6 +171,7 @@ struct stack {
 /* ---- stack.c ---- */
 
 braid_time stack_clock(void);
+void stack_random(void *context, void *bytes, size_t length);
 void stack_log(struct stack *stack, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Watches a descriptor. 0 or a negative errno. */
 int stack_watch(struct stack *stack, struct watch *watch, int descriptor, uint32_t events);
@@ -209,10 +222,10 @@ void end_set_dirty(struct stack *stack, struct stack_socket *end, unsigned int w
 void upward_receive(struct stack *stack, struct stack_socket *end, bool all);
 /* Tries those again that the socket had no room for, then what waited behind them. */
 void upward_continue(struct stack *stack, struct stack_socket *end);
-/* Does a message wait for room? */
+/* Does a message wait for room, or must all of the socket's user's? */
 static inline bool upward_is_blocked(const struct stack_socket *end)
 {
-    return !list_is_empty(&end->pending);
+    return !list_is_empty(&end->pending) || (end->socket && socket_is_starved(end->socket));
 }
 /* Puts a copy of a message behind those that wait. -ENOMEM. */
 int upward_append(struct stack_socket *end, const struct channel_header *header, const void *bytes,
@@ -236,6 +249,7 @@ void downward_free(struct stack *stack, struct stack_socket *end);
 /* ---- connection.c ---- */
 
 int connections_open(struct stack *stack);
+void connections_close(struct stack *stack);
 void connection_close(struct stack *stack, struct connection *connection);
 void connection_reply(struct stack *stack, struct connection *connection,
                       const struct channel_reply *reply, const void *payload, int descriptor);
@@ -257,7 +271,8 @@ void request_receive(struct stack *stack, struct connection *connection);
 
 /* ---- status.c ---- */
 
-/* Writes a memory file (status.h) and returns its descriptor, or a negative errno. */
-int status_write(struct stack *stack);
+/* Writes a memory file (status.h) with what this user may see. Returns its descriptor, or a
+ * negative errno. */
+int status_write(struct stack *stack, uid_t viewer);
 
 #endif

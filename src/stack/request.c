@@ -62,7 +62,7 @@ static int request_hello(struct stack *stack, struct request *request)
 
 static int request_status(struct stack *stack, struct request *request)
 {
-    int descriptor = status_write(stack);
+    int descriptor = status_write(stack, request->connection->peer.uid);
 
     request->answer_descriptor = descriptor;
     return descriptor < 0 ? descriptor : 0;
@@ -72,7 +72,7 @@ static int request_stop(struct stack *stack, struct request *request)
 {
     uid_t uid = request->connection->peer.uid;
 
-    if (uid != 0 && uid != geteuid())
+    if (uid != 0 && uid != stack->owner)
         return -EPERM;
     stack->stop = true;
     return 0;
@@ -270,6 +270,8 @@ static int request_send_now(struct stack *stack, struct request *request)
         result = upward_send(stack, end, header, bytes, length, &association);
     request->reply.argument[0] = (uint32_t)association;
     if (result == -EAGAIN && (wait || ends)) {
+        if (end->pending_count >= UPWARD_PENDING || quota_is_full(socket_quota(end->socket)))
+            return -ENOBUFS;
         result = upward_append(end, header, bytes, length, wait ? request->connection : NULL);
         end_set_events(stack, end);
         if (result < 0 || !wait)
@@ -384,15 +386,22 @@ void request_receive(struct stack *stack, struct connection *connection)
         .answer = stack->reply,
         .answer_descriptor = -1,
     };
-    ssize_t received =
-        channel_receive(connection->watch.descriptor, &head, sizeof(head), stack->request,
-                        CHANNEL_CONTROL_MAXIMUM, &request.descriptor);
+    int unread = 0;
+    ssize_t received;
+
+    /* one request after the other: who does not read replies gets no more of them */
+    if (ioctl(connection->watch.descriptor, SIOCOUTQ, &unread) < 0 || unread > 0) {
+        connection_close(stack, connection);
+        return;
+    }
+    received = channel_receive(connection->watch.descriptor, &head, sizeof(head), stack->request,
+                               CHANNEL_CONTROL_MAXIMUM, &request.descriptor);
 
     if (received == -EAGAIN)
         return;
     if (received < (ssize_t)sizeof(head)) {
         if (request.descriptor >= 0)
-            close(request.descriptor);
+            channel_discard(request.descriptor);
         connection_close(stack, connection);
         return;
     }
@@ -404,6 +413,8 @@ void request_receive(struct stack *stack, struct connection *connection)
                          request.answer_descriptor);
     if (request.answer_descriptor >= 0 && !request.answer_is_ours)
         close(request.answer_descriptor);
-    if (request.descriptor >= 0)
+    if (request.descriptor >= 0 && request.end)
         close(request.descriptor);
+    else if (request.descriptor >= 0)
+        channel_discard(request.descriptor);
 }

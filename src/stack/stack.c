@@ -14,16 +14,23 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "stack/private.h"
+#include "stack/sandbox.h"
 
 enum {
     EVENTS = 64,
     SETTLE_ROUNDS = 64,
+    CONNECTIONS_MAXIMUM = 16384,
+    DESCRIPTORS_LEAST = 256,
+    DESCRIPTORS_WANTED = CHANNEL_SLOTS + CONNECTIONS_MAXIMUM + DESCRIPTORS_LEAST,
+    MEMORY_SHARE = 8, /* one user may have an eighth of the host's */
     SECOND = 1000000,
-    PAUSE = SECOND / 10, /* until a rendezvous without descriptors is tried again */
 };
 
 braid_time stack_clock(void)
@@ -143,7 +150,7 @@ static void end_serve(struct stack *stack, struct stack_socket *end)
         if (now.channel_state & CHANNEL_STATE_CONNECTED)
             end_unplug(stack, end);
     }
-    if (what & (SOCKET_STATE | SOCKET_WRITABLE) && end->socket && upward_is_blocked(end))
+    if (end->socket && (what & SOCKET_WRITABLE || (what & SOCKET_STATE && upward_is_blocked(end))))
         upward_continue(stack, end);
     if (end->socket)
         downward_send(stack, end);
@@ -222,7 +229,7 @@ static int time_to_sleep(struct stack *stack, braid_time deadline)
     braid_time next = earlier(deadline, braid_engine_next_timeout(stack->engine));
 
     if (stack->rendezvous_paused)
-        next = earlier(next, stack->now + PAUSE);
+        next = earlier(next, stack->rendezvous_pause_end);
     if (next == BRAID_TIME_NEVER)
         return -1;
     if (next <= stack->now)
@@ -277,7 +284,7 @@ int stack_run(struct stack *stack)
         if (count < 0 && errno != EINTR)
             return -errno;
         stack->now = stack_clock();
-        if (count == 0)
+        if (stack->rendezvous_pause_end <= stack->now)
             rendezvous_resume(stack);
         for (int i = 0; i < count; i++) {
             struct watch *watch = events[i].data.ptr;
@@ -299,7 +306,7 @@ int stack_run(struct stack *stack)
 
 /* ---- Opening and closing ---- */
 
-static void random_bytes(void *context, void *bytes, size_t length)
+void stack_random(void *context, void *bytes, size_t length)
 {
     uint8_t *position = bytes;
 
@@ -377,19 +384,21 @@ static int open_engine(struct stack *stack)
 {
     const struct stack_config *given = &stack->config;
     struct braid_engine_config engine = {
-        .random = random_bytes,
+        .random = stack_random,
         .route = wire_route,
         .context = stack,
         .encapsulation_port = stack->wire.udp ? stack->wire.udp->port : 0,
     };
     struct socket_table_config sockets = {
-        .random = random_bytes,
+        .random = stack_random,
         .callbacks = {.changed = socket_was_changed,
                       .outcome = association_outcome,
                       .gone = socket_is_gone,
                       .association = association_changed},
         .context = stack,
         .asconf = given->asconf,
+        .maximum_sockets = stack->sockets_maximum,
+        .user_limits = given->user_limits,
         .privileged_below =
             (uint16_t)read_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", 1024),
         .receive_buffer_maximum = read_setting("/proc/sys/net/core/rmem_max", 0),
@@ -423,20 +432,50 @@ static int open_buffers(struct stack *stack)
         stack->up_parts[i][1] =
             (struct iovec){stack->up_bytes + i * UPWARD_STRIDE, CHANNEL_PIECE_MAXIMUM};
         stack->up_messages[i].msg_hdr =
-            (struct msghdr){.msg_iov = stack->up_parts[i], .msg_iovlen = 2};
+            (struct msghdr){.msg_iov = stack->up_parts[i],
+                            .msg_iovlen = 2,
+                            .msg_control = &stack->up_rights[i],
+                            .msg_controllen = sizeof(stack->up_rights[i])};
     }
     return 0;
 }
 
-/* Each socket is a descriptor: as many as the host allows. */
-static void raise_limits(void)
+/* Each socket and each connection is a descriptor: as many as the host allows. Returns how many. */
+static uint32_t raise_limits(void)
 {
-    struct rlimit limit;
+    struct rlimit limit, more;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return DESCRIPTORS_LEAST;
+    more = limit;
+    more.rlim_cur = more.rlim_max = DESCRIPTORS_WANTED;
+    if (limit.rlim_max >= DESCRIPTORS_WANTED || setrlimit(RLIMIT_NOFILE, &more) < 0) {
+        more.rlim_cur = more.rlim_max = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &more);
     }
+    return (uint32_t)(more.rlim_cur < DESCRIPTORS_WANTED ? more.rlim_cur : DESCRIPTORS_WANTED);
+}
+
+/* What there is for all, and how much of it one user may have: half, where there are several. */
+static void set_limits(struct stack *stack, uint32_t descriptors)
+{
+    struct quota_limits *user = &stack->config.user_limits;
+    uint32_t share = stack->owner == 0 ? 2 : 1;
+    struct sysinfo host = {0};
+
+    stack->connections_maximum = descriptors / 4;
+    if (stack->connections_maximum > CONNECTIONS_MAXIMUM)
+        stack->connections_maximum = CONNECTIONS_MAXIMUM;
+    stack->sockets_maximum = descriptors - stack->connections_maximum - DESCRIPTORS_LEAST / 2;
+    if (stack->sockets_maximum > CHANNEL_SLOTS)
+        stack->sockets_maximum = CHANNEL_SLOTS;
+    user->connections = stack->connections_maximum / share;
+    if (user->sockets == 0)
+        user->sockets = stack->sockets_maximum / share;
+    if (user->associations == 0)
+        user->associations = CHANNEL_SLOTS / share;
+    if (user->memory == 0 && sysinfo(&host) == 0)
+        user->memory = (uint64_t)host.totalram * host.mem_unit / MEMORY_SHARE;
 }
 
 static int open_log(struct stack *stack, char *text, size_t size)
@@ -464,11 +503,14 @@ static struct stack *stack_new(const struct stack_config *config)
     stack->wire.routes = (struct routes){{-1, -1}};
     stack->idle_since = BRAID_TIME_NEVER;
     list_init(&stack->connections);
+    list_init(&stack->waiting);
+    list_init(&stack->lingering);
     list_init(&stack->dead_connections);
     list_init(&stack->ends);
     list_init(&stack->dead);
     list_init(&stack->dirty);
     stack->now = stack->started = stack_clock();
+    stack->owner = geteuid();
     return stack;
 }
 
@@ -478,7 +520,7 @@ static int open_all(struct stack *stack, bool *running, char *text, size_t size)
 {
     int error;
 
-    raise_limits();
+    set_limits(stack, raise_limits());
     stack->epoll = epoll_create1(EPOLL_CLOEXEC);
     error = stack->epoll < 0 ? -errno : open_log(stack, text, size);
     if (error == 0)
@@ -522,13 +564,27 @@ struct stack *stack_open(const struct stack_config *config, int *error, bool *ru
     return stack;
 }
 
+int stack_confine(struct stack *stack, char *text, size_t size)
+{
+    int error;
+
+    text[0] = 0;
+    error = sandbox_drop_rights(stack->config.user, text, size);
+    if (error < 0)
+        return error;
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* reads a file */
+    error = sandbox_filter_calls();
+    if (error < 0 && error != -ENOSYS)
+        stack_log(stack, "this host does not filter system calls: %s", strerror(-error));
+    return 0;
+}
+
 void stack_close(struct stack *stack)
 {
     if (!stack)
         return;
     stack_unwatch(stack, &stack->rendezvous);
-    while (!list_is_empty(&stack->connections))
-        connection_close(stack, LIST_ENTRY(stack->connections.next, struct connection, link));
+    connections_close(stack);
     while (!list_is_empty(&stack->ends))
         end_free(stack, LIST_ENTRY(stack->ends.next, struct stack_socket, link));
     free_dead(stack);

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#include "socket/quota.h"
 
 struct stack;
 
@@ -24,7 +27,11 @@ struct stack_config {
     bool asconf;            /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on */
     const char *capture;    /* a file for all packets; NULL: none */
     const char *log;        /* a file that lines are added to; NULL: standard error */
-    uint32_t idle;          /* seconds without a socket after which it ends; 0: never */
+    bool has_group;         /* a stack of root's serves root and the members of */
+    gid_t group;            /* this group, not everybody */
+    const char *user;       /* root's stack becomes this user once all is open; NULL: it stays */
+    struct quota_limits user_limits; /* what is 0: half of what there is */
+    uint32_t idle;                   /* seconds without a socket after which it ends; 0: never */
 };
 
 /* Opens all that the configuration asks for. Programs that come from then on are served by
@@ -32,6 +39,10 @@ struct stack_config {
  * EADDRINUSE with `*running` set: a stack of that name is already there. */
 struct stack *stack_open(const struct stack_config *config, int *error, bool *running, char *text,
                          size_t size);
+
+/* Gives up all rights and system calls that serving does not need: sandbox.h. To be called once,
+ * between stack_open() and stack_run(). On failure a negative errno, and one line in `text`. */
+int stack_confine(struct stack *stack, char *text, size_t size);
 
 /* Serves until a signal (SIGTERM, SIGINT, SIGHUP), CHANNEL_STOP, or until it is idle. Peers of
  * associations that are left then get an ABORT. 0 or a negative errno. */

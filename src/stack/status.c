@@ -34,6 +34,20 @@ static void write_stack(struct stack *stack, FILE *file)
     write_record(file, &status.record, STATUS_STACK, sizeof(status));
 }
 
+static void write_user(struct stack *stack, const struct quota *quota, FILE *file)
+{
+    struct status_user status = {
+        .uid = quota->uid,
+        .sockets = quota->sockets,
+        .associations = quota->associations,
+        .connections = quota->connections,
+        .memory = quota->account.bytes,
+        .limits = stack->config.user_limits,
+    };
+
+    write_record(file, &status.record, STATUS_USER, sizeof(status));
+}
+
 static void write_link(const struct link *link, FILE *file)
 {
     struct status_link status = {0};
@@ -77,17 +91,21 @@ static void write_socket(struct stack *stack, const struct sctp_socket *socket, 
         status.slot = end->slot;
     if (end) {
         status.unread = downward_unread(end);
-        LIST_FOR_EACH(link, &end->pending)
-        {
-            status.pending++;
-        }
+        status.pending = (uint32_t)end->pending_count;
     }
     write_record(file, &status.record, STATUS_SOCKET, sizeof(status));
     for (uint32_t i = 0; (i = socket_next_association(socket, i)) != 0;)
         write_association(stack, i, file);
 }
 
-int status_write(struct stack *stack)
+/* As a kernel hides other users' descriptors. Tags of associations are told here: who knows them
+ * can end them from anywhere (RFC 9260, 8.5). */
+static bool may_see(const struct stack *stack, uid_t viewer, uid_t owner)
+{
+    return viewer == 0 || viewer == stack->owner || viewer == owner;
+}
+
+int status_write(struct stack *stack, uid_t viewer)
 {
     int descriptor = memfd_create("braid-status", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int copy = descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
@@ -105,9 +123,13 @@ int status_write(struct stack *stack)
     write_stack(stack, file);
     write_link(stack->wire.udp, file);
     write_link(stack->wire.raw, file);
+    for (const struct quota *quota = NULL; (quota = quota_next(stack->sockets, quota)) != NULL;)
+        if (may_see(stack, viewer, quota->uid))
+            write_user(stack, quota, file);
     for (const struct sctp_socket *socket = NULL;
          (socket = socket_table_next(stack->sockets, socket)) != NULL;)
-        write_socket(stack, socket, file);
+        if (may_see(stack, viewer, socket_quota(socket)->uid))
+            write_socket(stack, socket, file);
     if (fclose(file) != 0) {
         error = -errno;
         close(descriptor);

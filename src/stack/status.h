@@ -2,7 +2,8 @@
  *
  * Each record is a `struct status_record` and what its type says. An association's record follows
  * that of its socket, those of its paths follow it (RFC 9260, section 14, and RFC 3873 say what of
- * them is worth showing). Between one version of Braid and another nothing is promised: JSON of
+ * them is worth showing). Root and who started the stack see everything, others their own sockets.
+ * Between one version of Braid and another nothing is promised: JSON of
  * `braid ss --json` is for others.
  */
 #ifndef STACK_STATUS_H
@@ -21,6 +22,7 @@ enum status_type {
     STATUS_SOCKET,
     STATUS_ASSOCIATION,
     STATUS_PATH,
+    STATUS_USER,
 };
 
 struct status_record {
@@ -48,6 +50,15 @@ struct status_link {
     uint16_t port;
     bool ipv4, ipv6;
     struct link_statistics statistics;
+};
+
+/* Who has how much of what he may have (socket/quota.h). */
+struct status_user {
+    struct status_record record;
+    uid_t uid;
+    uint32_t sockets, associations, connections;
+    uint64_t memory;
+    struct quota_limits limits; /* 0: none */
 };
 
 struct status_socket {

@@ -1,7 +1,8 @@
 /* From programs to sockets: user messages, in batches, in pieces, and the end.
  *
- * When a socket has no room for a message (RFC 6458, 8.1.7: SO_SNDBUF), nothing more is read from
- * its programs, and the kernel blocks those that write.
+ * When a socket has no room for a message (RFC 6458, 8.1.7: SO_SNDBUF), or its user has all the
+ * memory that he may have, nothing more is read from its programs, and the kernel blocks those that
+ * write.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -39,14 +40,16 @@ int upward_send(struct stack *stack, struct stack_socket *end, const struct chan
 
 /* ---- Messages that wait ---- */
 
-static void upward_delete(struct upward *message)
+static void upward_delete(struct stack_socket *end, struct upward *message)
 {
+    quota_discharge(socket_quota(end->socket), sizeof(*message) + message->length);
     list_remove(&message->link);
     free(message->bytes);
     free(message);
 }
 
-static int upward_add(struct upward *message, const void *bytes, size_t length)
+static int upward_add(struct stack_socket *end, struct upward *message, const void *bytes,
+                      size_t length)
 {
     if (message->capacity - message->length < length) {
         size_t capacity = message->length + length;
@@ -60,33 +63,47 @@ static int upward_add(struct upward *message, const void *bytes, size_t length)
     if (length > 0)
         memcpy(message->bytes + message->length, bytes, length);
     message->length += length;
+    quota_charge(socket_quota(end->socket), length);
     return 0;
 }
 
-static struct upward *upward_new(const struct channel_header *header)
+static struct upward *upward_new(struct stack_socket *end, const struct channel_header *header)
 {
     struct upward *message = calloc(1, sizeof(*message));
 
     if (message) {
+        quota_charge(socket_quota(end->socket), sizeof(*message));
         message->header = *header;
         list_init(&message->link);
     }
     return message;
 }
 
+static void pending_append(struct stack_socket *end, struct upward *message)
+{
+    list_append(&end->pending, &message->link);
+    end->pending_count++;
+}
+
+static void pending_delete(struct stack_socket *end, struct upward *message)
+{
+    end->pending_count--;
+    upward_delete(end, message);
+}
+
 int upward_append(struct stack_socket *end, const struct channel_header *header, const void *bytes,
                   size_t length, struct connection *connection)
 {
-    struct upward *message = upward_new(header);
+    struct upward *message = upward_new(end, header);
 
     if (!message)
         return -ENOMEM;
-    if (upward_add(message, bytes, length) < 0) {
-        upward_delete(message);
+    if (upward_add(end, message, bytes, length) < 0) {
+        upward_delete(end, message);
         return -ENOMEM;
     }
     message->connection = connection;
-    list_append(&end->pending, &message->link);
+    pending_append(end, message);
     return 0;
 }
 
@@ -94,11 +111,11 @@ void upward_free(struct stack_socket *end)
 {
     LIST_FOR_EACH_SAFE(link, &end->assemblies)
     {
-        upward_delete(LIST_ENTRY(link, struct upward, link));
+        upward_delete(end, LIST_ENTRY(link, struct upward, link));
     }
     LIST_FOR_EACH_SAFE(link, &end->pending)
     {
-        upward_delete(LIST_ENTRY(link, struct upward, link));
+        pending_delete(end, LIST_ENTRY(link, struct upward, link));
     }
     end->assembly_count = end->assembly_bytes = 0;
 }
@@ -127,10 +144,10 @@ static void assembly_finish(struct stack *stack, struct stack_socket *end, struc
     if (message->too_long ||
         (!upward_is_blocked(end) && upward_send(stack, end, &message->header, message->bytes,
                                                 message->length, NULL) != -EAGAIN)) {
-        upward_delete(message);
+        upward_delete(end, message);
         return;
     }
-    list_append(&end->pending, &message->link);
+    pending_append(end, message);
 }
 
 static void assembly_receive(struct stack *stack, struct stack_socket *end, struct upward *message,
@@ -139,7 +156,7 @@ static void assembly_receive(struct stack *stack, struct stack_socket *end, stru
     struct socket_description now;
 
     if (!message) {
-        message = end->assembly_count < UPWARD_ASSEMBLIES ? upward_new(header) : NULL;
+        message = end->assembly_count < UPWARD_ASSEMBLIES ? upward_new(end, header) : NULL;
         if (!message)
             return;
         list_append(&end->assemblies, &message->link);
@@ -149,7 +166,7 @@ static void assembly_receive(struct stack *stack, struct stack_socket *end, stru
     if (message->length + length > now.message_maximum ||
         end->assembly_bytes + length > UPWARD_ASSEMBLIES_BYTES)
         message->too_long = true;
-    if (!message->too_long && upward_add(message, bytes, length) < 0)
+    if (!message->too_long && upward_add(end, message, bytes, length) < 0)
         message->too_long = true;
     else if (!message->too_long)
         end->assembly_bytes += length;
@@ -195,10 +212,21 @@ static bool is_at_end(int descriptor)
            recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* Left to the kernel they would be closed as they are, and that may take long. */
+static void discard_rights(struct msghdr *message)
+{
+    int descriptor = message->msg_controllen > 0 ? channel_take_descriptor(message) : -1;
+
+    if (descriptor >= 0)
+        channel_discard(descriptor);
+    message->msg_controllen = sizeof(union upward_rights);
+}
+
 static bool upward_batch(struct stack *stack, struct stack_socket *end)
 {
     unsigned int wanted = batch_size(end);
-    int count = recvmmsg(end->watch.descriptor, stack->up_messages, wanted, MSG_DONTWAIT, NULL);
+    int count = recvmmsg(end->watch.descriptor, stack->up_messages, wanted,
+                         MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
 
     if (count < 0) {
         /* ECONNRESET is told once, then comes what is left, then the end */
@@ -206,6 +234,8 @@ static bool upward_batch(struct stack *stack, struct stack_socket *end)
             end->left_unread = true;
         return errno == ECONNRESET || errno == EINTR;
     }
+    for (int i = 0; i < count; i++)
+        discard_rights(&stack->up_messages[i].msg_hdr);
     for (int i = 0; i < count && end->socket; i++) {
         unsigned int length = stack->up_messages[i].msg_len;
         const struct channel_header *header = &stack->up_headers[i];
@@ -227,6 +257,8 @@ static void upward_finish(struct stack *stack, struct stack_socket *end)
     int how = end->shutdown;
     bool unread = end->left_unread && !end->notifications_only;
 
+    /* what he waits for may be his own, and is freed only when this is closed */
+    unread |= end->hung_up && socket_is_starved(end->socket);
     /* an ABORT does not wait for what was sent before it */
     if (end->hung_up && (unread || socket_aborts(end->socket)))
         end->left = true;
@@ -248,6 +280,8 @@ void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
 
     if (end->plugged || end->watch.descriptor < 0)
         return;
+    if (!end->hung_up && quota_is_full(socket_quota(end->socket)))
+        socket_starve(end->socket);
     while (rounds-- > 0 && !upward_is_blocked(end) && upward_batch(stack, end))
         ;
     if (upward_is_blocked(end) || end->left)
@@ -282,7 +316,7 @@ void upward_continue(struct stack *stack, struct stack_socket *end)
         if (error == -EAGAIN)
             return;
         upward_answer(stack, end, message, error, association);
-        upward_delete(message);
+        pending_delete(end, message);
     }
     if (end->watch.descriptor >= 0) {
         end_set_events(stack, end);

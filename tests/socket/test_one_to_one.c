@@ -207,6 +207,29 @@ static void test_close(void **state)
 }
 
 /* A listener that closes takes those along that nobody accepted. */
+/* More comes than the window holds, after the socket was closed with nothing unread. */
+static void test_close_before_much_comes(void **state)
+{
+    static const uint8_t bytes[50000];
+    const struct channel_header header = {0};
+    struct world world;
+    struct sctp_socket *client, *server, *listener;
+    int sent = 0;
+
+    (void)state;
+    world_open(&world);
+    sockets_join(&world, &client, &server, &listener);
+    while (send_bytes(&world, server, bytes, sizeof(bytes), &header, NULL) == 0)
+        sent++;
+    assert_true(sent >= 4);
+    socket_close(client, false, world.now);
+    socket_close(server, false, world.now);
+    world_run(&world, 5 * SECOND);
+    assert_int_equal(world.hosts[0].gone, 1);
+    assert_int_equal(world.hosts[1].gone, 1);
+    world_close(&world);
+}
+
 static void test_close_of_listener(void **state)
 {
     struct world world;
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_peer_vanishes),
         cmocka_unit_test(test_close),
+        cmocka_unit_test(test_close_before_much_comes),
         cmocka_unit_test(test_close_of_listener),
         cmocka_unit_test(test_bind),
         cmocka_unit_test(test_sends_that_fail),

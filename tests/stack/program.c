@@ -123,7 +123,7 @@ int program_call(const struct stack_process *process, struct call *call)
     if (connection < 0)
         return result;
     result = program_ask(connection, call);
-    if (result == 0)
+    if (result == 0 || result == -EPIPE) /* who is refused may be told before he has asked */
         result = program_hear(connection, call);
     close(connection);
     return result;
