@@ -123,7 +123,7 @@ int channel_connect_to_any(const char *name, uid_t *owner)
 
 int channel_connect(const char *name)
 {
-    uid_t owner;
+    uid_t owner = (uid_t)-1;
     int connection = channel_connect_to_any(name, &owner);
 
     if (connection < 0 || owner == 0 || owner == geteuid() || owner == getuid())

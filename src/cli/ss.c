@@ -688,11 +688,12 @@ static int show(void *context, FILE *out)
 {
     const struct ss_options *options = context;
     struct status status = {0};
+    const struct status_record *first;
     int error = ask(options->name, &status);
     int result = CLI_OK;
 
-    if (error == 0 &&
-        (!next_record(&status, NULL) || next_record(&status, NULL)->type != STATUS_STACK))
+    first = error == 0 ? next_record(&status, NULL) : NULL;
+    if (error == 0 && (!status.bytes || !first || first->type != STATUS_STACK))
         error = -EPROTO;
     if (error == -ECONNREFUSED)
         result = cli_failure(&ss_command, "no stack named '%s' is running", options->name);

@@ -195,8 +195,8 @@ static void event_partial_delivery_aborted(struct socket_association *associatio
     socket_changed(association->socket, SOCKET_READABLE);
 }
 
-/* What still comes to a closed socket is acknowledged and thrown away, as Linux does: else the window
- * closes, and the peer cannot send what it has to before its SHUTDOWN ACK. */
+/* What still comes to a closed socket is acknowledged and thrown away, as Linux does: else the
+ * window closes, and the peer cannot send what it has to before its SHUTDOWN ACK. */
 static void discard_messages(struct socket_association *association, braid_time now)
 {
     struct braid_engine *engine = association->socket->table->engine;

@@ -53,6 +53,7 @@ void stack_log(struct stack *stack, const char *format, ...)
     localtime_r(&now.tv_sec, &local);
     length = strftime(line, sizeof(line), "%Y-%m-%d %H:%M:%S ", &local);
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
     vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
     va_end(arguments);
     length = strlen(line);
