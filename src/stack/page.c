@@ -11,6 +11,10 @@
 
 #include "stack/private.h"
 
+#ifndef SO_PASSRIGHTS /* since Linux 6.16 */
+#define SO_PASSRIGHTS 83
+#endif
+
 enum {
     NAME_TRIES = 16,   /* generations of a slot, should somebody have taken the name */
     END_SIZE = 106496, /* SO_SNDBUF of both ends, at most: the kernel doubles it */
@@ -181,6 +185,8 @@ static int make_pair(struct stack_socket *end, int pair[2])
         return errno == EMFILE ? -ENFILE : -errno;
     end->size = set_size(pair[0], END_SIZE);
     end->program_size = set_size(pair[1], END_SIZE);
+    /* programs have no descriptors to send on this way; older kernels do not know how to say so */
+    (void)setsockopt(pair[0], SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int));
     if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     return socket_cookie(pair[1], &end->cookie);

@@ -137,7 +137,8 @@ struct stack {
     int log;     /* -1: standard error */
     uid_t owner; /* who started it */
     bool stop;
-    int error; /* why it stops */
+    bool settled; /* the last turn has done all that there was */
+    int error;    /* why it stops */
     struct braid_engine *engine;
     struct socket_table *sockets;
     struct wire wire;
@@ -173,6 +174,10 @@ struct stack {
 braid_time stack_clock(void);
 void stack_random(void *context, void *bytes, size_t length);
 void stack_log(struct stack *stack, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One turn of stack_run(), which may sleep so many milliseconds first. 0 or a negative errno. */
+int stack_turn(struct stack *stack, int sleep);
+/* The peers learn that it is over. */
+void stack_abort_all(struct stack *stack);
 /* Watches a descriptor. 0 or a negative errno. */
 int stack_watch(struct stack *stack, struct watch *watch, int descriptor, uint32_t events);
 void stack_watch_change(struct stack *stack, struct watch *watch, uint32_t events);

@@ -259,7 +259,7 @@ static void receive_more(struct stack *stack)
 }
 
 /* The peers learn that it is over. */
-static void abort_all(struct stack *stack)
+void stack_abort_all(struct stack *stack)
 {
     for (uint32_t i = 0; (i = braid_association_next(stack->engine, 0, i)) != 0;)
         braid_abort(stack->engine, i, NULL, 0, stack->now);
@@ -267,41 +267,46 @@ static void abort_all(struct stack *stack)
     capture_finish_turn(stack);
 }
 
-int stack_run(struct stack *stack)
+int stack_turn(struct stack *stack, int sleep)
 {
     struct epoll_event events[EVENTS];
-    bool settled = true;
+    int count = epoll_wait(stack->epoll, events, EVENTS, sleep);
 
+    if (count < 0 && errno != EINTR)
+        return -errno;
+    stack->now = stack_clock();
+    if (stack->rendezvous_pause_end <= stack->now)
+        rendezvous_resume(stack);
+    for (int i = 0; i < count; i++) {
+        struct watch *watch = events[i].data.ptr;
+
+        if (watch->descriptor >= 0)
+            watch->ready(stack, watch, events[i].events);
+    }
+    receive_more(stack);
+    wire_follow_host(stack);
+    if (braid_engine_next_timeout(stack->engine) <= stack->now)
+        braid_engine_timeout(stack->engine, stack->now);
+    stack->settled = settle(stack);
+    capture_finish_turn(stack);
+    free_dead(stack);
+    return 0;
+}
+
+int stack_run(struct stack *stack)
+{
+    stack->settled = true;
     while (!stack->stop) {
         braid_time deadline = earlier(check_idle(stack), connections_timeout(stack));
-        int sleep = settled && !stack->wire.more
+        int sleep = stack->settled && !stack->wire.more
                         ? time_to_sleep(stack, earlier(deadline, stack->wire.host_due))
                         : 0;
-        int count;
+        int error = stack->stop ? 0 : stack_turn(stack, sleep);
 
-        if (stack->stop)
-            break;
-        count = epoll_wait(stack->epoll, events, EVENTS, sleep);
-        if (count < 0 && errno != EINTR)
-            return -errno;
-        stack->now = stack_clock();
-        if (stack->rendezvous_pause_end <= stack->now)
-            rendezvous_resume(stack);
-        for (int i = 0; i < count; i++) {
-            struct watch *watch = events[i].data.ptr;
-
-            if (watch->descriptor >= 0)
-                watch->ready(stack, watch, events[i].events);
-        }
-        receive_more(stack);
-        wire_follow_host(stack);
-        if (braid_engine_next_timeout(stack->engine) <= stack->now)
-            braid_engine_timeout(stack->engine, stack->now);
-        settled = settle(stack);
-        capture_finish_turn(stack);
-        free_dead(stack);
+        if (error < 0)
+            return error;
     }
-    abort_all(stack);
+    stack_abort_all(stack);
     return stack->error;
 }
 

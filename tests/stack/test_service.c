@@ -730,7 +730,8 @@ static void give_away(int connection, const void *bytes, size_t length, int coun
     for (int i = 0; i < count; i++)
         memcpy(CMSG_DATA(&rights.header) + (size_t)i * sizeof(int),
                i == count - 1 ? &lingering : &null, sizeof(int));
-    (void)sendmsg(connection, &message, MSG_NOSIGNAL);
+    if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0) /* refused: SO_PASSRIGHTS */
+        setsockopt(lingering, SOL_SOCKET, SO_LINGER, &(struct linger){0}, sizeof(struct linger));
     close(null);
     /* ours are not to wait either: then the stack's is the last */
     close(fcntl(lingering, F_DUPFD, 0));

@@ -641,7 +641,7 @@ static void test_senseless_data(void **state)
     assert_int_equal(send(fixture.client, junk, 0, 0), 0);
     assert_int_equal(send(fixture.client, junk, 1, 0), 1);
     assert_int_equal(send(fixture.client, junk, sizeof(junk), 0), sizeof(junk));
-    assert_int_equal(channel_send(fixture.client, &header, sizeof(header), junk, 10, null), 0);
+    (void)channel_send(fixture.client, &header, sizeof(header), junk, 10, null);
     header.generation = program_slot(&fixture.stack, fixture.client)->generation;
     header.address_count = 65535; /* addresses that do not follow */
     assert_int_equal(channel_send(fixture.client, &header, sizeof(header), junk, 10, -1), 0);
