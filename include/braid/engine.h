@@ -91,9 +91,10 @@ struct braid_parameters {
                                    they change. Off */
     bool reconfig;              /* offer RE-CONFIG (RFC 6525): off */
     uint8_t reconfig_permitted; /* enum braid_reconfig_kind: what the peer may ask for, and we: 0 */
-    bool ecn;                   /* offer ECN (RFC 4960, appendix A): off */
-    uint8_t scheduler;          /* enum braid_scheduler: first come, first served */
-    uint8_t traffic_class;      /* DSCP and ECN byte of packets */
+    uint32_t probe_interval; /* ms: packets of full size are tried so often (RFC 8899); 0: never */
+    bool ecn;                /* offer ECN (RFC 4960, appendix A): off */
+    uint8_t scheduler;       /* enum braid_scheduler: first come, first served */
+    uint8_t traffic_class;   /* DSCP and ECN byte of packets */
 };
 
 /* The values of RFC 9260, section 16. */
@@ -346,7 +347,8 @@ struct braid_path_info {
     uint32_t srtt, rttvar, rto;      /* microseconds */
     uint32_t cwnd, ssthresh, flight; /* bytes */
     uint32_t partial_bytes_acked;
-    uint32_t mtu; /* of the IP packet */
+    uint32_t mtu;            /* of the IP packet */
+    uint32_t probe_interval; /* ms (RFC 8899); 0: it is not tried */
     uint32_t error_count;
     uint32_t hb_interval; /* ms */
     uint32_t path_max_retrans;
@@ -372,13 +374,16 @@ struct braid_path_settings {
     int64_t path_max_retrans;
     int64_t mtu;                                                            /* fixed; 0: discover */
     int64_t potentially_failed_max_retrans, primary_switchover_max_retrans; /* RFC 7829 */
+    int64_t probe_interval;     /* ms (RFC 8899); 0: off */
+    int64_t encapsulation_port; /* until a packet comes from another; 0: over IP (RFC 6951) */
     /* of these also BRAID_AS_ASSOCIATION, which they are at first */
     int64_t sack_delay;         /* ms */
     int64_t path_mtu_discovery; /* 0 or 1 */
     int64_t traffic_class;
 };
 #define BRAID_AS_ASSOCIATION (-2) /* as the association's parameters say, now and later */
-#define BRAID_PATH_SETTINGS_UNCHANGED ((struct braid_path_settings){-1, -1, -1, -1, -1, -1, -1, -1})
+#define BRAID_PATH_SETTINGS_UNCHANGED                                                              \
+    ((struct braid_path_settings){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
 BRAID_PUBLIC int braid_path_configure(struct braid_engine *engine, uint32_t association,
                                       uint32_t path, const struct braid_path_settings *settings,
                                       braid_time now);

@@ -160,6 +160,7 @@ void association_remove_path(struct sctp_path *path)
     forget_path_of(sender->held, index);
     timer_stop(wheel, &path->t3_rtx);
     timer_stop(wheel, &path->heartbeat_timer);
+    plpmtud_stop(path);
     asconf_forget_path(association, path);
     reconfig_forget_path(association, path);
     association->primary = moved(association->primary, path, other);
@@ -247,6 +248,8 @@ struct sctp_path *association_add_path(struct sctp_association *association,
     path->own.sack_delay = path->own.traffic_class = path->own.mtu_discovery = BRAID_AS_ASSOCIATION;
     timer_init(&path->t3_rtx, TIMER_T3);
     timer_init(&path->heartbeat_timer, TIMER_HEARTBEAT);
+    timer_init(&path->plpmtud.timer, TIMER_PLPMTUD);
+    path->plpmtud.interval = association->parameters.probe_interval;
     path_look_up_route(path);
     path->traffic_class = association->parameters.traffic_class;
     congestion_init(path);
@@ -335,6 +338,7 @@ void association_established(struct sctp_association *association)
         if (path->flight > 0) /* DATA that went with the COOKIE ECHO */
             timer_start(&engine->wheel, &path->t3_rtx, engine->now + path->rto);
         heartbeat_start(path);
+        plpmtud_start(path);
     }
     association_restart_autoclose(association);
     association_set_ready(association);
@@ -728,6 +732,7 @@ int braid_path_info(const struct braid_engine *engine, uint32_t identifier, uint
         .flight = path->flight,
         .partial_bytes_acked = path->partial_bytes_acked,
         .mtu = path->mtu,
+        .probe_interval = path->plpmtud.interval,
         .error_count = path->error_count,
         .hb_interval = path->hb_interval,
         .path_max_retrans = path->path_max_retrans,
@@ -815,6 +820,12 @@ int braid_path_configure(struct braid_engine *engine, uint32_t identifier, uint3
         path->route_mtu = 0; /* to be believed again */
         path_look_up_route(path);
     }
+    if (settings->encapsulation_port >= 0)
+        path->encapsulation_port = (uint16_t)settings->encapsulation_port;
+    if (settings->probe_interval >= 0)
+        path->plpmtud.interval = (uint32_t)settings->probe_interval;
+    if (settings->probe_interval >= 0 || settings->mtu >= 0)
+        plpmtud_start(path);
     if (settings->hb_interval >= 0) {
         path->hb_interval = (uint32_t)settings->hb_interval;
         if (association->state >= BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_SENT &&

@@ -174,6 +174,9 @@ static void timer_expired(struct timer *timer)
     case TIMER_T3:
         sender_timeout(LIST_ENTRY(timer, struct sctp_path, t3_rtx));
         break;
+    case TIMER_PLPMTUD:
+        plpmtud_timeout(LIST_ENTRY(timer, struct sctp_path, plpmtud.timer));
+        break;
     case TIMER_HEARTBEAT:
         heartbeat_timeout(LIST_ENTRY(timer, struct sctp_path, heartbeat_timer));
         break;

@@ -100,6 +100,7 @@ void heartbeat_stop_all(struct sctp_association *association)
 
         timer_stop(&association->engine->wheel, &path->heartbeat_timer);
         path->heartbeat_wanted = path->heartbeat_outstanding = false;
+        plpmtud_stop(path);
     }
 }
 
@@ -177,6 +178,8 @@ void heartbeat_receive_ack(struct sctp_association *association, const struct sc
     struct heartbeat_info info;
     struct sctp_path *path;
 
+    if (heartbeat_read(chunk, &heartbeat) && plpmtud_receive_ack(association, &heartbeat))
+        return;
     if (!heartbeat_read(chunk, &heartbeat) || heartbeat.info_length != sizeof(info)) {
         engine->statistics.bad_heartbeat_ack++;
         return;

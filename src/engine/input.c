@@ -187,6 +187,8 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         else
             asconf_receive_ack(association, chunk);
         return true;
+    case SCTP_CHUNK_PAD: /* RFC 4820 */
+        return true;
     case SCTP_CHUNK_ECNE:
     case SCTP_CHUNK_CWR:
         if (!association->ecn.capable)

@@ -120,6 +120,28 @@ static bool transmit_heartbeat(struct sctp_association *association, struct brai
     return false;
 }
 
+/* RFC 8899: not to be fragmented, though it is longer than packets are yet. */
+static bool transmit_probe(struct sctp_association *association, struct braid_batch *batch)
+{
+    for (uint8_t i = 0; i < association->path_count; i++) {
+        struct sctp_path *path = association->paths[i];
+        struct packet_writer writer;
+
+        if (!path->plpmtud.wanted)
+            continue;
+        batch_begin(association, batch, path, &writer);
+        writer.capacity = BATCH_MAXIMUM;
+        if (authentication_owes(association, SCTP_CHUNK_HEARTBEAT))
+            authentication_begin(association, &writer, false);
+        plpmtud_write(path, &writer);
+        batch_add(association, batch, &writer);
+        batch_end(association, batch, path);
+        batch->dont_fragment = true;
+        return true;
+    }
+    return false;
+}
+
 /* Alone, so that its source can be what is being added (RFC 5061, F1, F6). */
 static bool transmit_asconf(struct sctp_association *association, struct braid_batch *batch)
 {
@@ -343,12 +365,11 @@ bool association_transmit(struct sctp_association *association, struct braid_bat
         return true;
     if (asconf_holds_back(association))
         return !asconf_is_mute(association) && transmit_heartbeat(association, batch);
-    if (transmit_reconfig(association, batch))
-        return true;
     if (association->sender.limited && association->sender.marked > 0)
         abandon_overdue(association);
     path = control_path(association);
-    if (transmit_over(association, path, true, batch) || transmit_heartbeat(association, batch) ||
+    if (transmit_over(association, path, true, batch) || transmit_reconfig(association, batch) ||
+        transmit_heartbeat(association, batch) || transmit_probe(association, batch) ||
         transmit_over(association, sender_retransmission_path(association), false, batch) ||
         transmit_over(association, sender_new_data_path(association), false, batch))
         return true;

@@ -134,6 +134,7 @@ void path_confirm(struct sctp_path *path)
     path->state = BRAID_PATH_ACTIVE;
     path->error_count = 0;
     path_tell(path, BRAID_PATH_CONFIRMED);
+    plpmtud_start(path);
     if (path->preferred)
         path_prefer(path);
     association_set_ready(path->association); /* data may have waited for it (RFC 5061, F1) */

@@ -17,6 +17,7 @@
  *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)       abandon.c      RFC 3758, RFC 7496
  *   reconfig.c, reconfig_peer.c, reconfig_response.c  RFC 6525 (reconfig.h)
  *   schedule.c   RFC 8260, section 3               ecn.c          RFC 4960, appendix A
+ *   plpmtud.c    RFC 8899
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
@@ -78,6 +79,18 @@ static inline braid_time milliseconds(uint64_t value)
 
 /* ---- Paths: sections 6.3, 7, 8 ---- */
 
+/* RFC 8899. All sizes are of IP packets. */
+struct plpmtud {
+    uint32_t interval; /* ms between two rounds; 0: off */
+    uint32_t probed;   /* the size that is tried now; 0: none */
+    uint32_t limit;    /* what is larger is not tried */
+    uint32_t rounds;
+    uint8_t lost; /* probes of this size */
+    bool wanted, outstanding;
+    uint64_t nonce;
+    struct timer timer; /* until a probe is lost, or the next round */
+};
+
 struct sctp_path {
     struct sctp_association *association;
     struct sctp_path *next_hashed; /* table.c: by ports and the peer's address */
@@ -98,6 +111,7 @@ struct sctp_path {
     uint32_t route_mtu;         /* what the host's route said last, */
     struct braid_address route_source; /* for both */
 
+    struct plpmtud plpmtud;
     struct timer t3_rtx;
     struct timer heartbeat_timer; /* until the next HEARTBEAT, or until one is taken as lost */
     uint64_t heartbeat_nonce;
@@ -300,6 +314,7 @@ enum timer_kind {
     TIMER_RECONFIG, /* RFC 6525 */
     TIMER_T3,       /* of a path, as the next */
     TIMER_HEARTBEAT,
+    TIMER_PLPMTUD,
 };
 
 struct sctp_association {
@@ -875,6 +890,18 @@ static inline struct received_data **receiver_held(const struct sctp_receiver *r
 {
     return &receiver->held[tsn & (receiver->map_size - 1)];
 }
+
+/* ---- plpmtud.c ---- */
+
+/* The path is there, or its interval is another. */
+void plpmtud_start(struct sctp_path *path);
+void plpmtud_stop(struct sctp_path *path);
+void plpmtud_timeout(struct sctp_path *path);
+/* Fills a packet of the size that is tried. */
+void plpmtud_write(struct sctp_path *path, struct packet_writer *writer);
+/* True if it answers a probe. */
+bool plpmtud_receive_ack(struct sctp_association *association,
+                         const struct sctp_heartbeat *heartbeat);
 
 /* ---- ecn.c ---- */
 

@@ -146,6 +146,30 @@ static int set_ecn(struct option_call *call)
     return option_set_supported(call, &call->socket->parameters.ecn);
 }
 
+/* RFC 8260: there is no I-DATA, and Linux does not let a program have it either while
+ * net.sctp.intl_enable is 0. */
+static bool has_interleaving(const struct braid_association_info *info)
+{
+    (void)info;
+    return false;
+}
+
+static int get_interleaving(struct option_call *call)
+{
+    return option_get_supported(call, false, has_interleaving);
+}
+
+static int set_interleaving(struct option_call *call)
+{
+    struct socket_association *association = NULL;
+    struct sctp_assoc_value value;
+    int error = option_read(call, &value, sizeof(value));
+
+    if (error == 0)
+        error = option_association(call, value.assoc_id, &association);
+    return error < 0 ? error : -EPERM;
+}
+
 /* ---- Numbers ---- */
 
 static int get_autoclose(struct option_call *call)
@@ -448,6 +472,7 @@ const struct option options_of_endpoint[] = {
     {SOL_SCTP, SCTP_RECVRCVINFO, get_recvrcvinfo, set_recvrcvinfo},
     {SOL_SCTP, SCTP_RECVNXTINFO, get_recvnxtinfo, set_recvnxtinfo},
     {SOL_SCTP, SCTP_FRAGMENT_INTERLEAVE, get_fragment_interleave, set_fragment_interleave},
+    {SOL_SCTP, SCTP_INTERLEAVING_SUPPORTED, get_interleaving, set_interleaving},
     {SOL_SCTP, SCTP_ECN_SUPPORTED, get_ecn, set_ecn},
     {SOL_SCTP, SCTP_REUSE_PORT, get_reuse_port, set_reuse_port},
     {SOL_SCTP, SCTP_AUTOCLOSE, get_autoclose, set_autoclose},

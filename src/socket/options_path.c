@@ -1,12 +1,14 @@
 /* Options of the paths of an association, named by the peer's address.
  *
  * RFC 6458, section 8.1.9 (SCTP_PRIMARY_ADDR), 8.1.12 (SCTP_PEER_ADDR_PARAMS), 8.2.2
- * (SCTP_GET_PEER_ADDR_INFO); RFC 6951, section 6.1 (SCTP_REMOTE_UDP_ENCAPS_PORT).
+ * (SCTP_GET_PEER_ADDR_INFO); RFC 6951, section 6.1 (SCTP_REMOTE_UDP_ENCAPS_PORT); Linux's
+ * SCTP_PLPMTUD_PROBE_INTERVAL.
  */
 #include "socket/options.h"
 
 #define SEGMENT_MINIMUM 512u /* Linux's SCTP_DEFAULT_MINSEGMENT */
 #define SACK_DELAY_MAXIMUM 500u
+#define PROBE_INTERVAL_MINIMUM 5000u /* ms: Linux's SCTP_PROBE_TIMER_MIN */
 #define HEARTBEAT_AT_ONCE                                                                          \
     1 /* ms: SPP_HB_TIME_IS_ZERO, since 0 is "no heartbeats" to the engine                         \
        */
@@ -356,7 +358,19 @@ static int get_encapsulation_port(struct option_call *call)
     return option_answer(call, &encapsulation, sizeof(encapsulation));
 }
 
-/* Only of future associations: those that are there answer the way that packets come. */
+/* The same setting for the path that is meant, or for all of the association. */
+static void configure(const struct option_call *call, const struct option_path *path,
+                      const struct braid_path_settings *settings)
+{
+    struct braid_engine *engine = call->socket->table->engine;
+    uint32_t identifier = path->association->engine;
+
+    for (uint32_t i = path->all ? 0 : path->index;
+         braid_path_configure(engine, identifier, i, settings, call->now) == 0 && path->all; i++) {
+    }
+}
+
+/* An association that is there answers the way that packets come: it holds until one comes. */
 static int set_encapsulation_port(struct option_call *call)
 {
     struct sctp_udpencaps encapsulation;
@@ -368,9 +382,70 @@ static int set_encapsulation_port(struct option_call *call)
             option_find_paths(call, &encapsulation.sue_address, encapsulation.sue_assoc_id, &path);
     if (error < 0)
         return error;
+    if (path.association) {
+        struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
+
+        settings.encapsulation_port = ntohs(encapsulation.sue_port);
+        configure(call, &path, &settings);
+    }
+    if (path.association && path.all)
+        path.association->encapsulation_port = ntohs(encapsulation.sue_port);
+    if (!path.association)
+        call->socket->encapsulation_port = ntohs(encapsulation.sue_port);
+    return 0;
+}
+
+/* ---- PLPMTUD: RFC 8899 ---- */
+
+/* Those of the association, or of future ones. */
+static struct braid_parameters *parameters_of(struct option_call *call,
+                                              const struct option_path *path)
+{
+    return path->association ? socket_association_parameters(path->association)
+                             : &call->socket->parameters;
+}
+
+static int get_probe_interval(struct option_call *call)
+{
+    const struct braid_parameters *parameters;
+    struct sctp_probeinterval interval;
+    struct braid_path_info info;
+    struct option_path path = {0};
+    int error = option_read(call, &interval, sizeof(interval));
+
+    if (error == 0)
+        error = option_find_paths(call, &interval.spi_address, interval.spi_assoc_id, &path);
+    if (error < 0)
+        return error;
+    parameters = parameters_of(call, &path);
+    interval.spi_interval = parameters ? parameters->probe_interval : 0;
+    if (!path.all && path_info(&path, &info) == 0)
+        interval.spi_interval = info.probe_interval;
+    return option_answer(call, &interval, sizeof(interval));
+}
+
+static int set_probe_interval(struct option_call *call)
+{
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
+    struct braid_parameters *parameters;
+    struct sctp_probeinterval interval;
+    struct option_path path = {0};
+    int error = option_read_exactly(call, &interval, sizeof(interval));
+
+    if (error == 0 && interval.spi_interval > 0 && interval.spi_interval < PROBE_INTERVAL_MINIMUM)
+        error = -EINVAL;
+    if (error == 0)
+        error = option_find_paths(call, &interval.spi_address, interval.spi_assoc_id, &path);
+    if (error < 0)
+        return error;
+    parameters = path.all ? parameters_of(call, &path) : NULL;
+    if (parameters)
+        parameters->probe_interval = interval.spi_interval;
+    settings.probe_interval = interval.spi_interval;
     if (path.association)
-        return -EOPNOTSUPP;
-    call->socket->encapsulation_port = ntohs(encapsulation.sue_port);
+        configure(call, &path, &settings);
+    else
+        socket_apply_parameters(call->socket);
     return 0;
 }
 
@@ -379,5 +454,6 @@ const struct option options_of_path[] = {
     {SOL_SCTP, SCTP_GET_PEER_ADDR_INFO, get_peer_addr_info, NULL},
     {SOL_SCTP, SCTP_PEER_ADDR_PARAMS, get_peer_addr_params, set_peer_addr_params},
     {SOL_SCTP, SCTP_REMOTE_UDP_ENCAPS_PORT, get_encapsulation_port, set_encapsulation_port},
+    {SOL_SCTP, SCTP_PLPMTUD_PROBE_INTERVAL, get_probe_interval, set_probe_interval},
     {0},
 };

@@ -450,6 +450,8 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
         watch(watcher, asconf_ack_read(chunk, &asconf), "RFC 5061, 4.1.2: a serial number");
         watch_causes(watcher, asconf.parameters, asconf.parameters_length);
         break;
+    case SCTP_CHUNK_PAD: /* RFC 4820 */
+        break;
     case SCTP_CHUNK_ECNE:
         watch(watcher, ecne_read(chunk, &tsn) && chunk->length == 8, "RFC 4960, A: 8 bytes");
         break;

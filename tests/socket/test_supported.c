@@ -1,6 +1,7 @@
 /*
  * Options that say what an association is like, of extensions: stream schedulers (RFC 8260, 4.3.2
- * and 4.3.3) and ECN, with Linux's sizes, defaults and errors.
+ * and 4.3.3), ECN, interleaving, PLPMTUD (RFC 8899), UDP encapsulation (RFC 6951), with Linux's
+ * sizes, defaults and errors.
  */
 #include "world.h"
 
@@ -121,11 +122,111 @@ static void test_ecn(void **state)
     }
 }
 
+/* As on Linux while net.sctp.intl_enable is 0. */
+static void test_interleaving(void **state)
+{
+    struct sctp_socket *one, *many;
+
+    (void)state;
+    world_open(&world);
+    one = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+    many = socket_make(&world.hosts[0], AF_INET, SOCK_SEQPACKET);
+    assert_int_equal(get_value(one, SCTP_INTERLEAVING_SUPPORTED), 0);
+    assert_int_equal(set_value(one, SCTP_INTERLEAVING_SUPPORTED, 0, 1), -EPERM);
+    assert_int_equal(set_value(one, SCTP_INTERLEAVING_SUPPORTED, 0, 0), -EPERM);
+    assert_int_equal(set_value(many, SCTP_INTERLEAVING_SUPPORTED, 12345, 1), -EINVAL);
+    world_close(&world);
+}
+
+static int set_interval(struct sctp_socket *socket, const struct sockaddr_in *address,
+                        uint32_t interval)
+{
+    struct sctp_probeinterval value = {.spi_interval = interval};
+
+    if (address)
+        memcpy(&value.spi_address, address, sizeof(*address));
+    return set(socket, SCTP_PLPMTUD_PROBE_INTERVAL, &value, sizeof(value));
+}
+
+static int interval(struct sctp_socket *socket, const struct sockaddr_in *address)
+{
+    struct sctp_probeinterval value = {.spi_interval = 77};
+    int error;
+
+    if (address)
+        memcpy(&value.spi_address, address, sizeof(*address));
+    error = get(socket, SCTP_PLPMTUD_PROBE_INTERVAL, &value, sizeof(value));
+    return error < 0 ? error : (int)value.spi_interval;
+}
+
+static void test_probe_interval(void **state)
+{
+    struct sctp_socket *listener, *client, *server;
+    struct sctp_probeinterval value = {0};
+    struct sockaddr_in peer, other;
+
+    (void)state;
+    world_open(&world);
+    client = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+    assert_int_equal(interval(client, NULL), 0);
+    assert_int_equal(set_interval(client, NULL, 4999), -EINVAL);
+    assert_int_equal(set(client, SCTP_PLPMTUD_PROBE_INTERVAL, &value, sizeof(value) - 1), -EINVAL);
+    assert_int_equal(set_interval(client, NULL, 5000), 0);
+    assert_int_equal(interval(client, NULL), 5000);
+    sockets_join(&world, &client, &server, &listener);
+    peer = host_address(&world.hosts[1], PORT);
+    other = host_address(&world.hosts[0], PORT);
+    assert_int_equal(interval(client, NULL), 0);
+    assert_int_equal(set_interval(client, &other, 6000), -EINVAL);
+    assert_int_equal(interval(client, &other), -EINVAL);
+    assert_int_equal(set_interval(client, &peer, 6000), 0);
+    assert_int_equal(interval(client, &peer), 6000);
+    assert_int_equal(interval(client, NULL), 0);
+    assert_int_equal(set_interval(client, NULL, 7000), 0);
+    assert_int_equal(interval(client, &peer), 7000);
+    assert_int_equal(interval(client, NULL), 7000);
+    world_run(&world, 60 * SECOND);
+    assert_int_equal(set_interval(client, NULL, 0), 0);
+    assert_int_equal(interval(client, &peer), 0);
+    world_close(&world);
+}
+
+static int encapsulation(struct sctp_socket *socket, const struct sockaddr_in *address, int port)
+{
+    struct sctp_udpencaps value = {.sue_port = htons((uint16_t)port)};
+    int error;
+
+    if (address)
+        memcpy(&value.sue_address, address, sizeof(*address));
+    error = port >= 0 ? set(socket, SCTP_REMOTE_UDP_ENCAPS_PORT, &value, sizeof(value))
+                      : get(socket, SCTP_REMOTE_UDP_ENCAPS_PORT, &value, sizeof(value));
+    return error < 0 || port >= 0 ? error : ntohs(value.sue_port);
+}
+
+/* Of a path it is what was said, until a packet comes another way. */
+static void test_encapsulation(void **state)
+{
+    struct sctp_socket *listener, *client, *server;
+    struct sockaddr_in peer;
+
+    (void)state;
+    world_open(&world);
+    sockets_join(&world, &client, &server, &listener);
+    peer = host_address(&world.hosts[1], PORT);
+    assert_int_equal(encapsulation(client, &peer, 9900), 0);
+    assert_int_equal(encapsulation(client, &peer, -1), 9900);
+    assert_int_equal(encapsulation(client, NULL, 9901), 0);
+    assert_int_equal(encapsulation(client, NULL, -1), 9901);
+    assert_int_equal(encapsulation(client, &peer, -1), 9901);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scheduler),
-        cmocka_unit_test(test_ecn),
+        cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_ecn),
+        cmocka_unit_test(test_interleaving),  cmocka_unit_test(test_probe_interval),
+        cmocka_unit_test(test_encapsulation),
     };
 
     return cmocka_run_group_tests_name("supported", tests, NULL, NULL);
