@@ -95,7 +95,6 @@ enum channel_flags {
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
     CHANNEL_HAS_PR = 128,   /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
     CHANNEL_HAS_AUTH = 256, /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
-    CHANNEL_NO_BLOCK = 512, /* SEND: the program will not wait (for the stack's statistics) */
 };
 
 /* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */
@@ -134,8 +133,8 @@ struct channel_header {
     uint32_t pr_value;
     uint32_t time_to_live; /* SEND: ms, of struct sctp_sndrcvinfo */
     uint32_t generation;   /* of the slot: a datagram of an earlier life is dropped */
-    uint64_t sender;       /* SEND: names the thread (of one namespace: its pid and tid), so that
-                              pieces of two do not mix */
+    uint64_t sender;       /* SEND of a piece: names the thread (of one namespace: its pid and tid),
+                              so that pieces of two do not mix. 0: a whole message */
     union channel_address address; /* SEND: where to; MESSAGE, ACCEPT: from whom */
     uint32_t reserved;
 };

@@ -65,6 +65,10 @@ int descriptor_adopt(int descriptor, int flags);
  */
 void descriptor_inherit(int from, int to);
 bool descriptor_blocks(int descriptor);
+static inline bool may_wait(const struct program_socket *socket, int flags)
+{
+    return !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
+}
 static inline uint32_t socket_state(const struct program_socket *socket)
 {
     return atomic_load_explicit(&socket->published->state, memory_order_acquire);

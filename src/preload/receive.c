@@ -108,11 +108,6 @@ static void describe(const struct program_socket *socket, const struct channel_h
 
 /* ---- The end, and what is not there ---- */
 
-static bool may_wait(const struct program_socket *socket, int flags)
-{
-    return !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
-}
-
 static ssize_t at_end(const struct program_socket *socket, struct msghdr *message, int flags)
 {
     uint32_t state = socket_state(socket);

@@ -433,7 +433,6 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
                            int flags)
 {
     struct cursor cursor = {message->msg_iov, message->msg_iovlen, 0};
-    bool wait = !(flags & MSG_DONTWAIT) && descriptor_blocks(socket->descriptor);
     struct outgoing outgoing;
     size_t length;
     enum way way = UP_THE_DESCRIPTOR;
@@ -442,13 +441,13 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
     memset(&outgoing.header, 0, sizeof(outgoing.header));
     outgoing.header.type = CHANNEL_SEND;
     outgoing.header.generation = socket->generation;
-    outgoing.header.flags = wait ? 0 : CHANNEL_NO_BLOCK;
-    outgoing.header.sender = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)gettid();
     error = total_length(message, &length);
     if (error == 0 && !(socket_state(socket) & CHANNEL_STATE_PEELED_OFF))
         bad_name = read_name(message, &outgoing.header);
     if (bad_name == -EFAULT)
         return bad_name;
+    if (error == 0 && length > CHANNEL_PIECE_MAXIMUM)
+        outgoing.header.sender = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)gettid();
     if (error == 0)
         error = check_length(socket, length);
     if (error == 0)
@@ -461,7 +460,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
         error = judge(socket, &outgoing.header, length, &way);
     if (error < 0)
         return error;
-    error = way == ASK ? send_now(socket, &outgoing, &cursor, length, wait)
+    error = way == ASK ? send_now(socket, &outgoing, &cursor, length, may_wait(socket, flags))
                        : send_up(socket, &outgoing, &cursor, length, flags);
     if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN || error == -ECONNREFUSED)
         return way == ASK && error != -ECONNREFUSED ? error : ended(socket);
