@@ -8,7 +8,7 @@ help:
 	@echo 'make demo     build, and show an association between two unmodified programs'
 	@echo 'make demo-failover   build, and show a transfer that goes on while a link is cut'
 	@echo 'make test     install the peers too, build, and run all tests'
-	@echo 'make bench    build, and measure Braid beside usrsctp and TCP'
+	@echo 'make bench    install the peers too, build, measure Braid beside them, and write docs/performance.md'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
 	@echo 'make guide    build the guide as a site, in build/site/'
 	@echo 'make format   give every C file the form of .clang-format'
@@ -36,8 +36,10 @@ test:
 		(meson configure build --clearcache && meson setup --reconfigure build >/dev/null && ninja -C build --quiet)
 	@meson test -C build --no-rebuild --print-errorlogs
 
-bench: build
-	@bench/run --build build
+bench:
+	@scripts/install-dependencies test
+	@$(MAKE) --no-print-directory build
+	@bench/run --build build --json build/bench.json --docs docs
 
 captures:
 	@scripts/install-dependencies demo

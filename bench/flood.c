@@ -1,9 +1,9 @@
 /*
  * How many messages a second a stack carries over loopback, from one process to another.
  *
- *     flood STACK [-l BYTES] [-T SECONDS] [-p PORT] [-b MAX.BURST]
+ *     flood STACK [-l BYTES] [-T SECONDS] [-p PORT]
  *
- * STACK is braid, usrsctp or tcp. -b is for braid. Prints one JSON object.
+ * STACK is usrsctp or tcp: those that Braid is compared with (braid perf). Prints one JSON object.
  */
 #include "flood.h"
 
@@ -26,7 +26,6 @@ enum { GRACE_SECONDS = 15 }; /* to set up, and to deliver what is still under wa
 static const uint64_t nanoseconds = 1000000000;
 
 static const struct flood_stack *const stacks[] = {
-    &flood_braid,
 #if FLOOD_WITH_USRSCTP
     &flood_usrsctp,
 #endif
@@ -127,19 +126,17 @@ static void run(const struct flood_stack *stack, struct flood *flood)
 
 int main(int argc, char **argv)
 {
-    struct flood flood = {.size = 1024, .seconds = 2, .port = 9899, .max_burst = -1};
+    struct flood flood = {.size = 1024, .seconds = 2, .port = 9899};
     const struct flood_stack *stack = NULL;
     int option;
 
-    while ((option = getopt(argc, argv, "l:T:p:b:")) != -1) {
+    while ((option = getopt(argc, argv, "l:T:p:")) != -1) {
         if (option == 'l')
             flood.size = strtoul(optarg, NULL, 10);
         else if (option == 'T')
             flood.seconds = strtod(optarg, NULL);
         else if (option == 'p')
             flood.port = (uint16_t)strtoul(optarg, NULL, 10);
-        else if (option == 'b')
-            flood.max_burst = atoi(optarg); /* NOLINT: 0 is a good value */
         else
             return 2;
     }
@@ -148,8 +145,8 @@ int main(int argc, char **argv)
             stack = stacks[i];
     if (!stack || flood.size < FLOOD_MESSAGE_MINIMUM || flood.size > FLOOD_MESSAGE_MAXIMUM ||
         !(flood.seconds > 0 && flood.seconds <= 60) || flood.port == 0) {
-        (void)fprintf(stderr, "usage: flood STACK [-l BYTES] [-T SECONDS] [-p PORT] "
-                              "[-b MAX.BURST]\nSTACK is one of:");
+        (void)fprintf(stderr, "usage: flood STACK [-l BYTES] [-T SECONDS] [-p PORT]\n"
+                              "STACK is one of:");
         for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++)
             (void)fprintf(stderr, " %s", stacks[i]->name);
         (void)fprintf(stderr, "\n");

@@ -25,7 +25,6 @@ struct flood {
     size_t size;    /* of a message */
     double seconds; /* how long to send */
     uint16_t port;  /* of UDP or TCP at the receiver; the sender's is one above */
-    int max_burst;  /* RFC 9260, section 16; -1: as it is */
     int ready;      /* a pipe: flood_ready() */
     uint8_t *message;
     /* sending */
@@ -40,7 +39,7 @@ struct flood_stack {
     void (*send)(struct flood *flood);
 };
 
-extern const struct flood_stack flood_braid, flood_tcp, flood_usrsctp;
+extern const struct flood_stack flood_tcp, flood_usrsctp;
 
 /* Ends the program with a line that says why. */
 void flood_fail(const char *what, int error) __attribute__((noreturn));

@@ -63,7 +63,7 @@ def _with_libraries(programs):
     return files
 
 
-def _archive(path, network, programs):
+def _archive(path, network, programs, more):
     def read(file):
         with open(file, "rb") as opened:
             return opened.read()
@@ -74,7 +74,7 @@ def _archive(path, network, programs):
     entries.append(_entry("dev/null", stat.S_IFCHR | 0o666, device=(1, 3)))
     entries.append(_entry("bin/busybox", program, read(BUSYBOX)))
     entries.append(_entry("bin/sh", stat.S_IFLNK | 0o777, b"busybox"))
-    files = _with_libraries([TRANSFER, *programs])
+    files = {**_with_libraries([TRANSFER, *programs]), **more}
     folders = {folder for name in files for folder in _folders(name)} - {"bin"}
     entries += [_entry(folder, stat.S_IFDIR | 0o755) for folder in sorted(folders)]
     entries += [_entry(name, program, read(file)) for name, file in files.items()]
@@ -89,10 +89,10 @@ def _archive(path, network, programs):
 
 class Guest:
     """Each of `links` has addresses of the guest and of the other end, which is a device tap0, tap1 of `namespace`;
-    `programs` are in the machine's path."""
+    `programs` are in the machine's path, `files` where they say: {name there: file here}."""
 
     def __init__(self, namespace, links=((("10.8.0.2/24", "fd08::2/64"), ("10.8.0.1/24", "fd08::1/64")),), seconds=400,
-                 programs=()):
+                 programs=(), files=None):
         self.ipv4, self.ipv6 = ([a.split("/")[0] for a in links[0][0]] + [None])[:2]
         self.commands = 0
         network, devices = [], []
@@ -109,7 +109,7 @@ class Guest:
             devices += ["-netdev", f"tap,id=net{number},ifname=tap{number},script=no,downscript=no",
                         "-device", f"virtio-net-pci,netdev=net{number},romfile=,{plain}"]
         archive = os.path.join(directory(), "guest.gz")
-        _archive(archive, "\n".join(network), programs)
+        _archive(archive, "\n".join(network), programs, files or {})
         self.process = Process(
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nodefaults",
              "-kernel", os.path.join(KERNEL, "vmlinuz"), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1",
