@@ -65,7 +65,7 @@ struct perf_host {
     struct braid_parameters parameters;
     braid_time now;
     struct braid_batch batch, rest; /* `rest` waits for room in the link */
-    bool received;                  /* something came in the last turn */
+    bool received;                  /* much came in the last turn: more may be there */
     char error[256];                /* why it could not be opened */
 };
 

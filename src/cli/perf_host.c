@@ -164,7 +164,7 @@ void perf_host_receive(struct perf_host *host)
         host->now = perf_clock();
         if (count > 0) {
             braid_engine_receive(host->engine, packets, (size_t)count, host->now);
-            host->received = true;
+            host->received |= count > 1; /* after a single one there is mostly no other yet */
         }
     }
     braid_engine_timeout(host->engine, host->now);
