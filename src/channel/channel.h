@@ -64,6 +64,10 @@
 #define CHANNEL_NAME_PREFIX "braid/"
 #define CHANNEL_NAME_MAXIMUM 64           /* bytes of NAME */
 #define CHANNEL_ENVIRONMENT "BRAID_STACK" /* the variable that tells programs NAME */
+/* Another: the options with which `braid run` starts a stack. Without it nobody else may. */
+#define CHANNEL_START "BRAID_START"
+#define CHANNEL_START_SEPARATOR "\x1f"
+#define CHANNEL_START_MAXIMUM 8192
 
 /* The largest datagram on the data way. A longer user message is sent in pieces, each but the last
  * with CHANNEL_MORE. It fits the least SO_SNDBUF that the stack gives a socket, and is what most
@@ -142,15 +146,16 @@ struct channel_header {
 /* ---- Control ---- */
 
 enum channel_operation {
-    CHANNEL_OPEN = 1,    /* argument: domain (AF_INET, AF_INET6), type (SOCK_STREAM,
-                            SOCK_SEQPACKET, without flags), protocol. Reply: the program end,
-                            blocking and close-on-exec: the program sets what it asked for */
-    CHANNEL_HELLO,       /* no descriptor. Reply: the page's memory file */
-    CHANNEL_BIND,        /* payload: sockaddr, as long as the program said */
-    CHANNEL_LISTEN,      /* argument[0]: backlog */
-    CHANNEL_CONNECT,     /* payload: sockaddr; argument[0]: 1 to wait for the outcome, else the
-                            reply is -EINPROGRESS. reply.argument[0]: the sctp_assoc_t */
-    CHANNEL_SHUTDOWN,    /* argument[0]: how */
+    CHANNEL_OPEN = 1, /* argument: domain (AF_INET, AF_INET6), type (SOCK_STREAM,
+                         SOCK_SEQPACKET, without flags), protocol. Reply: the program end,
+                         blocking and close-on-exec: the program sets what it asked for */
+    CHANNEL_HELLO,    /* no descriptor. Reply: the page's memory file; argument[0]: 1 if the stack
+                         ends when nobody needs it, and may be started again */
+    CHANNEL_BIND,     /* payload: sockaddr, as long as the program said */
+    CHANNEL_LISTEN,   /* argument[0]: backlog */
+    CHANNEL_CONNECT,  /* payload: sockaddr; argument[0]: 1 to wait for the outcome, else the
+                         reply is -EINPROGRESS. reply.argument[0]: the sctp_assoc_t */
+    CHANNEL_SHUTDOWN, /* argument[0]: how */
     CHANNEL_GETSOCKNAME, /* reply payload: sockaddr */
     CHANNEL_GETPEERNAME,
     CHANNEL_GETSOCKOPT,   /* argument: level, name, length of the caller's buffer; payload: what the

@@ -33,7 +33,9 @@ enum { RUN_FAILED = 125, RUN_CANNOT = 126, RUN_NOT_FOUND = 127 }; /* as env(1) *
 struct run_options {
     const char *name;
     bool verbose;
+    bool is_service; /* the stack stays without us, and is not ours to start */
     bool trap;
+    bool start;                         /* the stack, and no program */
     const char *argument_zero;          /* of the program, if it is not the one that is said */
     const char *stack[STACK_ARGUMENTS]; /* options for the stack, as they were given */
     size_t stack_count;
@@ -84,7 +86,10 @@ static int start_stack(const struct run_options *options)
     if (child < 0)
         return cli_failure(&run_command, "fork: %s", strerror(errno));
     if (child == 0) {
-        execv("/proc/self/exe", (char *const *)arguments);
+        /* its sockets are its own, also if a program of ours starts it */
+        unsetenv("LD_PRELOAD");
+        unsetenv(CHANNEL_ENVIRONMENT);
+        syscall(SYS_execve, "/proc/self/exe", arguments, environ);
         _exit(RUN_FAILED);
     }
     close(ends[1]);
@@ -106,8 +111,11 @@ static int start_stack(const struct run_options *options)
 }
 
 /* 0 when programs can find it. */
-static int reach_stack(const struct run_options *options)
+static int reach_stack(struct run_options *options)
 {
+    struct channel_request hello = {.version = CHANNEL_VERSION, .operation = CHANNEL_HELLO};
+    struct channel_reply reply = {.result = -ECONNREFUSED};
+    int page = -1;
     int connection = channel_connect(options->name);
 
     if (connection == -EACCES)
@@ -123,7 +131,12 @@ static int reach_stack(const struct run_options *options)
             fprintf(stderr, "braid run: starting the stack named '%s'\n", options->name);
         return start_stack(options);
     }
+    if (channel_send(connection, &hello, sizeof(hello), NULL, 0, -1) == 0)
+        (void)channel_receive(connection, &reply, sizeof(reply), NULL, 0, &page);
+    if (page >= 0)
+        close(page);
     close(connection);
+    options->is_service = reply.result == 0 && reply.argument[0] == 0;
     if (options->stack_count > 0)
         return cli_failure(&run_command,
                            "a stack named '%s' is running already, so %s says nothing to it: stop "
@@ -198,6 +211,25 @@ static bool prepend(const char *variable, const char *first)
     return done;
 }
 
+/* With which options a stack is started by who needs one later. */
+static bool set_start(const struct run_options *options)
+{
+    char text[CHANNEL_START_MAXIMUM + 1] = "";
+    size_t length = 0;
+
+    if (options->is_service)
+        return unsetenv(CHANNEL_START) == 0;
+    for (size_t i = 0; i < options->stack_count; i++) {
+        int written = snprintf(text + length, sizeof(text) - length, "%s%s",
+                               i > 0 ? CHANNEL_START_SEPARATOR : "", options->stack[i]);
+
+        length += (size_t)written;
+        if (length >= sizeof(text))
+            return true; /* too much to say: none is started */
+    }
+    return setenv(CHANNEL_START, text, 1) == 0;
+}
+
 static int prepare_environment(const struct run_options *options)
 {
     char path[PATH_MAX];
@@ -205,7 +237,8 @@ static int prepare_environment(const struct run_options *options)
     if (!find_library("preload", LIBRARY, path))
         return cli_failure(&run_command, "%s is neither beside this program nor in %s", LIBRARY,
                            BRAID_LIBRARIES);
-    if (setenv(CHANNEL_ENVIRONMENT, options->name, 1) < 0 || !prepend("LD_PRELOAD", path))
+    if (setenv(CHANNEL_ENVIRONMENT, options->name, 1) < 0 || !set_start(options) ||
+        !prepend("LD_PRELOAD", path))
         return cli_failure(&run_command, "setenv: %s", strerror(errno));
     /* the system's own, if there is one, works as well, and is what the program was made with */
     if (!dlopen(SCTP_LIBRARY, RTLD_LAZY | RTLD_LOCAL) &&
@@ -250,6 +283,7 @@ enum {
     OPTION_PEER_UDP,
     OPTION_ASCONF,
     OPTION_CAPTURE,
+    OPTION_START,
     OPTION_TRAP,
     OPTION_ARGUMENT_ZERO,
     OPTION_VERBOSE
@@ -295,6 +329,9 @@ static bool take_option(struct run_options *options, int option)
         snprintf(capture + strlen(capture), sizeof(capture) - strlen(capture), "/%s", optarg);
         pass_on(options, "--capture", capture);
         return true;
+    case OPTION_START:
+        options->start = true;
+        return true;
     case OPTION_TRAP:
         options->trap = true;
         return true;
@@ -318,6 +355,7 @@ static int run_program(int argc, char **argv)
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
         {"asconf", no_argument, NULL, OPTION_ASCONF},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
+        {"start", no_argument, NULL, OPTION_START},
         {"trap", no_argument, NULL, OPTION_TRAP},
         {"argv0", required_argument, NULL, OPTION_ARGUMENT_ZERO},
         {"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -338,6 +376,8 @@ static int run_program(int argc, char **argv)
             return RUN_FAILED;
         }
     }
+    if (options.start)
+        return reach_stack(&options) == 0 ? CLI_OK : RUN_FAILED;
     if (optind == argc) {
         cli_failure(&run_command, "which program? Say it behind the options");
         cli_usage_error(&run_command);
@@ -364,12 +404,14 @@ const struct command run_command = {
     .summary = "run a program whose SCTP sockets are Braid's",
     .help =
         "usage: braid run [OPTION]... PROGRAM [ARGUMENT]...\n"
+        "       braid run [OPTION]... --start\n"
         "\n"
         "Runs PROGRAM, unchanged, so that its SCTP sockets are Braid's: those of the stack "
         "process of\n"
         "this network namespace. If none is running, one is started with the options given "
         "here. It\n"
-        "ends by itself some time after its last socket was closed.\n"
+        "ends by itself some time after its last socket was closed, and is started again should\n"
+        "PROGRAM need it.\n"
         "\n"
         "      --name NAME       of the stack process (default " STACK_NAME ")\n"
         "      --raw             SCTP directly over IP; needs the capability CAP_NET_RAW\n"
@@ -377,6 +419,7 @@ const struct command run_command = {
         "      --peer-udp PORT   the peers' UDP port (default 9899)\n"
         "      --asconf          tell peers when the host's addresses change (RFC 5061)\n"
         "      --capture FILE    write all packets to FILE, a pcapng capture\n"
+        "      --start           only start the stack, if there is none: without PROGRAM\n"
         "      --trap            trap the system calls of PROGRAM and of all that it starts, as is "
         "done\n"
         "                        by itself for programs that are statically linked, or in Go\n"

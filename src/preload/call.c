@@ -34,6 +34,8 @@ int call_socket(int domain, int type, int protocol)
     if (base & ~SOCK_TYPES)
         return -EINVAL;
     result = control(-1, &request);
+    if (result == -ECONNREFUSED && stack_start())
+        result = control(-1, &request);
     if (result == -ECONNREFUSED) /* as a kernel without the module */
         return -EPROTONOSUPPORT;
     if (result < 0)

@@ -20,19 +20,38 @@
 
 #define TAKEN_OVER __attribute__((visibility("default")))
 #define PRELOAD "LD_PRELOAD="
-#define ADDED 2 /* variables, at the most */
+#define ADDED 3 /* variables, at the most */
 
 static char own_path[PATH_MAX];
+static char braid_path[PATH_MAX];
 static char stack_variable[sizeof(CHANNEL_ENVIRONMENT "=") + CHANNEL_NAME_MAXIMUM];
+static char start_variable[sizeof(CHANNEL_START "=") + CHANNEL_START_MAXIMUM];
+
+/* `braid` belongs beside this library: in the build tree, or installed. */
+static void find_braid(void)
+{
+    const char *folder = strstr(own_path, "/src/preload/");
+
+    if (folder)
+        snprintf(braid_path, sizeof(braid_path), "%.*s/braid", (int)(folder - own_path), own_path);
+    if (!folder || access(braid_path, X_OK) != 0)
+        snprintf(braid_path, sizeof(braid_path), "%s", BRAID_PROGRAM);
+}
 
 __attribute__((constructor(102))) static void remember(void)
 {
+    const char *start = getenv(CHANNEL_START);
     Dl_info info;
 
     if (!stack_name() || !dladdr(own_path, &info) || strlen(info.dli_fname) >= sizeof(own_path))
         return;
     snprintf(stack_variable, sizeof(stack_variable), "%s=%s", CHANNEL_ENVIRONMENT, stack_name());
     snprintf(own_path, sizeof(own_path), "%s", info.dli_fname);
+    find_braid();
+    if (start && strlen(start) <= CHANNEL_START_MAXIMUM) {
+        snprintf(start_variable, sizeof(start_variable), "%s=%s", CHANNEL_START, start);
+        stack_set_start(braid_path, start);
+    }
 }
 
 /* ---- The environment ---- */
@@ -77,6 +96,9 @@ static char *const *complete(char *const *variables, char **list, char *preload,
     if (!find(list, stack_variable, sizeof(CHANNEL_ENVIRONMENT "=") - 1))
         list[count++] = stack_variable;
     list[count] = NULL;
+    if (*start_variable && !find(list, start_variable, sizeof(CHANNEL_START "=") - 1))
+        list[count++] = start_variable;
+    list[count] = NULL;
     there = find(list, PRELOAD, strlen(PRELOAD));
     if (there && strstr(*there, own_path))
         return list;
@@ -93,19 +115,6 @@ static char *const *complete(char *const *variables, char **list, char *preload,
 }
 
 /* ---- Programs whose calls are trapped ---- */
-
-/* `braid` belongs beside this library: in the build tree, or installed. */
-static const char *find_braid(char *path)
-{
-    const char *folder = strstr(own_path, "/src/preload/");
-
-    if (folder) {
-        snprintf(path, PATH_MAX, "%.*s/braid", (int)(folder - own_path), own_path);
-        if (access(path, X_OK) == 0)
-            return path;
-    }
-    return BRAID_PROGRAM;
-}
 
 /* Where execvp() would find it. */
 static const char *find_program(const char *file, char *path)
@@ -170,7 +179,7 @@ static int start_as_it_is(const struct start *start)
 /* Goes on as `braid run`, if it is a program that needs it. */
 static int start_complete(const struct start *start)
 {
-    char found[PATH_MAX], braid[PATH_MAX];
+    char found[PATH_MAX];
     const char *path = start->search ? find_program(start->file, found) : start->file;
 
     if (image_of(path) != IMAGE_LOADS) {
@@ -178,7 +187,7 @@ static int start_complete(const struct start *start)
         struct start trapped = *start;
 
         trapped.search = false;
-        trapped.file = find_braid(braid);
+        trapped.file = braid_path;
         trapped.arguments = run_trapped(path, start->arguments, list);
         return start_as_it_is(&trapped);
     }

@@ -10,7 +10,7 @@
  *   call.c        socket, bind, connect, accept, options, ...
  *   send.c        user messages up          receive.c    user messages and notifications down
  *   stdio.c       streams on a socket        number.c     system calls by number
- *   transfer.c    files and pipes
+ *   transfer.c    files and pipes            start.c      a stack, should there be none
  *   exec.c        the environment of programs that are started
  *   image.c       can the library be loaded into a program?
  *
@@ -51,6 +51,9 @@ static inline bool is_wild(const void *pointer)
 /* The name of the stack that this program belongs to; NULL: none, and nothing is taken over. */
 const char *stack_name(void);
 void stack_set_name(const char *text);
+/* How a stack is started, should there be none: start.c. */
+void stack_set_start(const char *path, const char *text);
+bool stack_start(void);
 /* Is it ours? Fast for descriptors that are known not to be. */
 bool descriptor_is_ours(int descriptor, struct program_socket *socket);
 /* It may be another than before. */

@@ -55,6 +55,7 @@ static int request_open(struct stack *stack, struct request *request)
 
 static int request_hello(struct stack *stack, struct request *request)
 {
+    request->reply.argument[0] = stack->config.idle > 0;
     request->answer_descriptor = stack->page_descriptor;
     request->answer_is_ours = true;
     return 0;

@@ -206,6 +206,7 @@ int trap_begin(const char *stack_name)
     pid_t child;
 
     stack_set_name(stack_name);
+    stack_set_start("/proc/self/exe", getenv(CHANNEL_START));
     count = find_inherited(inherited);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from harness import BUILD, LIBRARY, PROCESSES, SOCKETS, Stack, check, main  # noqa: E402
+from harness import BRAID, BUILD, LIBRARY, PROCESSES, SOCKETS, Stack, check, main, run  # noqa: E402
 
 
 def passes(path, libraries=None):
@@ -37,6 +37,23 @@ def statically_linked():
     stack.stop()
 
 
+def started_again():
+    """A program whose stack has ended gets another with its next socket, and sees nothing of that."""
+    name = f"again-{os.getpid()}"
+    stop = [BRAID, "stack", "--name", name, "--stop"]
+    script = ("import os, socket, subprocess, sys\n"
+              "for turn in range(2):\n"
+              "    socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()\n"
+              "    subprocess.run(sys.argv[1:], check=True)\n"
+              "assert len(os.listdir('/proc/self/fd')) == 4\n"
+              "try:\n"
+              "    os.wait()\n"
+              "except ChildProcessError:\n"
+              "    print('no child is left')\n")
+    said = run([BRAID, "run", "--name", name, "--udp", "9911", "python3", "-c", script, *stop])
+    check(said == "no child is left\n", said)
+
+
 def library():
     """With our libsctp.so.1."""
     passes(LIBRARY, os.path.join(BUILD, "src", "libsctp", "libsctp.so.1"))
@@ -49,4 +66,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, statically_linked, library, library_of_debian])
+    main([sockets, processes, statically_linked, started_again, library, library_of_debian])
