@@ -35,6 +35,7 @@ test:
 	@test -x build/tests/system/usrsctp_peer || \
 		(meson configure build --clearcache && meson setup --reconfigure build >/dev/null && ninja -C build --quiet)
 	@meson test -C build --no-rebuild --print-errorlogs
+	@tests/api/check_table.py
 
 bench:
 	@scripts/install-dependencies test

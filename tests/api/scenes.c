@@ -124,6 +124,18 @@ sctp_assoc_t association_of(int fd)
     return list.ids[0];
 }
 
+void await_delivery(int fd)
+{
+    for (int attempt = 0; attempt < PATIENCE / 10; attempt++) {
+        struct sctp_status status = {0};
+        socklen_t length = sizeof(status);
+        if (getsockopt(fd, SOL_SCTP, SCTP_STATUS, &status, &length) != 0 ||
+            (status.sstat_unackdata == 0 && status.sstat_penddata == 0))
+            return;
+        usleep(10000);
+    }
+}
+
 void show_option(const char *what, int fd, int level, int option)
 {
     int value = -1;

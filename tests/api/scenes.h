@@ -31,6 +31,9 @@ void subscribe(int fd, unsigned events);
 #define ALL_EVENTS 0x7ffu /* but not SCTP_SENDER_DRY and what came later */
 #define DATA_EVENT 1u
 
+/* Waits until a one-to-one socket's peer has acknowledged all. */
+void await_delivery(int fd);
+
 /* Reads once, and tells everything about what came; waits at most a few seconds. */
 void show(const char *what, int fd, size_t room, int flags);
 /* Nothing is to be read. */

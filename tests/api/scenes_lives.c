@@ -104,7 +104,7 @@ static void reset(void)
     close(ends[1]);
     pair(ends, 0);
     send(ends[0], "unread", 6, 0);
-    usleep(100000);
+    await_delivery(ends[0]);
     tell("close with something unread", close(ends[1]));
     p.fd = ends[0];
     poll(&p, 1, 2000);

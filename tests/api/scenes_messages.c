@@ -68,7 +68,7 @@ static void next_infos(void)
     send(ends[0], "first", 5, 0);
     send_info(ends[0], "second!", SCTP_SNDINFO, &info, sizeof(info));
     send(ends[0], "third", 5, 0);
-    usleep(200000);
+    await_delivery(ends[0]);
     show("first of three", ends[1], 100, 0);
     show("peeked", ends[1], 100, MSG_PEEK);
     show("half", ends[1], 3, 0);
@@ -84,7 +84,7 @@ static void parts(void)
     pair(ends, DATA_EVENT);
     tell("send", send(ends[0], "0123456789", 10, 0));
     send(ends[0], "next", 4, 0);
-    usleep(200000);
+    await_delivery(ends[0]);
     tell("FIONREAD", ioctl(ends[1], FIONREAD, &waiting) != 0 ? -1 : waiting);
     show("peek of 4", ends[1], 4, MSG_PEEK);
     show("4", ends[1], 4, 0);
@@ -115,7 +115,7 @@ static void vectors(void)
                               {.msg_hdr = {.msg_iov = out + 2, .msg_iovlen = 1}}};
     tell("sendmmsg", sendmmsg(ends[0], many, 2, 0));
     tell_text("lengths", "%u %u", many[0].msg_len, many[1].msg_len);
-    usleep(200000);
+    await_delivery(ends[0]);
     struct mmsghdr got[3] = {{.msg_hdr = {.msg_iov = in, .msg_iovlen = 1}},
                              {.msg_hdr = {.msg_iov = in + 1, .msg_iovlen = 1}},
                              {.msg_hdr = {.msg_iov = in, .msg_iovlen = 1}}};
@@ -232,9 +232,7 @@ static void large(void)
     pair(ends, 0);
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (char)(i * 7 + i / 251);
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
     tell("send", send(ends[0], bytes, sizeof(bytes), 0));
-    tell("send more", send(ends[0], bytes, sizeof(bytes), 0));
     while (!end && total < sizeof(got)) {
         struct iovec part = {got + total, sizeof(got) - total};
         struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
@@ -248,6 +246,60 @@ static void large(void)
     tell_text("came", "%zu %s %s", total, end ? "EOR" : "no EOR", right ? "right" : "WRONG");
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Flags that change how a message goes, not what the reader sees of it. */
+static void flags(void)
+{
+    int ends[2];
+    pair(ends, DATA_EVENT);
+    struct sctp_sndinfo info = sndinfo(0, SCTP_SACK_IMMEDIATELY, 0, 0);
+    tell("at once", send_info(ends[0], "sack", SCTP_SNDINFO, &info, sizeof(info)));
+    show("it", ends[1], 100, 0);
+    info.snd_flags = SCTP_ADDR_OVER;
+    tell("over no address", send_info(ends[0], "over", SCTP_SNDINFO, &info, sizeof(info)));
+    struct sockaddr_in peer = server_address();
+    tell("over an address", sctp_sendmsg(ends[0], "over", 4, (struct sockaddr *)&peer, sizeof(peer),
+                                         0, SCTP_ADDR_OVER, 0, 0, 0));
+    show("it", ends[1], 100, 0);
+    info.snd_flags = SCTP_PR_SCTP_PRIO;
+    tell("with a priority", send_info(ends[0], "prio", SCTP_SNDINFO, &info, sizeof(info)));
+    show("it", ends[1], 100, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* A peer with several addresses, by SCTP_DSTADDRV4; an IPv6 address of an IPv4 socket is refused.
+ */
+static void destinations(void)
+{
+    int server = listener(SOCK_SEQPACKET), many = client(SOCK_SEQPACKET);
+    struct sockaddr_in peer = server_address();
+    struct in_addr other = {htonl(0x7f000002)};
+    char control[CMSG_SPACE(sizeof(struct in6_addr))] = {0};
+    struct iovec part = {"hello", 5};
+    struct msghdr message = {.msg_name = &peer,
+                             .msg_namelen = sizeof(peer),
+                             .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = CMSG_SPACE(sizeof(struct in6_addr))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = IPPROTO_SCTP;
+    c->cmsg_type = SCTP_DSTADDRV6;
+    c->cmsg_len = CMSG_LEN(sizeof(struct in6_addr));
+    memcpy(CMSG_DATA(c), &in6addr_loopback, sizeof(in6addr_loopback));
+    int fresh = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+    tell("SCTP_DSTADDRV6", sendmsg(fresh, &message, 0));
+    close(fresh);
+    message.msg_controllen = CMSG_SPACE(sizeof(other));
+    c->cmsg_type = SCTP_DSTADDRV4;
+    c->cmsg_len = CMSG_LEN(sizeof(other));
+    memcpy(CMSG_DATA(c), &other, sizeof(other));
+    tell("SCTP_DSTADDRV4", sendmsg(many, &message, 0));
+    show("it", server, 100, 0);
+    close(many);
+    close(server);
 }
 
 /* What nobody reads fills the window to the byte: what comes then waits, until its time is over. */
@@ -309,6 +361,8 @@ void scenes_messages(void)
     scene_run("defaults", defaults);
     scene_run("library", library);
     scene_run("large", large);
+    scene_run("flags", flags);
+    scene_run("destinations", destinations);
     scene_run("window", window);
     scene_run("timeouts", timeouts);
 }
