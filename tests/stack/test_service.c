@@ -34,6 +34,7 @@ enum {
     BOB = 4712,
     GROUP = 4713,
     KILLS = 200,
+    HELD = 1, /* bytes that were read, but the stack has not looked since */
 };
 
 static const char *const plain[] = {"--no-udp", NULL};
@@ -866,13 +867,13 @@ static void test_killed_at_random(void **state)
         if (i == KILLS / 2)
             memory = resident_kilobytes(stack.page->stack_pid);
     }
-    for (int i = 0;
-         i < 2000 && (count_records(&stack, STATUS_SOCKET) > 3 || memory_of(&stack, geteuid()) > 0);
+    for (int i = 0; i < 2000 && (count_records(&stack, STATUS_SOCKET) > 3 ||
+                                 memory_of(&stack, geteuid()) > HELD);
          i++)
         usleep(10000);
     assert_int_equal(count_records(&stack, STATUS_SOCKET), 3);
     assert_int_equal(count_records(&stack, STATUS_ASSOCIATION), 2);
-    assert_int_equal(memory_of(&stack, geteuid()), 0);
+    assert_in_range(memory_of(&stack, geteuid()), 0, HELD);
     expect_descriptors(stack.page->stack_pid, descriptors);
     assert_true(resident_kilobytes(stack.page->stack_pid) < memory + memory / 4 + 1024);
     dissociate(&association);
