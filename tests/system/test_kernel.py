@@ -2,6 +2,7 @@
 """Braid and the Linux kernel's SCTP: both roles, over raw IP."""
 import os
 import re
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
@@ -11,6 +12,8 @@ from harness import BUILD, LIBRARY, PROCESSES, SKIPPED, SOCKETS, TRANSFER, Names
 
 MEGABYTES = 3_000_000
 HOST, HOST6 = "10.8.0.1", "fd08::1"
+
+PROGRAMS = ("iperf3", "ncat", "socat")
 
 machine = None
 
@@ -111,6 +114,47 @@ def same_answers():
     print(f"        {test_api.check_alike(machine.run('probe'))} lines of the table", flush=True)
 
 
+def guest_listens(port):
+    machine.run(f"for i in $(seq 100); do netstat -ltn | grep -q ':{port} ' && exit 0; usleep 100000; done; exit 1")
+
+
+def iperf3():
+    """The same program at both ends, each in both roles."""
+    braid = stack()
+    machine.run("mknod /dev/urandom c 1 9")
+    for options in ("-P 2", "-R", "--nstreams 4"):
+        machine.run("iperf3 -s -1 -p 5201 >/tmp/iperf3 2>&1 &")
+        guest_listens(5201)
+        said = braid.run("iperf3", "--sctp", "-c", machine.ipv4, "-p", "5201", "-t", "1", *options.split(), seconds=60)
+        check(re.search("[1-9][0-9.]* [KMG]?bits/sec +receiver", said), said)
+    server = braid.start("iperf3", "--forceflush", "-s", "-1", "-p", "5201")
+    server.wait_for("Server listening")
+    said = machine.run(f"timeout 60 iperf3 --sctp -c {HOST} -p 5201 -t 1 -P 2")
+    check(re.search("[1-9][0-9.]* [KMG]?bits/sec +receiver", said), said)
+    server.wait()
+    braid.stop()
+
+
+def ncat_and_socat():
+    """A line to the kernel's server and back, a line to Braid's."""
+    braid = stack()
+    for port, serves, calls in (
+            (5001, "ncat --sctp -l -k -e /bin/cat {}", "ncat --sctp {} {}"),
+            (5002, "socat SCTP-LISTEN:{},fork EXEC:cat", "socat - SCTP-CONNECT:{}:{}")):
+        machine.run(f"timeout 90 {serves.format(port)} >/tmp/server 2>&1 &")
+        machine.wait_for_port(port)
+        client = braid.start(*calls.format(machine.ipv4, port).split(), seconds=60)
+        client.write("to the kernel and back\n")
+        client.wait_for("to the kernel and back")
+        client.stop()
+        server = braid.start(*serves.format(port).split(), seconds=60)
+        said = machine.run("for i in 1 2 3 4 5; do (echo to Braid and back; sleep 2) | "
+                           f"timeout 20 {calls.format(HOST, port)} | grep Braid && exit 0; sleep 1; done; exit 1")
+        check(said.endswith("to Braid and back\n"), said)
+        server.stop()
+    braid.stop()
+
+
 def same_sockets():
     """What tests/preload asks of Braid holds for the kernel."""
     for program in ("sockets", "processes", "library"):
@@ -128,7 +172,8 @@ if __name__ == "__main__":
         """One machine for all: it takes a while to start."""
         global machine
         namespace = Namespace()
-        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY, test_api.PROBE])
+        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY, test_api.PROBE,
+                                                   *(shutil.which(p) for p in PROGRAMS)])
         machine.namespace = namespace
         print(machine.run("uname -sr").strip(), flush=True)
         for test in TESTS:
@@ -142,5 +187,5 @@ if __name__ == "__main__":
 
     TESTS = [kernel_server_receives, kernel_server_sends, kernel_server_echoes_ipv6, kernel_client_sends,
              kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, plain_programs, refused,
-             same_sockets, same_answers]
+             iperf3, ncat_and_socat, same_sockets, same_answers]
     main([all_tests])
