@@ -1,7 +1,7 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build captures guide demo demo-failover test bench format lint clean
+.PHONY: help build install dist captures guide demo demo-failover test bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
@@ -11,6 +11,8 @@ help:
 	@echo 'make bench    install the peers too, build, measure Braid beside them, and write docs/performance.md'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
 	@echo 'make guide    build the guide as a site, in build/site/'
+	@echo 'make install  build, and install below PREFIX (/usr/local), in DESTDIR'
+	@echo 'make dist     the release: build/meson-dist/braid-VERSION.tar.xz'
 	@echo 'make format   give every C file the form of .clang-format'
 	@echo 'make lint     clang-format and clang-tidy, as a check'
 	@echo 'make clean    remove build/'
@@ -52,6 +54,15 @@ guide:
 	@$(MAKE) --no-print-directory build
 	@mkdocs build --quiet --clean
 	@echo 'the guide: build/site/index.html'
+
+# The prefix is compiled in, but an installed tree may be moved.
+install: build
+	@test -z "$(PREFIX)" || (meson configure build --prefix "$(PREFIX)" && ninja -C build --quiet)
+	@meson install -C build --no-rebuild --quiet
+
+# What is committed. `make test` is for before; here the tests would be run a second time.
+dist: build
+	@meson dist -C build --no-tests
 
 format:
 	@scripts/install-dependencies lint

@@ -43,7 +43,8 @@ struct run_options {
 
 /* ---- The files of Braid ---- */
 
-/* In the build tree libraries are beside the program, in their folders; installed, in LIBDIR. */
+/* In the build tree libraries are beside the program, in their folders; installed, in LIBDIR, which
+ * is looked for from where the program is, in case all of it was moved. */
 static bool find_library(const char *folder, const char *name, char *path)
 {
     char own[PATH_MAX];
@@ -56,6 +57,9 @@ static bool find_library(const char *folder, const char *name, char *path)
     slash = strrchr(own, '/');
     *slash = '\0';
     if (snprintf(path, PATH_MAX, "%s/src/%s/%s", own, folder, name) < PATH_MAX &&
+        access(path, R_OK) == 0)
+        return true;
+    if (snprintf(path, PATH_MAX, "%s/%s/%s", own, BRAID_LIBRARIES_FROM_PROGRAM, name) < PATH_MAX &&
         access(path, R_OK) == 0)
         return true;
     return snprintf(path, PATH_MAX, "%s/%s", BRAID_LIBRARIES, name) < PATH_MAX &&

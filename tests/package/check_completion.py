@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""What bash offers after `braid ...`: commands, the options that --help tells, and the values of some.
+
+    check_completion.py BRAID FOLDER
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SCRIPT = """
+PATH=$1:$PATH
+. "$2"
+shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_braid
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def offered(braid, folder, *words):
+    result = subprocess.run(["bash", "--norc", "-c", SCRIPT, "bash", os.path.dirname(braid), f"{folder}/braid", "braid", *words],
+                            capture_output=True, text=True, timeout=20)
+    assert result.stderr == "", result.stderr
+    return set(result.stdout.split())
+
+
+def check_bash(braid, folder):
+    commands = offered(braid, folder, "")
+    assert {"run", "stack", "ss", "dump", "ladder", "--help", "--version"} <= commands, commands
+    assert offered(braid, folder, "st") == {"stack"}
+    for command in commands - {"--help", "--version"}:
+        options = offered(braid, folder, command, "-")
+        assert "--help" in options and "-h" in options, (command, options)
+        assert all(option.startswith("-") for option in options), options
+        # what is offered is understood: --help at the end ends it before anything is done
+        told = subprocess.run([braid, command, "--help"], capture_output=True, text=True, timeout=20).stdout
+        assert all(option in told for option in options), (command, options)
+    assert offered(braid, folder, "ss", "--ver") == {"--verbose"}
+    assert offered(braid, folder, "perf", "") == {"server", "client"}
+    assert offered(braid, folder, "perf", "client", "--only", "l") == {"latency"}
+    assert offered(braid, folder, "plot", "--from", "") == {"first", "second"}
+    assert "lo" in offered(braid, folder, "dump", "-i", "")
+    assert offered(braid, folder, "ss", "--name", "-") == set()
+    assert "env" in offered(braid, folder, "run", "--raw", "en")
+    assert offered(braid, folder, "run", "--name", "x", "cat", "--r") == set()  # of cat, not of us
+    with tempfile.TemporaryDirectory() as work:
+        capture = f"{work}/a.pcapng"
+        open(capture, "w").close()
+        assert offered(braid, folder, "dump", f"{work}/") == {capture}
+        assert offered(braid, folder, "ladder", "-o", f"{work}/a") == {capture}
+
+
+def check_zsh(folder):
+    if shutil.which("zsh"):
+        subprocess.run(["zsh", "-n", f"{folder}/_braid"], check=True, timeout=20)
+
+
+check_bash(sys.argv[1], sys.argv[2])
+check_zsh(sys.argv[2])
