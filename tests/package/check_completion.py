@@ -38,6 +38,7 @@ def check_bash(braid, folder):
         told = subprocess.run([braid, command, "--help"], capture_output=True, text=True, timeout=20).stdout
         assert all(option in told for option in options), (command, options)
     assert offered(braid, folder, "ss", "--ver") == {"--verbose"}
+    assert offered(braid, folder, "stack", "--user-") == {"--user-sockets", "--user-associations", "--user-memory"}
     assert offered(braid, folder, "perf", "") == {"server", "client"}
     assert offered(braid, folder, "perf", "client", "--only", "l") == {"latency"}
     assert offered(braid, folder, "plot", "--from", "") == {"first", "second"}
