@@ -31,6 +31,7 @@ extern const struct command plot_command;
 extern const struct command run_command;
 extern const struct command ss_command;
 extern const struct command stack_command;
+extern const struct command top_command;
 
 /* Says "braid NAME: what went wrong" on standard error. Returns CLI_FAILED. */
 int cli_failure(const struct command *command, const char *format, ...)

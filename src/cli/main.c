@@ -11,8 +11,8 @@
 #include "cli/perf.h"
 
 static const struct command *const commands[] = {
-    &run_command,  &stack_command,  &ss_command,   &perf_command,
-    &dump_command, &ladder_command, &plot_command,
+    &run_command,  &stack_command, &ss_command,     &top_command,
+    &perf_command, &dump_command,  &ladder_command, &plot_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

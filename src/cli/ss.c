@@ -4,26 +4,24 @@
  * RFC 9260, section 14.2 and 14.3 (what there is to tell of associations and paths); the layout is
  * that of ss(8).
  */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "channel/channel.h"
 #include "cli/cli.h"
 #include "cli/describe.h"
 #include "cli/document.h"
+#include "cli/status_reader.h"
 #include "cli/watch.h"
 #include "stack/stack.h"
 #include "stack/status.h"
 
 enum {
     COLUMNS = 5,
-    CELL = 64,
+    CELL = STATUS_ENDPOINT_SIZE,
 };
 
 struct ss_options {
@@ -31,116 +29,6 @@ struct ss_options {
     bool json, all, verbose;
     double watch; /* seconds between two looks; 0: one look */
 };
-
-/* The records, one behind the other. */
-struct status {
-    uint8_t *bytes;
-    size_t length;
-};
-
-/* ---- Records ---- */
-
-/* The record after another, or the first; NULL at the end. */
-static const struct status_record *next_record(const struct status *status,
-                                               const struct status_record *record)
-{
-    static const uint32_t sizes[] = {
-        [STATUS_STACK] = sizeof(struct status_stack),
-        [STATUS_LINK] = sizeof(struct status_link),
-        [STATUS_SOCKET] = sizeof(struct status_socket),
-        [STATUS_ASSOCIATION] = sizeof(struct status_association),
-        [STATUS_PATH] = sizeof(struct status_path),
-        [STATUS_USER] = sizeof(struct status_user),
-    };
-    const uint8_t *position = record ? (const uint8_t *)record + record->length : status->bytes;
-    size_t left = status->length - (size_t)(position - status->bytes);
-    const struct status_record *next = (const void *)position;
-
-    /* it may be anybody's stack */
-    if (left < sizeof(*next) || next->length > left || next->length % sizeof(*next) != 0 ||
-        next->type >= sizeof(sizes) / sizeof(sizes[0]) || next->length != sizes[next->type])
-        return NULL;
-    return next;
-}
-
-/* ---- Asking ---- */
-
-static int read_file(int descriptor, struct status *status)
-{
-    struct stat info;
-    ssize_t got;
-
-    if (fstat(descriptor, &info) < 0)
-        return -errno;
-    status->length = (size_t)info.st_size;
-    status->bytes = malloc(status->length + 1);
-    if (!status->bytes)
-        return -ENOMEM;
-    got = pread(descriptor, status->bytes, status->length, 0);
-    return got == (ssize_t)status->length ? 0 : -EIO;
-}
-
-/* Whatever stack it is from: texts end. */
-static void end_texts(const struct status *status)
-{
-    for (const struct status_record *record = NULL; (record = next_record(status, record));) {
-        struct status_stack *stack = (void *)record;
-        struct status_link *link = (void *)record;
-
-        if (record->type == STATUS_STACK)
-            stack->name[sizeof(stack->name) - 1] = '\0';
-        if (record->type == STATUS_LINK)
-            link->name[sizeof(link->name) - 1] = '\0';
-    }
-}
-
-static int ask(const char *name, struct status *status)
-{
-    struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STATUS};
-    struct channel_reply reply;
-    int descriptor = -1;
-    uid_t owner;
-    int connection = channel_connect_to_any(name, &owner);
-    int error = connection;
-
-    if (error >= 0)
-        error = channel_send(connection, &request, sizeof(request), NULL, 0, -1);
-    if (error == 0 || error == -EPIPE) { /* who is refused may be told before he has asked */
-        ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, &descriptor);
-
-        error = received == sizeof(reply) ? reply.result : -EPROTO;
-    }
-    if (error == 0)
-        error = descriptor >= 0 ? read_file(descriptor, status) : -EPROTO;
-    if (error == 0)
-        end_texts(status);
-    if (descriptor >= 0)
-        close(descriptor);
-    if (connection >= 0)
-        close(connection);
-    return error;
-}
-
-/* ---- What belongs to what ---- */
-
-/* The next record of this type that belongs to the same one: before any of a type below it. */
-static const struct status_record *
-next_below(const struct status *status, const struct status_record *record, enum status_type type)
-{
-    while ((record = next_record(status, record)) && record->type > type)
-        ;
-    return record && record->type == type ? record : NULL;
-}
-
-static size_t count_below(const struct status *status, const struct status_record *record,
-                          enum status_type type)
-{
-    size_t count = 0;
-
-    while ((record = next_below(status, record, type)))
-        count++;
-    return count;
-}
 
 /* ---- Words ---- */
 
@@ -162,21 +50,6 @@ static const char *socket_state_name(const struct socket_description *socket)
     if (socket->state == SOCKET_LISTENING)
         return "LISTEN";
     return socket->closed ? "CLOSING" : "UNCONN";
-}
-
-/* address:port as ss(8) writes it; no port is '*'. */
-static void endpoint_text(char *text, const struct braid_address *address, uint16_t port)
-{
-    char bytes[DESCRIBE_ADDRESS_SIZE];
-    char number[8] = "*";
-
-    if (port != 0)
-        snprintf(number, sizeof(number), "%u", port);
-    if (address->family == BRAID_UNSPECIFIED)
-        snprintf(text, CELL, "*:%s", number);
-    else
-        snprintf(text, CELL, address->family == BRAID_IPV6 ? "[%s]:%s" : "%s:%s",
-                 describe_address(address, bytes), number);
 }
 
 /* ---- As text ---- */
@@ -215,26 +88,12 @@ static void add_headings(struct table *table)
         snprintf(row->cells[i], CELL, "%s", headings[i]);
 }
 
-static const struct status_path *primary_path(const struct status *status,
-                                              const struct status_record *association)
-{
-    const struct status_record *record = association;
-
-    while ((record = next_below(status, record, STATUS_PATH))) {
-        const struct status_path *path = (const void *)record;
-
-        if (path->info.primary)
-            return path;
-    }
-    return NULL;
-}
-
 static void add_association(struct table *table, const struct status *status,
                             const struct status_socket *socket, const struct status_record *record,
                             bool below)
 {
     const struct status_association *association = (const void *)record;
-    const struct status_path *path = primary_path(status, record);
+    const struct status_path *path = status_primary_path(status, record);
     struct braid_address local = {0}, peer = {0};
     struct row *row = table_add(table, record);
 
@@ -249,8 +108,8 @@ static void add_association(struct table *table, const struct status *status,
     snprintf(row->cells[1], CELL, "%" PRIu32,
              association->info.unread_bytes + (below ? 0 : socket->unread));
     snprintf(row->cells[2], CELL, "%" PRIu32, association->info.queued_bytes);
-    endpoint_text(row->cells[3], &local, association->info.local_port);
-    endpoint_text(row->cells[4], &peer, association->info.peer_port);
+    status_endpoint_text(row->cells[3], &local, association->info.local_port);
+    status_endpoint_text(row->cells[4], &peer, association->info.peer_port);
 }
 
 static void add_socket(struct table *table, const struct status *status,
@@ -271,11 +130,11 @@ static void add_socket(struct table *table, const struct status *status,
         snprintf(row->cells[1], CELL, "%" PRIu32, listening ? now->waiting : socket->unread);
         snprintf(row->cells[2], CELL, "%" PRIu32,
                  listening && now->style == SOCKET_ONE_TO_ONE ? now->backlog : 0);
-        endpoint_text(row->cells[3], socket->address_count > 0 ? &socket->addresses[0] : &any,
-                      now->port);
-        endpoint_text(row->cells[4], &any, 0);
+        status_endpoint_text(row->cells[3],
+                             socket->address_count > 0 ? &socket->addresses[0] : &any, now->port);
+        status_endpoint_text(row->cells[4], &any, 0);
     }
-    while ((association = next_below(status, association, STATUS_ASSOCIATION)))
+    while ((association = status_next_below(status, association, STATUS_ASSOCIATION)))
         add_association(table, status, socket, association, has_row);
 }
 
@@ -290,9 +149,9 @@ static void print_socket_details(FILE *out, const struct status_socket *socket)
         fprintf(out, " pending %" PRIu32, socket->pending);
     fputc('\n', out);
     for (uint32_t i = 1; i < socket->address_count; i++) {
-        char text[CELL];
+        char text[STATUS_ENDPOINT_SIZE];
 
-        endpoint_text(text, &socket->addresses[i], socket->socket.port);
+        status_endpoint_text(text, &socket->addresses[i], socket->socket.port);
         fprintf(out, "     also %s\n", text);
     }
 }
@@ -327,7 +186,7 @@ static void print_association_details(FILE *out, const struct status *status,
             info->outbound_streams, info->inbound_streams, info->local_tag, info->peer_tag,
             info->local_rwnd, info->peer_rwnd, info->outstanding_chunks,
             info->chunks_retransmitted);
-    while ((record = next_below(status, record, STATUS_PATH)))
+    while ((record = status_next_below(status, record, STATUS_PATH)))
         print_path(out, &((const struct status_path *)(const void *)record)->info);
 }
 
@@ -444,7 +303,7 @@ static void print_stack(FILE *out, const struct status *status)
 
     fprintf(out, "Stack '%s', pid %" PRId32 ", up %.0f s, %" PRIu64 " associations\n", stack->name,
             stack->pid, (double)stack->uptime / 1e6, stack->engine.associations_now);
-    while ((record = next_below(status, record, STATUS_LINK))) {
+    while ((record = status_next_below(status, record, STATUS_LINK))) {
         const struct status_link *link = (const void *)record;
 
         fprintf(out, "     link %s", link->name);
@@ -454,7 +313,7 @@ static void print_stack(FILE *out, const struct status *status)
                 link->ipv6 ? " IPv6" : "", link->statistics.packets_sent,
                 link->statistics.packets_received);
     }
-    for (record = NULL; (record = next_record(status, record));)
+    for (record = NULL; (record = status_next(status, record));)
         if (record->type == STATUS_USER)
             print_user(out, (const void *)record);
     fprintf(out, "     to ourselves %" PRIu64 "\n", stack->local_packets);
@@ -470,7 +329,7 @@ static void print_text(FILE *out, const struct status *status, const struct ss_o
     if (options->verbose)
         print_stack(out, status);
     add_headings(&table);
-    while ((record = next_record(status, record)))
+    while ((record = status_next(status, record)))
         if (record->type == STATUS_SOCKET)
             add_socket(&table, status, record, options->all);
     print_table(&table, status, &document, options->verbose);
@@ -563,7 +422,7 @@ static void write_association(struct document *document, const struct status *st
     document_number(document, "error_count", info->error_count);
     write_association_counters(document, info);
     document_list_begin(document, "paths", info->path_count);
-    while ((record = next_below(status, record, STATUS_PATH)))
+    while ((record = status_next_below(status, record, STATUS_PATH)))
         write_path(document, &((const struct status_path *)(const void *)record)->info);
     document_list_end(document);
     document_object_end(document);
@@ -595,8 +454,9 @@ static void write_socket(struct document *document, const struct status *status,
         document_number(document, "backlog", now->backlog);
         document_number(document, "waiting", now->waiting);
     }
-    document_list_begin(document, "associations", count_below(status, record, STATUS_ASSOCIATION));
-    while ((record = next_below(status, record, STATUS_ASSOCIATION)))
+    document_list_begin(document, "associations",
+                        status_count_below(status, record, STATUS_ASSOCIATION));
+    while ((record = status_next_below(status, record, STATUS_ASSOCIATION)))
         write_association(document, status, record);
     document_list_end(document);
     document_object_end(document);
@@ -638,7 +498,7 @@ static size_t count_records(const struct status *status, enum status_type type)
 {
     size_t count = 0;
 
-    for (const struct status_record *record = NULL; (record = next_record(status, record));)
+    for (const struct status_record *record = NULL; (record = status_next(status, record));)
         count += record->type == type;
     return count;
 }
@@ -663,18 +523,18 @@ static void print_json(FILE *out, const struct status *status)
     document_number(&document, "uptime_us", stack->uptime);
     document_number(&document, "local_packets", stack->local_packets);
     write_counters(&document, &stack->engine);
-    document_list_begin(&document, "links", count_below(status, record, STATUS_LINK));
-    while ((record = next_below(status, record, STATUS_LINK)))
+    document_list_begin(&document, "links", status_count_below(status, record, STATUS_LINK));
+    while ((record = status_next_below(status, record, STATUS_LINK)))
         write_link(&document, (const void *)record);
     document_list_end(&document);
     document_list_begin(&document, "users", count_records(status, STATUS_USER));
-    for (record = NULL; (record = next_record(status, record));)
+    for (record = NULL; (record = status_next(status, record));)
         if (record->type == STATUS_USER)
             write_user(&document, (const void *)record);
     document_list_end(&document);
     document_list_begin(&document, "sockets", count_records(status, STATUS_SOCKET));
     record = NULL;
-    while ((record = next_record(status, record)))
+    while ((record = status_next(status, record)))
         if (record->type == STATUS_SOCKET)
             write_socket(&document, status, record);
     document_list_end(&document);
@@ -688,22 +548,11 @@ static int show(void *context, FILE *out)
 {
     const struct ss_options *options = context;
     struct status status = {0};
-    const struct status_record *first;
-    int error = ask(options->name, &status);
+    int error = status_ask(options->name, &status);
     int result = CLI_OK;
 
-    first = error == 0 ? next_record(&status, NULL) : NULL;
-    if (error == 0 && (!status.bytes || !first || first->type != STATUS_STACK))
-        error = -EPROTO;
-    if (error == -ECONNREFUSED)
-        result = cli_failure(&ss_command, "no stack named '%s' is running", options->name);
-    else if (error == -EACCES)
-        result = cli_failure(&ss_command, "the stack named '%s' is another user's", options->name);
-    else if (error == -EPROTO)
-        result = cli_failure(&ss_command, "the stack named '%s' is of another version of Braid",
-                             options->name);
-    else if (error != 0)
-        result = cli_failure(&ss_command, "%s", strerror(-error));
+    if (error < 0)
+        result = status_ask_failure(&ss_command, options->name, error);
     else if (options->json)
         print_json(out, &status);
     else

@@ -1,6 +1,5 @@
 /*
- * Staying and looking again. The terminal's control sequences are those of ECMA-48 and of xterm,
- * which all terminals of Linux have: the alternate screen keeps what stood there before.
+ * Staying and looking again.
  */
 #include "cli/watch.h"
 
@@ -9,17 +8,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-
-#define SCREEN_ENTER "\033[?1049h\033[?25l\033[?7l" /* other screen, no cursor, no wrapping */
-#define SCREEN_LEAVE "\033[?7h\033[?25h\033[?1049l"
-#define SCREEN_HOME "\033[H"
-#define SCREEN_CLEAR_LINE "\033[K"
-#define SCREEN_CLEAR_REST "\033[J"
+#include "cli/screen.h"
 
 static volatile sig_atomic_t ended; /* a signal handler can tell nothing in another way */
 
@@ -46,28 +39,6 @@ static void catch_signals(sigset_t *waiting)
         sigdelset(waiting, numbers[i]);
 }
 
-/* As many lines as the terminal has; 24 if it does not say. */
-static unsigned int rows(void)
-{
-    struct winsize size;
-
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
-}
-
-static void draw(const char *text, bool first)
-{
-    fputs(first ? SCREEN_ENTER SCREEN_HOME : SCREEN_HOME, stdout);
-    for (unsigned int left = rows(); left > 1 && *text; left--) {
-        size_t length = strcspn(text, "\n");
-
-        fwrite(text, length, 1, stdout);
-        fputs(SCREEN_CLEAR_LINE "\n", stdout);
-        text += length + (text[length] == '\n');
-    }
-    fputs(SCREEN_CLEAR_REST, stdout);
-    fflush(stdout);
-}
-
 static int look(int (*show)(void *context, FILE *out), void *context, bool terminal, bool first)
 {
     char *text = NULL;
@@ -87,7 +58,7 @@ static int look(int (*show)(void *context, FILE *out), void *context, bool termi
     if (fclose(out) != 0)
         result = CLI_FAILED;
     if (result == CLI_OK)
-        draw(text, first);
+        screen_draw(text, first);
     free(text);
     return result;
 }
@@ -108,7 +79,7 @@ int watch(int (*show)(void *context, FILE *out), void *context, double seconds)
             ppoll(NULL, 0, &interval, &waiting);
     } while (result == CLI_OK && !ended);
     if (terminal && !first)
-        fputs(SCREEN_LEAVE, stdout);
+        screen_leave();
     fflush(stdout);
     return result;
 }
