@@ -71,9 +71,9 @@ static void memory(uint32_t count)
             (void)braid_send(pair.sender.engine, associations[i], &send, message, 64, pair.now);
         }
         if (i % AT_ONCE == 0)
-            pair_run(&pair, pair.now + SECOND);
+            pair_run(&pair, pair.now + SECOND / 1000);
     }
-    pair_run(&pair, pair.now + 40 * SECOND);
+    pair_run(&pair, pair.now + 5 * SECOND);
     after = mallinfo2().uordblks + mallinfo2().hblkhd;
     if (braid_association_info(pair.sender.engine, associations[0], &info) < 0 ||
         info.path_count != 2 || info.outbound_streams != STREAMS ||
