@@ -98,7 +98,7 @@ static void read_parameters(struct braid_engine *engine, struct init_parameters 
             read_address(engine, parameters, &parameter, endpoint, arrival);
             break;
         case SCTP_PARAMETER_STATE_COOKIE:
-            parameters->has_cookie = true;
+            parameters->has_cookie = parameter.value_length > 0;
             parameters->state_cookie = parameter;
             break;
         case SCTP_PARAMETER_COOKIE_PRESERVATIVE:
