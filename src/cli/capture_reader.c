@@ -36,6 +36,8 @@
 #define IPV6_FRAGMENT_LENGTH 8
 #define UDP_HEADER_LENGTH 8
 
+#define SECONDS_MAXIMUM 4600000000 /* since 1970, or before */
+
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV6_MORE_FRAGMENTS 0x0001
@@ -385,6 +387,18 @@ void capture_reader_stop(struct capture_reader *reader)
     pcap_breakloop(reader->pcap);
 }
 
+/* Nanoseconds; a time that no clock shows is cut, so that two can be subtracted. */
+static int64_t frame_time(const struct timeval *time)
+{
+    int64_t seconds = time->tv_sec;
+
+    if (seconds > SECONDS_MAXIMUM)
+        seconds = SECONDS_MAXIMUM;
+    if (seconds < -SECONDS_MAXIMUM)
+        seconds = -SECONDS_MAXIMUM;
+    return seconds * 1000000000 + time->tv_usec % 1000000000;
+}
+
 int capture_reader_next(struct capture_reader *reader, struct captured_packet *packet)
 {
     struct pcap_pkthdr *header;
@@ -403,9 +417,8 @@ int capture_reader_next(struct capture_reader *reader, struct captured_packet *p
         reader->frames++;
         rest = (struct remainder){
             .bytes = bytes, .length = header->caplen, .incomplete = header->caplen < header->len};
-        *packet = (struct captured_packet){.time = (int64_t)header->ts.tv_sec * 1000000000 +
-                                                   header->ts.tv_usec,
-                                           .number = reader->frames};
+        *packet =
+            (struct captured_packet){.time = frame_time(&header->ts), .number = reader->frames};
         if (find_packet(reader, rest, packet))
             return 1;
     }

@@ -1,11 +1,7 @@
 /*
  * The command `braid`: finds the subcommand and runs it.
  */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/perf.h"
@@ -52,45 +48,6 @@ static int run(const struct command *command, int argc, char **argv)
     snprintf(name, sizeof(name), "braid %s", command->name);
     argv[0] = name;
     return command->run(argc, argv);
-}
-
-int cli_failure(const struct command *command, const char *format, ...)
-{
-    va_list arguments;
-
-    fprintf(stderr, "braid %s: ", command->name);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    return CLI_FAILED;
-}
-
-int cli_usage_error(const struct command *command)
-{
-    fprintf(stderr, "Try 'braid %s --help'.\n", command->name);
-    return CLI_USAGE;
-}
-
-bool cli_parse_number(const char *text, unsigned long least, unsigned long most,
-                      unsigned long *number)
-{
-    char *end;
-
-    errno = 0;
-    *number = strtoul(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && *number >= least &&
-           *number <= most;
-}
-
-bool cli_wants_colour(FILE *stream)
-{
-    const char *no_color = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-
-    if (no_color && *no_color)
-        return false;
-    return isatty(fileno(stream)) && !(term && strcmp(term, "dumb") == 0);
 }
 
 int main(int argc, char **argv)

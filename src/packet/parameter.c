@@ -13,7 +13,9 @@
 void parameter_iterator_init(struct parameter_iterator *iterator, const uint8_t *bytes,
                              size_t length)
 {
-    *iterator = (struct parameter_iterator){.position = bytes, .end = bytes + length};
+    *iterator = (struct parameter_iterator){.position = bytes, .end = bytes};
+    if (length > 0) /* nothing is to be added to NULL */
+        iterator->end += length;
 }
 
 bool parameter_next(struct parameter_iterator *iterator, struct sctp_parameter *parameter)

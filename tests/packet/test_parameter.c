@@ -392,9 +392,21 @@ static void unsupported_hmac(void **state)
     assert_false(unsupported_hmac_read(&cause, &identifier));
 }
 
+static void none_at_all(void **state)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter parameter;
+
+    (void)state;
+    parameter_iterator_init(&iterator, NULL, 0);
+    assert_false(parameter_next(&iterator, &parameter));
+    assert_false(iterator.malformed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(none_at_all),
         cmocka_unit_test(one_integer),
         cmocka_unit_test(address),
         cmocka_unit_test(supported_address_types),
