@@ -277,12 +277,17 @@ struct link *memory_network_next_ready(struct memory_network *network)
     return NULL;
 }
 
+braid_time memory_network_next_on_the_way(const struct memory_network *network)
+{
+    return network->heap_count > 0 ? network->heap[0].time : BRAID_TIME_NEVER;
+}
+
 braid_time memory_network_next_arrival(const struct memory_network *network)
 {
     for (const struct memory_host *host = network->hosts; host; host = host->next)
         if (host_has_parcels(host))
             return network->now;
-    return network->heap_count > 0 ? network->heap[0].time : BRAID_TIME_NEVER;
+    return memory_network_next_on_the_way(network);
 }
 
 /* ---- Wires ---------------------------------------------------------------------------------- */

@@ -92,6 +92,8 @@ void memory_network_advance(struct memory_network *network, braid_time now);
 /* The time of the next arrival after now, or now if a host has packets waiting; else
  * BRAID_TIME_NEVER. */
 braid_time memory_network_next_arrival(const struct memory_network *network);
+/* The same without what waits at hosts already. */
+braid_time memory_network_next_on_the_way(const struct memory_network *network);
 /* A host that has packets or errors waiting; NULL if there is none. */
 struct link *memory_network_next_ready(struct memory_network *network);
 

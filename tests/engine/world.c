@@ -23,10 +23,15 @@ static bool host_route(void *context, const struct braid_address *destination,
         return false;
     /* the pair of the same network */
     for (unsigned int i = 0; i < host->address_count; i++) {
-        if (memcmp(host->addresses[i].bytes, destination->bytes, 3) == 0)
+        if (memcmp(host->addresses[i].bytes, destination->bytes, host->world->ipv6 ? 8 : 3) == 0)
             *source = host->addresses[i];
     }
     return true;
+}
+
+braid_time host_now(const struct host *host)
+{
+    return host->world->now + host->clock_ahead;
 }
 
 static void host_start(struct host *host)
@@ -37,24 +42,39 @@ static void host_start(struct host *host)
                                                 .context = host,
                                                 .encapsulation_port = world->udp};
     struct braid_endpoint_config endpoint_config = {
-        .port = WORLD_PORT, .ipv4 = true, .parameters = &host->parameters};
+        .port = WORLD_PORT, .ipv4 = true, .ipv6 = true, .parameters = &host->parameters};
 
     if (world->bound) {
         endpoint_config.addresses = host->addresses;
         endpoint_config.address_count = host->address_count;
     }
-    host->engine = braid_engine_new(&engine_config, world->now);
+    host->engine = braid_engine_new(&engine_config, host_now(host));
     assert_non_null(host->engine);
-    assert_int_equal(
-        braid_engine_set_addresses(host->engine, host->addresses, host->address_count, world->now),
-        0);
+    assert_int_equal(braid_engine_set_addresses(host->engine, host->addresses, host->address_count,
+                                                host_now(host)),
+                     0);
     assert_int_equal(braid_endpoint_open(host->engine, &endpoint_config, &host->endpoint), 0);
     assert_int_equal(braid_endpoint_listen(host->engine, host->endpoint, 1000), 0);
 }
 
+/* Of the host with this number, in one of the networks. */
+static struct braid_address world_address(unsigned int network, unsigned int number, bool ipv6)
+{
+    static const uint8_t networks[WORLD_ADDRESSES][4] = {
+        {192, 0, 2, 0}, {198, 51, 100, 0}, {203, 0, 113, 0}};
+    uint8_t bytes[16] = {0x20, 0x01, 0x0d, 0xb8, 0, (uint8_t)network};
+
+    if (ipv6) {
+        bytes[15] = (uint8_t)(number + 1);
+        return braid_address_ipv6(bytes, 0);
+    }
+    memcpy(bytes, networks[network], 4);
+    bytes[3] = (uint8_t)(number + 1);
+    return braid_address_ipv4(bytes);
+}
+
 static void host_open(struct world *world, unsigned int number, const struct world_config *config)
 {
-    static const uint8_t networks[WORLD_ADDRESSES][4] = {{192, 0, 2, 0}, {198, 51, 100, 0}};
     struct host *host = &world->hosts[number];
 
     host->world = world;
@@ -66,13 +86,8 @@ static void host_open(struct world *world, unsigned int number, const struct wor
     else
         braid_parameters_default(&host->parameters);
     random_seed(&host->random, config->seed * 8 + number + 1);
-    for (unsigned int i = 0; i < world->addresses; i++) {
-        uint8_t bytes[4];
-
-        memcpy(bytes, networks[i], 4);
-        bytes[3] = (uint8_t)(number + 1);
-        host->addresses[i] = braid_address_ipv4(bytes);
-    }
+    for (unsigned int i = 0; i < world->addresses; i++)
+        host->addresses[i] = world_address(i, number, world->ipv6);
     assert_int_equal(memory_network_attach(world->network, host->addresses, host->address_count,
                                            config->udp, &host->link),
                      0);
@@ -93,6 +108,7 @@ struct world *world_new(const struct world_config *config)
     world->watcher = watcher_new();
     world->count = config->hosts > 0 ? config->hosts : 2;
     world->addresses = config->addresses > 0 ? config->addresses : 1;
+    world->ipv6 = config->ipv6;
     world->bound = config->bound;
     world->udp = config->udp;
     if (config->capture)
@@ -148,7 +164,7 @@ uint32_t world_connect(struct world *world, unsigned int from, unsigned int to)
     const struct host *peer = &world->hosts[to];
 
     assert_int_equal(braid_connect(host->engine, host->endpoint, peer->addresses,
-                                   peer->address_count, WORLD_PORT, world->udp, world->now,
+                                   peer->address_count, WORLD_PORT, world->udp, host_now(host),
                                    &host->association),
                      0);
     return host->association;
@@ -165,13 +181,15 @@ static bool host_receive(struct host *host)
     int count;
 
     while ((count = link_receive(host->link, packets, PACKETS)) > 0) {
-        braid_engine_receive(host->engine, packets, (size_t)count, host->world->now);
+        for (int i = 0; host->world->received && i < count; i++)
+            host->world->received(host, &packets[i]);
+        braid_engine_receive(host->engine, packets, (size_t)count, host_now(host));
         any = true;
     }
     assert_int_equal(count, 0);
     while (link_receive_error(host->link, &error)) {
         braid_engine_icmp(host->engine, error.kind, error.mtu, &error.destination, error.quoted,
-                          error.length, host->world->now);
+                          error.length, host_now(host));
         any = true;
     }
     return any;
@@ -179,7 +197,7 @@ static bool host_receive(struct host *host)
 
 static void host_watch(struct host *host, const struct braid_batch *batch)
 {
-    size_t room = host->mtu - 20 - (host->world->udp > 0 ? 8 : 0);
+    size_t room = host->mtu - (host->world->ipv6 ? 40 : 20) - (host->world->udp > 0 ? 8 : 0);
 
     for (size_t i = 0; i < batch->count; i++) {
         size_t start = i * batch->segment_size;
@@ -187,6 +205,8 @@ static void host_watch(struct host *host, const struct braid_batch *batch)
 
         watcher_sent(host->world->watcher, host->number, batch->bytes + start, length,
                      batch->dont_fragment ? room : 0);
+        if (host->world->sent)
+            host->world->sent(host, batch->bytes + start, length);
     }
 }
 
@@ -195,18 +215,23 @@ static bool host_transmit(struct host *host)
     static uint8_t bytes[BATCH_BYTES];
     bool any = false;
 
+    if (host->world->before_transmit)
+        host->world->before_transmit(host);
     for (;;) {
         struct braid_batch batch = {.bytes = bytes,
                                     .capacity = sizeof(bytes),
                                     .maximum_packets =
                                         1 + random_below(&host->world->random, PACKETS)};
 
-        if (!braid_engine_transmit(host->engine, &batch, host->world->now))
-            return any;
+        if (!braid_engine_transmit(host->engine, &batch, host_now(host)))
+            break;
         host_watch(host, &batch);
         (void)link_send(host->link, &batch); /* whatever it says, SCTP takes it as loss */
         any = true;
     }
+    if (host->world->after_transmit)
+        host->world->after_transmit(host);
+    return any;
 }
 
 static bool host_events(struct host *host)
@@ -224,6 +249,31 @@ static bool host_events(struct host *host)
     return any;
 }
 
+/* When a host has something to do next, on the world's clock, packets aside. */
+static braid_time host_wakes(const struct host *host)
+{
+    braid_time timeout = braid_engine_next_timeout(host->engine);
+
+    if (timeout != BRAID_TIME_NEVER)
+        timeout = timeout > host->clock_ahead ? timeout - host->clock_ahead : 0;
+    if (host->paused_until > host->world->now)
+        timeout = host->paused_until;
+    return timeout;
+}
+
+/* When something happens next. */
+static braid_time world_next(const struct world *world)
+{
+    braid_time next = memory_network_next_on_the_way(world->network);
+
+    for (unsigned int i = 0; i < world->count; i++) {
+        braid_time wakes = host_wakes(&world->hosts[i]);
+
+        next = wakes < next ? wakes : next;
+    }
+    return next;
+}
+
 /* All that can happen at this time. */
 static void world_settle(struct world *world)
 {
@@ -237,9 +287,11 @@ static void world_settle(struct world *world)
         for (unsigned int i = 0; i < world->count; i++) {
             struct host *host = &world->hosts[i];
 
+            if (host->paused_until > world->now)
+                continue;
             any |= host_receive(host);
-            if (braid_engine_next_timeout(host->engine) <= world->now) {
-                braid_engine_timeout(host->engine, world->now);
+            if (host_wakes(host) <= world->now) {
+                braid_engine_timeout(host->engine, host_now(host));
                 any = true;
             }
             any |= host_transmit(host);
@@ -257,12 +309,7 @@ bool world_run(struct world *world, braid_time time)
         braid_time next;
 
         world_settle(world);
-        next = memory_network_next_arrival(world->network);
-        for (unsigned int i = 0; i < world->count; i++) {
-            braid_time timeout = braid_engine_next_timeout(world->hosts[i].engine);
-
-            next = timeout < next ? timeout : next;
-        }
+        next = world_next(world);
         if (next == BRAID_TIME_NEVER)
             return true;
         if (next > until) {

@@ -21,7 +21,7 @@
 #define MS ((braid_time)1000)
 #define SECOND ((braid_time)1000000)
 
-enum { WORLD_HOSTS = 3, WORLD_ADDRESSES = 2, WORLD_PORT = 5001 };
+enum { WORLD_HOSTS = 4, WORLD_ADDRESSES = 3, WORLD_PORT = 5001 };
 
 struct world;
 
@@ -37,16 +37,19 @@ struct host {
     struct braid_address addresses[WORLD_ADDRESSES];
     unsigned int address_count;
     uint32_t mtu;
-    void *user; /* the test's own */
+    braid_time clock_ahead;  /* of the world's time; may grow, as when a clock jumps */
+    braid_time paused_until; /* as a suspended machine: it does nothing, then all at once */
+    void *user;              /* the test's own */
 };
 
 struct world_config {
     uint64_t seed;
     unsigned int hosts;     /* 0: two */
     unsigned int addresses; /* of each host; 0: one */
-    bool bound;             /* the endpoints list their addresses, and are not bound to any */
-    uint16_t udp;           /* 0: over IP */
-    uint32_t mtu;           /* of the hosts' interfaces; 0: 1500 */
+    bool ipv6;
+    bool bound;   /* the endpoints list their addresses, and are not bound to any */
+    uint16_t udp; /* 0: over IP */
+    uint32_t mtu; /* of the hosts' interfaces; 0: 1500 */
     const struct braid_parameters *parameters;
     const char *capture; /* a file to write all packets to; NULL: none */
 };
@@ -59,12 +62,19 @@ struct world {
     struct host hosts[WORLD_HOSTS];
     unsigned int count;
     unsigned int addresses;
-    bool bound;
+    bool ipv6, bound;
     uint16_t udp;
     braid_time now;
     uint64_t steps;
+    void *user; /* the test's own */
     /* Called for each event; may call the engine. */
     void (*event)(struct host *host, const struct braid_event *event);
+    /* Called for packets before the engine takes them, before it is asked for packets, for each
+     * that it gives, and when it gives no more. NULL: not. */
+    void (*received)(struct host *host, const struct braid_packet *packet);
+    void (*before_transmit)(struct host *host);
+    void (*sent)(struct host *host, const uint8_t *bytes, size_t length);
+    void (*after_transmit)(struct host *host);
 };
 
 struct world *world_new(const struct world_config *config);
@@ -78,6 +88,9 @@ uint32_t world_connect(struct world *world, unsigned int from, unsigned int to);
 
 /* Cuts the wires between two hosts' addresses of this index, in both directions, or mends them. */
 void world_cut(struct world *world, unsigned int address, bool cut);
+
+/* The time on a host's clock, which is what its engine is told. */
+braid_time host_now(const struct host *host);
 
 /* A host crashes and comes up again: its engine forgets everything, without a word. */
 void world_restart(struct world *world, unsigned int number);
