@@ -88,7 +88,7 @@ void sender_free(struct sctp_association *association, bool tell)
         if (!message || message == last || message == sender->first)
             continue;
         last = message;
-        give_up(association, message, tell && !sender_was_delivered(sender, tsn));
+        give_up(association, message, tell);
     }
     give_up_all(association, sender->first, tell);
     give_up_all(association, sender->held, tell);

@@ -621,10 +621,29 @@ static void test_lying_sacks(void **state)
     }
 }
 
+/* What is acknowledged by a gap ack block alone may still be discarded by the peer (6.2.1), and is
+ * when the association ends: the user is told. */
+static void test_failed_behind_a_gap(void **state)
+{
+    struct peer *peer = *state;
+
+    peer_accept(peer);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(peer_user_send(peer, 0, 1000), 0);
+    assert_int_equal(peer_skip(peer), 3);
+    peer_send_sack_gaps(peer, peer->engine_initial_tsn - 1, 1, &(struct sctp_gap_ack_block){2, 3});
+    peer_send_plain(peer, SCTP_CHUNK_ABORT, 0);
+    for (int i = 0; i < 3; i++)
+        assert_false(expect_event(peer, BRAID_EVENT_SEND_FAILED)->unsent);
+    expect_no_event(peer, BRAID_EVENT_SEND_FAILED);
+    expect_down(peer, BRAID_DOWN_ABORTED_BY_PEER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         peer_test(test_message),
+        peer_test(test_failed_behind_a_gap),
         peer_test(test_ssn),
         peer_test(test_ssn_wraps_around),
         peer_test(test_immediate_bit),
