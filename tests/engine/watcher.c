@@ -8,7 +8,7 @@
 
 #include "packet/reconfig.h"
 
-enum { FLOW_MAXIMUM = 8, FLOW_WINDOW = 1 << 14 };
+enum { FLOW_MAXIMUM = 32, FLOW_WINDOW = 1 << 14 };
 
 /* A tag, and the host that announced it or used it. */
 struct tag {

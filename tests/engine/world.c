@@ -299,6 +299,8 @@ static void world_settle(struct world *world)
         }
         world->steps++;
     }
+    if (world->capture) /* whatever happens next */
+        (void)capture_flush(world->capture);
 }
 
 bool world_run(struct world *world, braid_time time)
