@@ -628,6 +628,7 @@ static void test_failed_behind_a_gap(void **state)
     struct peer *peer = *state;
 
     peer_accept(peer);
+    peer_association_parameters(peer)->no_delay = true;
     for (int i = 0; i < 3; i++)
         assert_int_equal(peer_user_send(peer, 0, 1000), 0);
     assert_int_equal(peer_skip(peer), 3);
