@@ -175,6 +175,8 @@ void association_remove_path(struct sctp_path *path)
         association->paths[i]->index = i;
     }
     free(path);
+    for (uint8_t i = 0; i < association->path_count; i++)
+        heartbeat_hurry(association->paths[i]);
     association_set_ready(association);
 }
 

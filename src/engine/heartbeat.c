@@ -18,12 +18,20 @@ static void request(struct sctp_path *path)
     association_set_ready(path->association);
 }
 
-/* A HEARTBEAT each RTO: section 5.4, and RFC 7829, section 3.2 (4). */
+/* No path may carry data: the peer has deleted those that did (RFC 5061). */
+static bool nothing_is_confirmed(const struct sctp_association *association)
+{
+    return association_data_path(association)->state == BRAID_PATH_UNCONFIRMED;
+}
+
+/* A HEARTBEAT each RTO: section 5.4, and RFC 7829, section 3.2 (4). Where nothing else is left,
+ * Path.Max.Retrans is no reason to stop. */
 static bool is_probed(const struct sctp_path *path)
 {
     if (path->state == BRAID_PATH_POTENTIALLY_FAILED)
         return path->hb_interval > 0;
-    return path->state == BRAID_PATH_UNCONFIRMED && path->error_count <= path->path_max_retrans;
+    return path->state == BRAID_PATH_UNCONFIRMED &&
+           (path->error_count <= path->path_max_retrans || nothing_is_confirmed(path->association));
 }
 
 /* Now, unless DATA that is on its way over it will tell as much. */
@@ -84,7 +92,8 @@ void heartbeat_hurry(struct sctp_path *path)
     struct sctp_association *association = path->association;
     struct timer_wheel *wheel = &association->engine->wheel;
 
-    if (path->heartbeat_outstanding || !is_probed(path) || !association_may_send_data(association))
+    if (path->heartbeat_outstanding || path->heartbeat_wanted || !is_probed(path) ||
+        !association_may_send_data(association))
         return;
     if (association_data_path(association) ==
         path) /* DATA asks, and a HEARTBEAT if there is none */
@@ -111,10 +120,10 @@ void heartbeat_timeout(struct sctp_path *path)
     braid_time period = (braid_time)path->rto + milliseconds(path->hb_interval);
 
     if (path->heartbeat_outstanding) {
-        /* 8.1: of the path that data takes, and if there is data, T3-rtx counts. */
-        bool counts = path->state != BRAID_PATH_UNCONFIRMED &&
-                      path == association_data_path(association) &&
-                      association->sender.outstanding_chunks + association->sender.marked == 0;
+        /* 8.1: of the path that data takes, and if there is data on it, T3-rtx counts. */
+        bool counts = path == association_data_path(association) &&
+                      (path->state == BRAID_PATH_UNCONFIRMED ||
+                       association->sender.outstanding_chunks + association->sender.marked == 0);
 
         path->heartbeat_outstanding = false;
         path_back_off(path);

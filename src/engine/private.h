@@ -736,7 +736,8 @@ struct sctp_path *association_alternate_path(const struct sctp_association *asso
 /* ---- heartbeat.c ---- */
 
 void heartbeat_start(struct sctp_path *path);
-/* It has become potentially failed (RFC 7829): a HEARTBEAT each RTO from now on. */
+/* It has become potentially failed (RFC 7829), or is the last hope: a HEARTBEAT each RTO from now
+ * on, if none is on its way. */
 void heartbeat_hurry(struct sctp_path *path);
 void heartbeat_stop_all(struct sctp_association *association);
 void heartbeat_timeout(struct sctp_path *path);

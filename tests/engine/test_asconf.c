@@ -937,6 +937,52 @@ static void test_two_engines(void **state)
     world_free(world);
 }
 
+/* The only address that was confirmed goes. Nothing can be sent to the other one before it has
+ * answered, so that it is asked again and again, though it was given up before. */
+static void test_delete_all_that_was_confirmed(void **state)
+{
+    struct braid_parameters parameters = with_asconf();
+    const struct sent *sent;
+    struct scene scene;
+    struct peer *peer;
+
+    parameters.path_max_retrans = 1;
+    scene = scene_open_with(state, &(struct peer_config){.parameters = &parameters});
+    peer = scene.peer;
+    send_asconf(&scene, SCTP_PARAMETER_ADD_IP, &peer->there[1]);
+    expect_ack(&scene, 0);
+    peer_advance(peer, 100 * SECOND);
+    assert_int_equal(peer_skip(peer), 2); /* HEARTBEATs */
+    send_asconf_from(&scene, scene.serial++,
+                     &(struct request){SCTP_PARAMETER_DELETE_IP, peer->there[0]}, 1, 1);
+    (void)peer_next(peer);
+    assert_int_equal(peer_info(peer).path_count, 1);
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    for (int i = 0; i < 5; i++)
+        sent = expect_within(peer, 60 * SECOND, "HEARTBEAT");
+    peer_begin(peer);
+    chunk_write(&peer->writer, SCTP_CHUNK_HEARTBEAT_ACK, 0,
+                sent_chunk(sent, SCTP_CHUNK_HEARTBEAT).value,
+                sent_chunk(sent, SCTP_CHUNK_HEARTBEAT).value_length);
+    peer_send_from(peer, &peer->there[1], &peer->here[0]);
+    assert_true(braid_address_equal(&expect(peer, "DATA")->destination, &peer->there[1]));
+}
+
+/* And if it never answers, the association ends (8.1). */
+static void test_delete_all_and_silence(void **state)
+{
+    struct scene scene = scene_open(state, 1);
+    struct peer *peer = scene.peer;
+
+    send_asconf(&scene, SCTP_PARAMETER_ADD_IP, &peer->there[1]);
+    expect_ack(&scene, 0);
+    send_asconf_from(&scene, scene.serial++,
+                     &(struct request){SCTP_PARAMETER_DELETE_IP, peer->there[0]}, 1, 1);
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    peer_advance(peer, 1000 * SECOND);
+    expect_down(peer, BRAID_DOWN_LOST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -944,6 +990,8 @@ int main(void)
         peer_test(test_without_auth),
         peer_test(test_add),
         peer_test(test_delete),
+        peer_test(test_delete_all_that_was_confirmed),
+        peer_test(test_delete_all_and_silence),
         peer_test(test_not_authenticated),
         peer_test(test_repeated_and_out_of_order),
         peer_test(test_deletions_refused),
