@@ -401,12 +401,43 @@ static void tell_partial_delivery_aborted(struct sctp_association *association)
     event_add(association->engine, &event, NULL, 0);
 }
 
+static void free_list(struct sctp_association *association, struct received_data *data)
+{
+    while (data) {
+        struct received_data *next = data->next;
+
+        data_free(association, data);
+        data = next;
+    }
+}
+
+/* Drops what the user has not yet read of the message in partial delivery: nothing of it is to come
+ * after he was told that its rest will not. False if he has read nothing at all of it. */
+static bool drop_pieces(struct sctp_association *association)
+{
+    struct sctp_receiver *receiver = &association->receiver;
+    struct received_data **place = &receiver->pieces, *last = NULL;
+    bool read;
+
+    for (struct received_data *piece = receiver->pieces; piece; piece = piece->next) {
+        if (piece->flags & SCTP_DATA_FLAG_ENDING) { /* of the message before */
+            last = piece;
+            place = &piece->next;
+        }
+    }
+    read = !*place || !((*place)->flags & SCTP_DATA_FLAG_BEGINNING);
+    free_list(association, *place);
+    *place = NULL;
+    receiver->pieces_last = last;
+    return read;
+}
+
 /* What was assembled of a message will not become whole. */
 static void assembly_free(struct sctp_association *association, bool tell)
 {
     struct sctp_receiver *receiver = &association->receiver;
 
-    if (receiver->partial && tell)
+    if (receiver->partial && tell && drop_pieces(association))
         tell_partial_delivery_aborted(association);
     receiver->partial = false;
     data_free(association, receiver->assembly);
@@ -609,16 +640,6 @@ int braid_association_hold(struct braid_engine *engine, uint32_t identifier, uin
 }
 
 /* ---- The end ---- */
-
-static void free_list(struct sctp_association *association, struct received_data *data)
-{
-    while (data) {
-        struct received_data *next = data->next;
-
-        data_free(association, data);
-        data = next;
-    }
-}
 
 void reassembly_free(struct sctp_association *association, bool keep_messages)
 {

@@ -639,6 +639,39 @@ static void test_receive_partial_delivery(void **state)
     expect_message(peer, 4, tsn + 3, 10);
 }
 
+/* Nothing of it comes after that; and if he has read nothing of it, there is nothing to tell. */
+static void receive_partial_delivery_unread(void **state, bool read)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct braid_received received;
+    struct peer *peer;
+    uint32_t tsn;
+
+    parameters.partial_delivery_point = 15;
+    peer = scene_with(state, &parameters);
+    tsn = peer->initial_tsn;
+    peer_send_data(peer, tsn, 4, 0, SCTP_DATA_FLAG_BEGINNING, 10);
+    peer_send_data(peer, tsn + 1, 4, 0, 0, 10);
+    if (read) {
+        assert_int_equal(braid_receive(peer->engine, peer->association, &received, peer->now), 1);
+        braid_received_release(peer->engine, &received, peer->now);
+    }
+    peer_send_data(peer, tsn + 2, 4, 0, 0, 10);
+    send_forward_tsn(peer, tsn + 3, 1, &(struct sctp_skipped_stream){4, 0});
+    if (read)
+        expect_event(peer, BRAID_EVENT_PARTIAL_DELIVERY_ABORTED);
+    expect_no_event(peer, BRAID_EVENT_PARTIAL_DELIVERY_ABORTED);
+    peer_send_data(peer, tsn + 4, 4, 1, WHOLE, 10);
+    expect_message(peer, 4, tsn + 4, 10);
+    expect_no_message(peer);
+}
+
+static void test_receive_partial_delivery_unread(void **state)
+{
+    receive_partial_delivery_unread(state, true);
+    receive_partial_delivery_unread(state, false);
+}
+
 static void test_receive_malformed(void **state)
 {
     static const uint8_t chunk[] = {0xc0, 0, 0, 6, 1, 2, 0, 0};
@@ -864,6 +897,7 @@ int main(void)
         peer_test(test_receive_stranded),
         peer_test(test_receive_fragments),
         peer_test(test_receive_partial_delivery),
+        peer_test(test_receive_partial_delivery_unread),
         peer_test(test_receive_malformed),
         cmocka_unit_test(test_transfers),
     };
