@@ -477,6 +477,22 @@ static struct sctp_path *message_path(const struct sctp_association *association
     return association_data_path(association);
 }
 
+/* The peer's window for new data. What is to be retransmitted over another path comes first. */
+static uint32_t window_of_new_data(const struct sctp_sender *sender)
+{
+    uint32_t room = sender->peer_rwnd, left = sender->marked;
+
+    for (uint32_t tsn = sender->first_marked; left > 0 && room > 0; tsn++) {
+        const struct outstanding *entry = sender_entry(sender, tsn);
+
+        if (!entry->retransmit)
+            continue;
+        room -= minimum(room, entry->length);
+        left--;
+    }
+    return room;
+}
+
 /* Rule A of section 6.1. A window too small for the chunk counts as closed, so that it is not
  * filled with scraps; a probe passes it after an RTO when nothing else is on the way. */
 static bool window_permits(struct sctp_association *association, struct sctp_path *path,
@@ -484,7 +500,7 @@ static bool window_permits(struct sctp_association *association, struct sctp_pat
 {
     struct sctp_sender *sender = &association->sender;
 
-    if (length <= sender->peer_rwnd || sender->probe) {
+    if (length <= window_of_new_data(sender) || sender->probe) {
         sender->probe_at = 0;
         return true;
     }

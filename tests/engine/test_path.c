@@ -649,9 +649,40 @@ static void test_congestion_is_of_each_path(void **state)
     assert_int_equal(path_info(peer, 1).cwnd, 4404);
 }
 
+/* 6.1, A and C: what is to be retransmitted over another path has its part of the peer's window,
+ * also while a SACK has room for new data. */
+static void test_window_of_retransmissions(void **state)
+{
+    struct braid_parameters parameters = without_potentially_failed();
+    const struct sent *sent;
+    struct peer *peer;
+
+    parameters.no_delay = true;
+    peer = begin_with(state, &parameters, 2, true);
+    acknowledge_heartbeat(peer, expect_within(peer, 2 * SECOND, "HEARTBEAT"));
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 10);
+    expect(peer, "SACK");
+    peer->a_rwnd = 1500;
+    assert_int_equal(peer_user_send(peer, 0, 10), 0);
+    expect(peer, "DATA");
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    assert_int_equal(peer_user_send(peer, 0, 1000), 0);
+    assert_int_equal(peer_user_send(peer, 0, 1000), 0);
+    expect(peer, "DATA");
+    expect_silence(peer, 800 * MS);
+    peer_send_data(peer, peer->initial_tsn + 1, 0, 1, WHOLE, 10);
+    /* T3-rtx goes off, and the SACK's timer with it */
+    expect_within(peer, 300 * MS, "SACK");
+    sent = expect_within(peer, 100 * MS, "DATA");
+    assert_int_equal(sent_data(sent, 0).tsn, peer->engine_initial_tsn + 1);
+    assert_int_equal(path_of(peer, sent), 1);
+    expect(peer, NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        peer_test(test_window_of_retransmissions),
         peer_test(test_heartbeat_is_acknowledged),
         peer_test(test_large_heartbeat),
         peer_test(test_forged_heartbeat_ack),
