@@ -1,13 +1,14 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build install dist captures guide demo demo-failover test fuzz bench format lint clean
+.PHONY: help build install dist captures guide demo demo-failover test fuzz sim bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
 	@echo 'make demo     build, and show an association between two unmodified programs'
 	@echo 'make demo-failover   build, and show a transfer that goes on while a link is cut'
 	@echo 'make test     install the peers too, build, and run all tests'
+	@echo 'make sim SEEDS=100000   build, and simulate so many networks with all that can go wrong'
 	@echo 'make fuzz SECONDS=60   build the fuzzers with clang, and run each of them so long'
 	@echo 'make bench    install the peers too, build, measure Braid beside them, and write docs/performance.md'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
@@ -39,6 +40,9 @@ test:
 		(meson configure build --clearcache && meson setup --reconfigure build >/dev/null && ninja -C build --quiet)
 	@meson test -C build --no-rebuild --print-errorlogs
 	@tests/api/check_table.py
+
+sim: build
+	@build/tests/sim/sim --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),1) --processes $(or $(PROCESSES),2)
 
 fuzz:
 	@scripts/install-dependencies fuzz

@@ -229,6 +229,8 @@ static bool host_transmit(struct host *host)
         (void)link_send(host->link, &batch); /* whatever it says, SCTP takes it as loss */
         any = true;
     }
+    if (any && host->world->capture) /* whatever happens next */
+        (void)capture_flush(host->world->capture);
     if (host->world->after_transmit)
         host->world->after_transmit(host);
     return any;
@@ -299,8 +301,6 @@ static void world_settle(struct world *world)
         }
         world->steps++;
     }
-    if (world->capture) /* whatever happens next */
-        (void)capture_flush(world->capture);
 }
 
 bool world_run(struct world *world, braid_time time)

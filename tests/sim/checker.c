@@ -1,0 +1,453 @@
+/*
+ * The checker: what was sent, and what comes of it. See checker.h.
+ */
+#include "checker.h"
+
+/* ---- Messages ---------------------------------------------------------------------------------
+ */
+
+/* What stands at the start of a message. */
+struct message_header {
+    uint32_t flow, number, order, length, stream, unordered;
+};
+
+static uint8_t content(uint32_t flow, uint32_t number, size_t index)
+{
+    return (uint8_t)((size_t)flow * 131 + (size_t)number * 17 + index * 3 + (index >> 7));
+}
+
+static void message_write(uint8_t *bytes, const struct message_header *header)
+{
+    memcpy(bytes, header, sizeof(*header));
+    for (size_t i = sizeof(*header); i < header->length; i++)
+        bytes[i] = content(header->flow, header->number, i);
+}
+
+static struct flow *flow_find(const struct checker *checker, uint32_t serial)
+{
+    for (struct flow *flow = checker->flows; flow; flow = flow->next)
+        if (flow->serial == serial)
+            return flow;
+    fail_msg("there is no flow %u", serial);
+    return NULL;
+}
+
+/* Looks at the bytes of a message, and finds out which it is. */
+static struct message *message_identify(const struct checker *checker, const uint8_t *bytes,
+                                        size_t length, struct flow **flow)
+{
+    struct message_header header;
+    struct message *message;
+
+    assert_true(length >= sizeof(header));
+    memcpy(&header, bytes, sizeof(header));
+    *flow = flow_find(checker, header.flow);
+    if (header.number >= (*flow)->count)
+        fail_msg("flow %u has no message %u", header.flow, header.number);
+    message = &(*flow)->messages[header.number];
+    if (length != message->length)
+        fail_msg("flow %u, message %u: %zu bytes, not %u", header.flow, header.number, length,
+                 message->length);
+    for (size_t i = sizeof(header); i < length; i++) {
+        if (bytes[i] != content(header.flow, header.number, i))
+            fail_msg("flow %u, message %u is wrong at byte %zu of %zu", header.flow, header.number,
+                     i, length);
+    }
+    return message;
+}
+
+static uint32_t message_number(const struct flow *flow, const struct message *message)
+{
+    return (uint32_t)(message - flow->messages);
+}
+
+/* ---- Flows ------------------------------------------------------------------------------------
+ */
+
+static struct flow *flow_new(struct checker *checker, unsigned int from, unsigned int to)
+{
+    struct flow *flow = calloc(1, sizeof(*flow));
+
+    assert_non_null(flow);
+    flow->serial = ++checker->flow_count;
+    flow->from = from;
+    flow->to = to;
+    flow->next = checker->flows;
+    checker->flows = flow;
+    return flow;
+}
+
+static struct stream *flow_stream(struct flow *flow, uint16_t number)
+{
+    if (number >= flow->stream_count) {
+        uint32_t count = number + 1U;
+
+        flow->streams = realloc(flow->streams, count * sizeof(*flow->streams));
+        assert_non_null(flow->streams);
+        memset(flow->streams + flow->stream_count, 0,
+               (count - flow->stream_count) * sizeof(*flow->streams));
+        flow->stream_count = count;
+    }
+    return &flow->streams[number];
+}
+
+static void flow_add(struct flow *flow, const struct braid_send *send, uint32_t length)
+{
+    struct stream *stream = flow_stream(flow, send->stream);
+    struct message *message;
+
+    if (flow->count == flow->capacity) {
+        flow->capacity = flow->capacity > 0 ? 2 * flow->capacity : 16;
+        flow->messages = realloc(flow->messages, flow->capacity * sizeof(*flow->messages));
+        assert_non_null(flow->messages);
+    }
+    message = &flow->messages[flow->count++];
+    *message = (struct message){.length = length,
+                                .ppid = send->ppid,
+                                .stream = send->stream,
+                                .unordered = send->flags & BRAID_SEND_UNORDERED,
+                                .abandonable = send->lifetime > 0 || send->policy != 0};
+    if (message->unordered)
+        return;
+    message->order = stream->sent++;
+    message->previous = stream->last;
+    stream->last = flow->count;
+}
+
+/* An ordered message was read: those before it were, by this end or by one that has crashed, or may
+ * have been abandoned, or were given back when the peer began anew. */
+static void flow_check_order(struct flow *flow, const struct message *message)
+{
+    struct stream *stream = flow_stream(flow, message->stream);
+    uint32_t before = message->previous;
+
+    if (message->order < stream->received)
+        fail_msg("flow %u, stream %u: message %u comes after %u others of its stream", flow->serial,
+                 message->stream, message_number(flow, message), stream->received);
+    for (uint32_t left = message->order - stream->received; left > 0; left--) {
+        const struct message *skipped = &flow->messages[before - 1];
+
+        if (!skipped->abandonable && !skipped->failed && !skipped->received && !skipped->forgotten)
+            fail_msg("flow %u, stream %u: message %u comes before %u", flow->serial,
+                     message->stream, message_number(flow, message), before - 1);
+        before = skipped->previous;
+    }
+    stream->received = message->order + 1;
+}
+
+/* ---- Ends -------------------------------------------------------------------------------------
+ */
+
+void checker_init(struct checker *checker, struct world *world)
+{
+    *checker = (struct checker){.world = world};
+}
+
+void checker_free(struct checker *checker)
+{
+    while (checker->ends) {
+        struct end *end = checker->ends;
+
+        checker->ends = end->next;
+        free(end->partial);
+        free(end);
+    }
+    while (checker->flows) {
+        struct flow *flow = checker->flows;
+
+        checker->flows = flow->next;
+        free(flow->messages);
+        free(flow->streams);
+        free(flow);
+    }
+}
+
+struct end *checker_end(struct checker *checker, struct host *host, uint32_t id, unsigned int peer)
+{
+    struct end *end = calloc(1, sizeof(*end));
+
+    assert_non_null(end);
+    assert_null(checker_find(checker, host, id));
+    end->host = host;
+    end->id = id;
+    end->peer_host = peer;
+    end->out = flow_new(checker, host->number, peer);
+    end->next = checker->ends;
+    checker->ends = end;
+    checker->counts.associations++;
+    return end;
+}
+
+struct end *checker_find(struct checker *checker, const struct host *host, uint32_t id)
+{
+    for (struct end *end = checker->ends; end; end = end->next)
+        if (end->host == host && end->id == id && !end->down && !end->crashed)
+            return end;
+    return NULL;
+}
+
+void checker_crash(struct checker *checker, const struct host *host, unsigned int crash)
+{
+    for (struct end *end = checker->ends; end; end = end->next) {
+        if (end->host != host || end->crashed || end->down)
+            continue;
+        end->crashed = true;
+        end->crash = crash;
+    }
+    for (struct flow *flow = checker->flows; flow; flow = flow->next) {
+        flow->sender_crashed |= flow->from == host->number && !flow->ended;
+        for (uint32_t i = 0; flow->to == host->number && i < flow->count; i++)
+            flow->messages[i].forgotten |= !flow->messages[i].received;
+    }
+}
+
+/* ---- Sending ----------------------------------------------------------------------------------
+ */
+
+int checker_send(struct checker *checker, struct end *end, struct braid_send *send, size_t length)
+{
+    static uint8_t bytes[MESSAGE_MAXIMUM];
+    struct flow *flow = end->out;
+    struct message_header header = {.flow = flow->serial,
+                                    .number = flow->count,
+                                    .order = flow_stream(flow, send->stream)->sent,
+                                    .length = (uint32_t)length,
+                                    .stream = send->stream,
+                                    .unordered = send->flags & BRAID_SEND_UNORDERED};
+    int result;
+
+    send->context = header.number;
+    send->ppid = 0x42000000 + header.number; /* nothing that tshark would look into */
+    message_write(bytes, &header);
+    result = braid_send(end->host->engine, end->id, send, bytes, length, host_now(end->host));
+    if (result == 0) {
+        flow_add(flow, send, (uint32_t)length);
+        checker->counts.messages_sent++;
+    }
+    return result;
+}
+
+static void checker_send_failed(struct checker *checker, const struct braid_event *event)
+{
+    struct flow *flow;
+    struct message *message = message_identify(checker, event->bytes, event->length, &flow);
+
+    assert_int_equal(event->send.context, message_number(flow, message));
+    assert_int_equal(event->send.ppid, message->ppid);
+    assert_int_equal(event->send.stream, message->stream);
+    if (message->failed)
+        fail_msg("flow %u, message %u failed twice", flow->serial, event->send.context);
+    if (message->received && event->unsent)
+        fail_msg("flow %u, message %u was never sent, but received", flow->serial,
+                 event->send.context);
+    message->failed = true;
+    message->failed_unsent = event->unsent;
+    checker->counts.messages_failed++;
+}
+
+/* ---- Receiving --------------------------------------------------------------------------------
+ */
+
+/* The first message of a flow came to this end: the peer began it, or began it anew. It may have
+ * come to another before, which has ended: until the peer has seen a COOKIE ACK, its cookie sets up
+ * one association after the other, and what came with it comes again. */
+static void end_begin_flow(struct end *end, struct flow *flow)
+{
+    if (flow->reader) {
+        assert_true(flow->reader->down || flow->reader->crashed);
+        for (uint32_t i = 0; i < flow->count; i++)
+            flow->messages[i].received_here = false;
+        for (uint32_t i = 0; i < flow->stream_count; i++)
+            flow->streams[i].received = 0;
+    }
+    flow->reader = end;
+    assert_int_equal(flow->to, end->host->number);
+    assert_true(flow->from == end->peer_host || end->peer_host == PEER_UNKNOWN);
+    assert_true(!end->in || flow->serial > end->in->serial);
+    end->flows_begun++;
+    end->in = flow;
+}
+
+static void end_take_message(struct checker *checker, struct end *end,
+                             const struct braid_received *received)
+{
+    struct flow *flow;
+    struct message *message = message_identify(checker, end->partial, end->partial_length, &flow);
+    uint32_t number = message_number(flow, message);
+
+    if (flow != end->in)
+        end_begin_flow(end, flow);
+    if (flow->reader != end)
+        fail_msg("flow %u, message %u came to an end that had ended", flow->serial, number);
+    if (message->received_here)
+        fail_msg("flow %u, message %u came twice", flow->serial, number);
+    if (message->failed_unsent)
+        fail_msg("flow %u, message %u was never sent, but received", flow->serial, number);
+    assert_int_equal(received->stream, message->stream);
+    assert_int_equal(received->ppid, message->ppid);
+    assert_int_equal((received->flags & BRAID_RECEIVE_UNORDERED) != 0, message->unordered);
+    message->received = message->received_here = true;
+    if (!message->unordered)
+        flow_check_order(flow, message);
+    checker->counts.messages_received++;
+}
+
+void checker_read(struct checker *checker, struct end *end, unsigned int maximum)
+{
+    struct braid_engine *engine = end->host->engine;
+    struct braid_received received;
+
+    if (!end->partial)
+        end->partial = malloc(MESSAGE_MAXIMUM);
+    assert_non_null(end->partial);
+    while (maximum-- > 0 && braid_receive(engine, end->id, &received, host_now(end->host)) == 1) {
+        bool begins = received.flags & BRAID_RECEIVE_BEGIN;
+
+        if (begins)
+            end->partial_length = 0;
+        if (begins && end->partial_open)
+            end->partial_broken++; /* an event will tell */
+        if (!begins && !end->partial_open)
+            fail_msg("a piece without a beginning");
+        assert_true(end->partial_length + received.length <= MESSAGE_MAXIMUM);
+        memcpy(end->partial + end->partial_length, received.bytes, received.length);
+        end->partial_length += received.length;
+        end->partial_open = !(received.flags & BRAID_RECEIVE_END);
+        checker->counts.pieces += end->partial_open;
+        checker->counts.bytes_received += received.length;
+        if (!end->partial_open)
+            end_take_message(checker, end, &received);
+        braid_received_release(engine, &received, host_now(end->host));
+    }
+}
+
+/* ---- Events -----------------------------------------------------------------------------------
+ */
+
+static void flow_end(struct flow *flow, enum braid_down_reason reason)
+{
+    flow->ended = true;
+    flow->reason = reason;
+}
+
+/* There was one before between the same ports: a late copy of its COOKIE ECHO may have set this one
+ * up, with the same tags and TSNs, and late SACKs of before acknowledge more than it has sent. */
+static bool is_second(const struct checker *checker, const struct end *end)
+{
+    for (const struct end *other = checker->ends; other; other = other->next)
+        if (other != end && other->host == end->host && other->endpoint == end->endpoint &&
+            other->peer_host == end->peer_host && other->peer_port == end->peer_port)
+            return true;
+    return false;
+}
+
+static void checker_down(struct checker *checker, struct end *end, enum braid_down_reason reason)
+{
+    checker_read(checker, end, UINT32_MAX);
+    end->down = true;
+    flow_end(end->out, reason);
+    switch (reason) {
+    case BRAID_DOWN_SHUTDOWN:
+        checker->counts.shut_down++;
+        break;
+    case BRAID_DOWN_LOST:
+    case BRAID_DOWN_CANNOT_START:
+        checker->counts.lost++;
+        break;
+    case BRAID_DOWN_PROTOCOL:
+        if (!is_second(checker, end))
+            fail_msg("the peer is said to have broken the protocol");
+        checker->counts.aborted++;
+        break;
+    default:
+        checker->counts.aborted++;
+    }
+    braid_association_release(end->host->engine, end->id, host_now(end->host));
+}
+
+/* The peer may take fewer streams than were asked for: what was sent on others is given back. */
+static void end_up(struct end *end)
+{
+    struct braid_association_info info;
+
+    if (end->up)
+        fail_msg("UP twice");
+    end->up = true;
+    assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
+    for (uint32_t i = 0; i < end->out->count; i++)
+        end->out->messages[i].abandonable |= end->out->messages[i].stream >= info.outbound_streams;
+}
+
+void checker_event(struct checker *checker, struct host *host, const struct braid_event *event)
+{
+    struct end *end = checker_find(checker, host, event->association);
+
+    if (!end)
+        fail_msg("event %d of an association that is not there", (int)event->type);
+    switch (event->type) {
+    case BRAID_EVENT_UP:
+        end_up(end);
+        break;
+    case BRAID_EVENT_RESTART:
+        assert_true(end->up);
+        for (uint32_t i = 0; i < end->out->count; i++) /* given back for this */
+            end->out->messages[i].abandonable |= end->out->messages[i].failed;
+        end->restarts++;
+        checker->counts.restarts++;
+        break;
+    case BRAID_EVENT_SEND_FAILED:
+        checker_send_failed(checker, event);
+        break;
+    case BRAID_EVENT_PARTIAL_DELIVERY_ABORTED:
+        if (end->partial_broken == 0 && !end->partial_open)
+            fail_msg("a partial delivery that was not there is aborted");
+        if (end->partial_broken > 0)
+            end->partial_broken--;
+        else
+            end->partial_open = false;
+        break;
+    case BRAID_EVENT_DOWN:
+        checker_down(checker, end, event->reason);
+        break;
+    case BRAID_EVENT_READABLE:
+    case BRAID_EVENT_PEER_SHUTDOWN:
+        if (!end->up)
+            fail_msg("event %d before UP", (int)event->type);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- The end ----------------------------------------------------------------------------------
+ */
+
+void checker_finish(struct checker *checker)
+{
+    for (struct end *end = checker->ends; end; end = end->next) {
+        if (!end->down && !end->crashed)
+            fail_msg("the association %u of host %u does not end", end->id, end->host->number);
+        if (end->partial_broken > 0 && !end->crashed)
+            fail_msg("host %u, association %u: a partial delivery was aborted without a word",
+                     end->host->number, end->id);
+        if (end->flows_begun > 1 + end->restarts)
+            fail_msg("host %u, association %u: the peer began anew without a word",
+                     end->host->number, end->id);
+    }
+    for (struct flow *flow = checker->flows; flow; flow = flow->next) {
+        bool graceful = flow->ended && flow->reason == BRAID_DOWN_SHUTDOWN;
+
+        for (uint32_t i = 0; i < flow->count && !flow->sender_crashed; i++) {
+            const struct message *message = &flow->messages[i];
+
+            if (message->received || message->forgotten)
+                continue;
+            if (!message->failed)
+                fail_msg("flow %u: message %u of %u is lost without a word", flow->serial, i,
+                         flow->count);
+            if (graceful && !message->abandonable)
+                fail_msg("flow %u: message %u of %u failed, though it was shut down", flow->serial,
+                         i, flow->count);
+        }
+    }
+}
