@@ -15,6 +15,7 @@ int cli_failure(const struct command *command, const char *format, ...)
 
     fprintf(stderr, "braid %s: ", command->name);
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is begun one line above */
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
