@@ -11,8 +11,8 @@
 enum {
     ENDPOINTS = 3, /* of each host: ports from WORLD_PORT on */
     ENDS_MAXIMUM = 24,
-    /* An idle engine keeps no more than this. */
-    ENGINE_KEEPS = 256 << 10,
+    /* An idle engine keeps no more than this; the cookies that were spent are most of it. */
+    ENGINE_KEEPS = 512 << 10,
 };
 
 /* When all is good, something arrives, or an association ends, within this: the most that a user
