@@ -1,7 +1,7 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build install dist captures guide demo demo-failover test fuzz sim bench format lint clean
+.PHONY: help build install dist captures guide demo demo-failover test fuzz sim soak bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
@@ -10,6 +10,7 @@ help:
 	@echo 'make test     install the peers too, build, and run all tests'
 	@echo 'make sim SEEDS=100000   build, and simulate so many networks with all that can go wrong'
 	@echo 'make fuzz SECONDS=60   build the fuzzers with clang, and run each of them so long'
+	@echo 'make soak MINUTES=10   build with AddressSanitizer too, and wear out two stacks over a bad network'
 	@echo 'make bench    install the peers too, build, measure Braid beside them, and write docs/performance.md'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
 	@echo 'make guide    build the guide as a site, in build/site/'
@@ -47,6 +48,12 @@ sim: build
 fuzz:
 	@scripts/install-dependencies fuzz
 	@tests/fuzz/run --seconds $(or $(SECONDS),60)
+
+soak: build
+	@scripts/install-dependencies test
+	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan --quiet braid
+	@tests/system/soak.py --minutes $(or $(MINUTES),10) --stack-build build-asan
 
 bench:
 	@scripts/install-dependencies test

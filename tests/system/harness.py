@@ -156,7 +156,7 @@ class Stack:
 
     count = 0
 
-    def __init__(self, *options, namespace=None, user=None, capture=True):
+    def __init__(self, *options, namespace=None, user=None, capture=True, seconds=600):
         Stack.count += 1
         self.name = f"test-{os.getpid()}-{Stack.count}"
         self.namespace = namespace
@@ -166,7 +166,7 @@ class Stack:
         arguments = [BRAID, "stack", "--name", self.name, *options]
         if capture:
             arguments += ["--capture", self.capture]
-        self.process = Process(arguments, seconds=600, namespace=namespace, user=user)
+        self.process = Process(arguments, seconds=seconds, namespace=namespace, user=user)
         end = time.monotonic() + 10
         while subprocess.run(self._prefix() + [BRAID, "ss", "--name", self.name], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, check=False).returncode != 0:
