@@ -1,7 +1,7 @@
 # For newcomers: each target installs what it needs on Debian 12, builds into build/, and does its job.
 # The build itself is Meson's.
 
-.PHONY: help build install dist captures guide demo demo-failover test fuzz sim soak bench format lint clean
+.PHONY: help build install dist test-package captures guide demo demo-failover test fuzz sim soak bench format lint clean
 
 help:
 	@echo 'make build    install what is needed to build, and build into build/'
@@ -11,6 +11,7 @@ help:
 	@echo 'make sim SEEDS=100000   build, and simulate so many networks with all that can go wrong'
 	@echo 'make fuzz SECONDS=60   build the fuzzers with clang, and run each of them so long'
 	@echo 'make soak MINUTES=10   build with AddressSanitizer too, and wear out two stacks over a bad network'
+	@echo 'make test-package   build the Debian package, install it in a fresh Debian 12, and run the demonstration there'
 	@echo 'make bench    install the peers too, build, measure Braid beside them, and write docs/performance.md'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
 	@echo 'make guide    build the guide as a site, in build/site/'
@@ -54,6 +55,10 @@ soak: build
 	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan --quiet braid
 	@tests/system/soak.py --minutes $(or $(MINUTES),10) --stack-build build-asan
+
+test-package:
+	@scripts/install-dependencies package
+	@scripts/check-package
 
 bench:
 	@scripts/install-dependencies test
