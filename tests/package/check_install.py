@@ -27,6 +27,10 @@ def install(build, destination):
     options = json.loads(run("meson", "introspect", build, "--buildoptions"))
     values = {option["name"]: option["value"] for option in options}
     prefix = values["prefix"]
+    # nothing outside the prefix: whoever may write there can install
+    files = [path for path in destination.rglob("*") if not path.is_dir()]
+    assert files and all(path.is_relative_to(f"{destination}/{prefix}") for path in files), files
+    assert any(path.name == "braid-stack.service" for path in files), files
     return {name: pathlib.Path(f"{destination}/{pathlib.Path(prefix) / values[name]}") for name in
             ("bindir", "libdir", "includedir", "mandir", "datadir")}
 
