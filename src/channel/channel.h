@@ -180,6 +180,8 @@ enum channel_operation {
                          it may be sent: implicit setup, SCTP_EOF, SCTP_ABORT, SCTP_SENDALL.
                          Reply: 0 or errno; argument[0]: the sctp_assoc_t. argument[0] of the
                          request: 1 to wait until the association is up or down */
+    CHANNEL_CAPTURE,  /* no descriptor (the stack's own user or root only). Reply: a SOCK_SEQPACKET
+                         socket that all packets from now on are written to, see link/capture.h */
 };
 
 /* Of SOL_SOCKET the stack answers SO_SNDBUF, SO_RCVBUF (and FORCE), SO_LINGER, SO_REUSEADDR,

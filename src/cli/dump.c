@@ -1,10 +1,11 @@
 /*
- * braid dump: packets, chunk by chunk: of a capture, or as an interface sees them.
+ * braid dump: packets, chunk by chunk: of a capture, or as an interface or the stack sees them.
  *
  * RFC 9260 section 3 (the packet), section 6.8 (its CRC32c), RFC 9653 (zero checksum). What is in
  * a chunk is described by describe.c.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 #include "cli/capture_reader.h"
 #include "cli/cli.h"
 #include "cli/describe.h"
+#include "cli/live.h"
 #include "cli/trace.h"
 #include "packet/packet.h"
 #include "packet/wire.h"
@@ -31,6 +33,7 @@ struct dump_filter {
 struct dump_options {
     const char *path;
     const char *interface; /* in place of a path */
+    const char *stack;     /* in place of a path: the name of one that runs */
     uint16_t udp_port;
     unsigned long count; /* of packets that are shown; 0: all */
     bool verbose;
@@ -266,7 +269,7 @@ static void dump_packet(struct document *document, struct dump_state *state,
     else
         print_packet(document, packet, &header, time, state->options->verbose);
     state->shown++;
-    if (state->options->interface)
+    if (!state->options->path)
         fflush(document->out);
 }
 
@@ -276,20 +279,45 @@ static void stop_capturing(int number)
     capture_reader_stop(live_reader);
 }
 
+static const char *source_name(const struct dump_options *options)
+{
+    return options->path ? options->path : options->interface ? options->interface : options->stack;
+}
+
+static struct capture_reader *open_stack(const struct dump_options *options,
+                                         char error[CAPTURE_ERROR_SIZE])
+{
+    int reason;
+    FILE *file = live_open(options->stack, &reason);
+
+    if (file)
+        return capture_reader_open_file(file, options->udp_port, error);
+    if (reason == -ECONNREFUSED)
+        snprintf(error, CAPTURE_ERROR_SIZE, "no stack of that name is running");
+    else if (reason == -EPERM || reason == -EACCES)
+        snprintf(error, CAPTURE_ERROR_SIZE, "that stack is another user's");
+    else
+        snprintf(error, CAPTURE_ERROR_SIZE, "%s", strerror(-reason));
+    return NULL;
+}
+
 static struct capture_reader *open_reader(const struct dump_options *options,
                                           char error[CAPTURE_ERROR_SIZE])
 {
     struct sigaction action = {.sa_handler = stop_capturing, .sa_flags = (int)SA_RESETHAND};
     struct capture_reader *reader;
 
-    if (!options->interface)
+    if (options->path)
         return capture_reader_open(options->path, options->udp_port, error);
-    reader = capture_reader_open_interface(options->interface, options->udp_port, error);
+    if (options->interface)
+        reader = capture_reader_open_interface(options->interface, options->udp_port, error);
+    else
+        reader = open_stack(options, error);
     if (reader) {
         live_reader = reader;
         sigaction(SIGINT, &action, NULL);
         sigaction(SIGTERM, &action, NULL);
-        fprintf(stderr, "braid dump: listening on %s, until Ctrl-C\n", options->interface);
+        fprintf(stderr, "braid dump: listening on %s, until Ctrl-C\n", source_name(options));
     }
     return reader;
 }
@@ -299,7 +327,7 @@ static int dump(const struct dump_options *options)
     struct document document = {
         .out = stdout, .json = options->json, .colour = !options->json && cli_wants_colour(stdout)};
     struct dump_state state = {.options = options};
-    const char *source = options->interface ? options->interface : options->path;
+    const char *source = source_name(options);
     char error[CAPTURE_ERROR_SIZE];
     struct capture_reader *reader = open_reader(options, error);
     struct captured_packet packet;
@@ -356,6 +384,9 @@ static bool take_option(struct dump_options *options, int option, const char *ar
     case 'i':
         options->interface = argument;
         break;
+    case 'l':
+        options->stack = argument ? argument : "default";
+        break;
     case 'j':
         options->json = true;
         break;
@@ -390,6 +421,7 @@ static int run_dump(int argc, char **argv)
         {"association", required_argument, NULL, 'a'},
         {"chunk", required_argument, NULL, 'c'},
         {"interface", required_argument, NULL, 'i'},
+        {"live", optional_argument, NULL, 'l'},
         {"json", no_argument, NULL, 'j'},
         {"count", required_argument, NULL, 'n'},
         {"stream", required_argument, NULL, 's'},
@@ -400,7 +432,7 @@ static int run_dump(int argc, char **argv)
     };
     struct dump_options options = {.udp_port = CAPTURE_DEFAULT_UDP_PORT,
                                    .filter = {.stream = ANY_STREAM}};
-    int option;
+    int option, sources;
 
     while ((option = getopt_long(argc, argv, "a:c:hi:n:s:v", long_options, NULL)) != -1) {
         if (option == 'h') {
@@ -410,13 +442,13 @@ static int run_dump(int argc, char **argv)
         if (!take_option(&options, option, optarg))
             return cli_usage_error(&dump_command);
     }
-    if (argc - optind != (options.interface ? 0 : 1)) {
-        cli_failure(&dump_command, options.interface ? "an interface and a file"
-                                   : argc == optind  ? "no file was named"
-                                                     : "one file at a time");
+    sources = (options.interface != NULL) + (options.stack != NULL) + (argc - optind);
+    if (sources != 1) {
+        cli_failure(&dump_command,
+                    sources == 0 ? "no file was named" : "one file, interface or stack at a time");
         return cli_usage_error(&dump_command);
     }
-    options.path = argv[optind];
+    options.path = argc > optind ? argv[optind] : NULL;
     return dump(&options);
 }
 

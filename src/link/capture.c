@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,7 +41,9 @@ enum {
 };
 
 struct capture {
-    int descriptor;
+    int descriptor; /* -1: there is no file */
+    int listeners[CAPTURE_LISTENERS];
+    size_t listener_count;
     int error; /* what stopped it; 0: it goes on */
     bool error_told;
     off_t written;           /* bytes in the file */
@@ -97,7 +100,7 @@ static void capture_empty_buffer(struct capture *capture)
 
 int capture_flush(struct capture *capture)
 {
-    if (capture->error == 0)
+    if (capture->error == 0 && capture->descriptor >= 0)
         capture_empty_buffer(capture);
     if (capture->error == 0 || capture->error_told)
         return 0;
@@ -138,12 +141,12 @@ static void put_option(struct capture *capture, uint16_t code, const void *value
     put_padding(capture);
 }
 
-/* Begins a block that will have at most `room` bytes. False if the capture has ended. */
+/* Begins a block that will have at most `room` bytes. False if nobody wants it. */
 static bool block_begin(struct capture *capture, uint32_t type, size_t room)
 {
-    if (capture->error == 0 && capture->length + room > BUFFER_BYTES)
+    if (capture->error == 0 && capture->descriptor >= 0 && capture->length + room > BUFFER_BYTES)
         capture_empty_buffer(capture);
-    if (capture->error != 0)
+    if (capture_idle(capture))
         return false;
     capture->block = capture->length;
     put_u32(capture, type);
@@ -160,6 +163,23 @@ static void block_end(struct capture *capture)
     size = (uint32_t)(capture->length - capture->block) + 4;
     memcpy(capture->bytes + capture->block + 4, &size, sizeof(size));
     put_u32(capture, size);
+}
+
+/* Gives the block that was made to those who listen. */
+static void block_tell(struct capture *capture)
+{
+    const uint8_t *block = capture->bytes + capture->block;
+
+    for (size_t i = capture->listener_count; i-- > 0;) {
+        if (send(capture->listeners[i], block, capture->length - capture->block,
+                 MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+            errno == EAGAIN || errno == ENOBUFS || errno == EINTR)
+            continue;
+        close(capture->listeners[i]);
+        capture->listeners[i] = capture->listeners[--capture->listener_count];
+    }
+    if (capture->descriptor < 0 || capture->error != 0)
+        capture->length = 0; /* there is no file to keep it for */
 }
 
 /* ---- IP and UDP headers --------------------------------------------------------------------- */
@@ -259,28 +279,18 @@ void capture_write(struct capture *capture, const struct capture_packet *packet)
     put_padding(capture);
     put_option(capture, OPTION_PACKET_FLAGS, &flags, sizeof(flags));
     block_end(capture);
+    block_tell(capture);
     capture->count++;
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------- */
 
-int capture_open(struct capture **capture, const char *path)
+/* The blocks that a capture begins with: calls `made` after each. */
+static void put_head(struct capture *self, void (*made)(struct capture *self))
 {
     static const char application[] = "braid";
     static const uint8_t resolution = RESOLUTION_NANOSECONDS;
-    struct capture *self = malloc(sizeof(*self));
-    int descriptor, error;
 
-    if (!self)
-        return -ENOMEM;
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (descriptor < 0) {
-        error = -errno;
-        free(self);
-        return error;
-    }
-    memset(self, 0, offsetof(struct capture, bytes));
-    self->descriptor = descriptor;
     block_begin(self, BLOCK_SECTION, BLOCK_OVERHEAD);
     put_u32(self, BYTE_ORDER_MAGIC);
     put_u16(self, 1); /* version 1.0 */
@@ -289,6 +299,7 @@ int capture_open(struct capture **capture, const char *path)
     put_u32(self, UINT32_MAX);
     put_option(self, OPTION_SECTION_APPLICATION, application, strlen(application));
     block_end(self);
+    made(self);
     block_begin(self, BLOCK_INTERFACE, BLOCK_OVERHEAD);
     put_u16(self, LINKTYPE_RAW);
     put_u16(self, 0);
@@ -296,6 +307,42 @@ int capture_open(struct capture **capture, const char *path)
     put_option(self, OPTION_INTERFACE_NAME, application, strlen(application));
     put_option(self, OPTION_INTERFACE_RESOLUTION, &resolution, sizeof(resolution));
     block_end(self);
+    made(self);
+}
+
+static void stays_in_buffer(struct capture *capture)
+{
+    (void)capture;
+}
+
+static void tell_newest(struct capture *capture)
+{
+    ssize_t sent =
+        send(capture->listeners[capture->listener_count - 1], capture->bytes + capture->block,
+             capture->length - capture->block, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    (void)sent; /* a new socket has room */
+    capture->length = capture->block;
+}
+
+int capture_open(struct capture **capture, const char *path)
+{
+    struct capture *self = malloc(sizeof(*self));
+    int descriptor = -1, error;
+
+    if (!self)
+        return -ENOMEM;
+    if (path)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (path && descriptor < 0) {
+        error = -errno;
+        free(self);
+        return error;
+    }
+    memset(self, 0, offsetof(struct capture, bytes));
+    self->descriptor = descriptor;
+    if (path)
+        put_head(self, stays_in_buffer);
     error = capture_flush(self); /* a full disk is told at once */
     if (error < 0) {
         capture_close(self);
@@ -305,6 +352,20 @@ int capture_open(struct capture **capture, const char *path)
     return 0;
 }
 
+int capture_listen(struct capture *capture, int descriptor)
+{
+    if (capture->listener_count == CAPTURE_LISTENERS)
+        return -EMFILE;
+    capture->listeners[capture->listener_count++] = descriptor;
+    put_head(capture, tell_newest);
+    return 0;
+}
+
+bool capture_idle(const struct capture *capture)
+{
+    return capture->listener_count == 0 && (capture->descriptor < 0 || capture->error != 0);
+}
+
 int capture_close(struct capture *capture)
 {
     int error;
@@ -312,8 +373,11 @@ int capture_close(struct capture *capture)
     if (!capture)
         return 0;
     error = capture_flush(capture);
-    if (close(capture->descriptor) < 0 && error == 0 && !capture->error_told)
+    if (capture->descriptor >= 0 && close(capture->descriptor) < 0 && error == 0 &&
+        !capture->error_told)
         error = -errno;
+    for (size_t i = 0; i < capture->listener_count; i++)
+        close(capture->listeners[i]);
     free(capture);
     return error;
 }

@@ -38,9 +38,23 @@ struct capture_packet {
 
 /*
  * Creates the file, or makes it empty. It is readable by its owner only: packets are people's data.
- * ENOENT, EACCES, ENOSPC and so on, ENOMEM.
+ * Without a path (NULL) there is no file, but only who listens. ENOENT, EACCES, ENOSPC and so on,
+ * ENOMEM.
  */
 int capture_open(struct capture **capture, const char *path);
+
+#define CAPTURE_LISTENERS 8
+
+/*
+ * What is captured from now on goes to `descriptor` too, a SOCK_SEQPACKET socket: a block of the
+ * format in each datagram, the first two being those that begin a capture. What a slow listener has
+ * no room for, he does not get; one that closes his end is forgotten. `descriptor` is then the
+ * capture's. EMFILE: there are enough of them.
+ */
+int capture_listen(struct capture *capture, int descriptor);
+
+/* Nothing is captured for anyone: there was no path, and nobody listens. */
+bool capture_idle(const struct capture *capture);
 
 /* Writes what is buffered and closes. NULL is allowed. Returns like capture_flush(). */
 int capture_close(struct capture *capture);

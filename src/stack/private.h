@@ -191,6 +191,11 @@ void wire_close(struct stack *stack);
 int wire_read_addresses(struct stack *stack);
 /* Reads them again if the host's addresses or routes have changed. */
 void wire_follow_host(struct stack *stack);
+/* Packets go to `descriptor` too from now on, which is then the capture's (see capture_listen()).
+ */
+int wire_listen(struct stack *stack, int descriptor);
+/* Writes what was captured in this turn. */
+void wire_flush_capture(struct stack *stack);
 bool wire_route(void *context, const struct braid_address *destination,
                 struct braid_address *source, uint32_t *mtu);
 /* Sends what is due. True if packets were delivered to ourselves: then there may be more to send,

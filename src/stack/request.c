@@ -69,13 +69,37 @@ static int request_status(struct stack *stack, struct request *request)
     return descriptor < 0 ? descriptor : 0;
 }
 
-static int request_stop(struct stack *stack, struct request *request)
+/* Is it the stack's own user that asks, or root. */
+static bool is_owner(const struct stack *stack, const struct request *request)
 {
     uid_t uid = request->connection->peer.uid;
 
-    if (uid != 0 && uid != stack->owner)
+    return uid == 0 || uid == stack->owner;
+}
+
+static int request_stop(struct stack *stack, struct request *request)
+{
+    if (!is_owner(stack, request))
         return -EPERM;
     stack->stop = true;
+    return 0;
+}
+
+static int request_capture(struct stack *stack, struct request *request)
+{
+    int ends[2], error;
+
+    if (!is_owner(stack, request))
+        return -EPERM;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    error = wire_listen(stack, ends[0]);
+    if (error < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return error;
+    }
+    request->answer_descriptor = ends[1];
     return 0;
 }
 
@@ -345,6 +369,7 @@ static const struct operation {
     [CHANNEL_STATUS] = {request_status, NEEDS_NONE},
     [CHANNEL_STOP] = {request_stop, NEEDS_NONE},
     [CHANNEL_SEND_NOW] = {request_send_now, NEEDS_SOCKET},
+    [CHANNEL_CAPTURE] = {request_capture, NEEDS_NONE},
 };
 
 static int request_handle(struct stack *stack, struct request *request)

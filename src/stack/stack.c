@@ -239,14 +239,6 @@ static int time_to_sleep(struct stack *stack, braid_time deadline)
     return next > INT32_MAX ? INT32_MAX : (int)next;
 }
 
-static void capture_finish_turn(struct stack *stack)
-{
-    int error = stack->wire.capture ? capture_flush(stack->wire.capture) : 0;
-
-    if (error < 0)
-        stack_log(stack, "%s: the capture has ended: %s", stack->config.capture, strerror(-error));
-}
-
 static void receive_more(struct stack *stack)
 {
     if (!stack->wire.more)
@@ -264,7 +256,7 @@ void stack_abort_all(struct stack *stack)
     for (uint32_t i = 0; (i = braid_association_next(stack->engine, 0, i)) != 0;)
         braid_abort(stack->engine, i, NULL, 0, stack->now);
     wire_transmit(stack);
-    capture_finish_turn(stack);
+    wire_flush_capture(stack);
 }
 
 int stack_turn(struct stack *stack, int sleep)
@@ -288,7 +280,7 @@ int stack_turn(struct stack *stack, int sleep)
     if (braid_engine_next_timeout(stack->engine) <= stack->now)
         braid_engine_timeout(stack->engine, stack->now);
     stack->settled = settle(stack);
-    capture_finish_turn(stack);
+    wire_flush_capture(stack);
     free_dead(stack);
     return 0;
 }

@@ -95,18 +95,55 @@ static int open_links(struct stack *stack, char *text, size_t size)
     return 0;
 }
 
+static void set_capture(struct wire *wire, struct capture *capture)
+{
+    wire->capture = capture;
+    if (wire->udp)
+        link_set_capture(wire->udp, capture);
+    if (wire->raw)
+        link_set_capture(wire->raw, capture);
+}
+
 static int open_capture(struct stack *stack, char *text, size_t size)
 {
-    struct wire *wire = &stack->wire;
-    int error = capture_open(&wire->capture, stack->config.capture);
+    struct capture *capture;
+    int error = capture_open(&capture, stack->config.capture);
 
     if (error < 0)
         snprintf(text, size, "%s: %s", stack->config.capture, strerror(-error));
-    if (error == 0 && wire->udp)
-        link_set_capture(wire->udp, wire->capture);
-    if (error == 0 && wire->raw)
-        link_set_capture(wire->raw, wire->capture);
+    else
+        set_capture(&stack->wire, capture);
     return error;
+}
+
+int wire_listen(struct stack *stack, int descriptor)
+{
+    struct capture *capture = stack->wire.capture;
+
+    if (!capture) {
+        int error = capture_open(&capture, NULL);
+
+        if (error < 0)
+            return error;
+        set_capture(&stack->wire, capture);
+    }
+    return capture_listen(capture, descriptor);
+}
+
+void wire_flush_capture(struct stack *stack)
+{
+    struct capture *capture = stack->wire.capture;
+    int error;
+
+    if (!capture)
+        return;
+    error = capture_flush(capture);
+    if (error < 0)
+        stack_log(stack, "%s: the capture has ended: %s", stack->config.capture, strerror(-error));
+    if (capture_idle(capture) && !stack->config.capture) {
+        capture_close(capture);
+        set_capture(&stack->wire, NULL);
+    }
 }
 
 /* A burst of changes is one, and many bursts leave time for other work. */

@@ -59,6 +59,28 @@ def forking_server():
     stack.stop()
 
 
+def dump_live():
+    """What the stack sends while somebody looks, two of them, with a capture to a file and without; then nobody does."""
+    for capture in (True, False):
+        stack = Stack("--udp", free_udp_port(), capture=capture)
+        dumps = [Process([BRAID, "dump", f"--live={stack.name}", "-c", "shutdown-complete", "-n", "1"]),
+                 Process([BRAID, "dump", f"--live={stack.name}"])]
+        for dump in dumps:
+            dump.wait_for("listening on")
+        server = stack.start(TRANSFER, "-c", "2", "server", "5001")
+        server.wait_for("ready")
+        is_good(stack.run(TRANSFER, "send", "127.0.0.1", "5001", 1000, 300, 8))
+        check("SHUTDOWN COMPLETE" in dumps[0].wait(), "the first did not end with the association")
+        dumps[1].wait_for("SHUTDOWN COMPLETE")
+        check("INIT ACK" in dumps[1].output() and "crc bad" not in dumps[1].output(), dumps[1].end_of_output())
+        is_good(stack.run(TRANSFER, "send", "127.0.0.1", "5001", 1000, 300, 8))
+        server.wait()
+        check(Process([BRAID, "dump", f"--live={stack.name}"], user=NOBODY).wait(1).find("another user's") > 0,
+              "nobody may look at root's packets")
+        stack.stop()
+        dumps[1].wait()
+
+
 def first_run_starts_the_stack():
     """`braid run` alone is enough, and the example programs work."""
     name = f"test-{os.getpid()}-auto"
@@ -209,7 +231,7 @@ print(len(os.listdir("/proc/self/fd")) < 20)
 
 if __name__ == "__main__":
     need_root()
-    TESTS = [unprivileged, one_to_many, forking_server, first_run_starts_the_stack, two_hosts_udp, two_hosts_raw,
+    TESTS = [unprivileged, one_to_many, dump_live, forking_server, first_run_starts_the_stack, two_hosts_udp, two_hosts_raw,
              two_hosts_with_loss, stack_killed, run_without_program, run_program_that_is_not_there,
              run_program_that_cannot_be_run, run_raw_without_rights, run_with_port_in_use,
              run_with_options_for_a_running_stack, programs_without_sctp_are_left_alone]
