@@ -105,7 +105,7 @@ def check_shown(terminal):
 
     terminal.type("p")
     lines = frame_with(terminal, lambda lines: any(line.startswith("  * 127.0.0.1") for line in lines))
-    assert sum("cwnd" in line for line in lines) == 2, lines
+    assert sum("cwnd" in line for line in lines) >= 2, lines  # more, if the host has more addresses
     terminal.type("p>")
     frame_with(terminal, lambda lines: "Recv/s*" in lines[3] and associations(lines)[0][1] == "127.0.0.1:5000")
     terminal.type("\x1b[D")

@@ -20,8 +20,8 @@ def options_in_help(text):
         if not re.match(r"\s+--?[a-z]", line):
             continue
         # the explanation begins after two spaces, or after the one behind an argument
-        head = re.match(r"\s+((?:-[a-z], )?--[a-z0-9-]+(?: \[?[A-Z]+\]?)?(?:, --[a-z0-9-]+(?: [A-Z]+)?)*)", line).group(1)
-        takes = re.search(r" \[?[A-Z]", head) is not None
+        head = re.match(r"\s+((?:-[a-z], )?--[a-z0-9-]+(?: \[?[A-Z]+\]?|\[=[A-Z]+\])?(?:, --[a-z0-9-]+(?: [A-Z]+)?)*)", line).group(1)
+        takes = re.search(r"(?: \[?|\[=)[A-Z]", head) is not None
         for option in re.findall(r"(?<![\w-])--?[a-z0-9][a-z0-9-]*", head):
             found.add(option + (" ARG" if takes else ""))
     return found
