@@ -21,6 +21,12 @@ const char *describe_parameter_type(uint16_t type);
 /* "Protocol Violation" and so on, or "cause code 99". The text lives until the next call. */
 const char *describe_cause_code(uint16_t code);
 
+/* "SHA-256" and so on (RFC 4895 section 3.3), or "HMAC identifier 0x04". As above. */
+const char *describe_hmac(uint16_t identifier);
+
+/* "Success - Performed" and so on (RFC 6525 section 4.4), or "result 0x09". As above. */
+const char *describe_result(uint32_t result);
+
 /* Long enough for any address, its scope and the terminating zero. */
 #define DESCRIBE_ADDRESS_SIZE 64
 

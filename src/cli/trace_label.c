@@ -34,9 +34,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct label *label, const
     va_list arguments;
     int written;
 
-    if (label->length + 1 >= label->size)
-        return;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
     written =
         vsnprintf(label->text + label->length, label->size - label->length, format, arguments);
     va_end(arguments);

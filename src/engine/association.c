@@ -247,7 +247,9 @@ struct sctp_path *association_add_path(struct sctp_association *association,
     path->path_max_retrans = association->parameters.path_max_retrans;
     path->potentially_failed_max_retrans = association->parameters.potentially_failed_max_retrans;
     path->primary_switchover_max_retrans = association->parameters.primary_switchover_max_retrans;
-    path->own.sack_delay = path->own.traffic_class = path->own.mtu_discovery = BRAID_AS_ASSOCIATION;
+    path->own.sack_delay = BRAID_AS_ASSOCIATION;
+    path->own.traffic_class = BRAID_AS_ASSOCIATION;
+    path->own.mtu_discovery = BRAID_AS_ASSOCIATION;
     timer_init(&path->t3_rtx, TIMER_T3);
     timer_init(&path->heartbeat_timer, TIMER_HEARTBEAT);
     timer_init(&path->plpmtud.timer, TIMER_PLPMTUD);
