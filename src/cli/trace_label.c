@@ -35,8 +35,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct label *label, const
     int written;
 
     va_start(arguments, format);
-    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
     written =
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
         vsnprintf(label->text + label->length, label->size - label->length, format, arguments);
     va_end(arguments);
     if (written > 0)

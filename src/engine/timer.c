@@ -36,7 +36,7 @@ static bool first_slot(const struct timer_wheel *wheel, unsigned int *level, uns
 void timer_wheel_init(struct timer_wheel *wheel, braid_time now)
 {
     *wheel = (struct timer_wheel){.tick = tick_of(now)};
-    for (size_t i = 0; i < TIMER_LEVELS * TIMER_SLOTS; i++)
+    for (size_t i = 0; i < (size_t)TIMER_LEVELS * TIMER_SLOTS; i++)
         list_init(&wheel->slots[i]);
 }
 

@@ -83,7 +83,7 @@ static int get_status(struct option_call *call, bool of_stream)
                             of_stream ? status.sprstat_sid : BRAID_ALL_STREAMS, &abandoned) < 0)
         return -EINVAL;
     status.sprstat_abandoned_unsent = status.sprstat_abandoned_sent = 0;
-    for (uint16_t i = BRAID_POLICY_LIFETIME; i < BRAID_POLICY_COUNT; i++) {
+    for (unsigned int i = BRAID_POLICY_LIFETIME; i < BRAID_POLICY_COUNT; i++) {
         if (policy != SCTP_PR_SCTP_ALL && policy >> SOCKET_POLICY_SHIFT != i)
             continue;
         status.sprstat_abandoned_unsent += abandoned.unsent[i];
