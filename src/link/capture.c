@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -98,8 +99,26 @@ static void capture_empty_buffer(struct capture *capture)
     capture->length = 0;
 }
 
+static void listener_forget(struct capture *capture, size_t index)
+{
+    close(capture->listeners[index]);
+    capture->listeners[index] = capture->listeners[--capture->listener_count];
+}
+
+/* Those who have closed their end, though no packet came since. */
+static void forget_closed(struct capture *capture)
+{
+    for (size_t i = capture->listener_count; i-- > 0;) {
+        struct pollfd end = {.fd = capture->listeners[i]};
+
+        if (poll(&end, 1, 0) > 0 && end.revents & (POLLHUP | POLLERR))
+            listener_forget(capture, i);
+    }
+}
+
 int capture_flush(struct capture *capture)
 {
+    forget_closed(capture);
     if (capture->error == 0 && capture->descriptor >= 0)
         capture_empty_buffer(capture);
     if (capture->error == 0 || capture->error_told)
@@ -175,8 +194,7 @@ static void block_tell(struct capture *capture)
                  MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
             errno == EAGAIN || errno == ENOBUFS || errno == EINTR)
             continue;
-        close(capture->listeners[i]);
-        capture->listeners[i] = capture->listeners[--capture->listener_count];
+        listener_forget(capture, i);
     }
     if (capture->descriptor < 0 || capture->error != 0)
         capture->length = 0; /* there is no file to keep it for */
@@ -354,6 +372,7 @@ int capture_open(struct capture **capture, const char *path)
 
 int capture_listen(struct capture *capture, int descriptor)
 {
+    forget_closed(capture);
     if (capture->listener_count == CAPTURE_LISTENERS)
         return -EMFILE;
     capture->listeners[capture->listener_count++] = descriptor;
