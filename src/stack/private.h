@@ -106,8 +106,7 @@ struct connection {
     enum connection_wait wait;
     struct stack_socket *socket; /* that it waits for; the one that CLOSE_LINGER named */
     int32_t association;
-    bool wait_for_up; /* SEND: goes on to wait for the association, */
-    bool sent;        /* whose outcome is no error of this: the message was taken */
+    bool sent; /* the message was taken: what becomes of the association is no error of this */
     braid_time deadline;
 };
 

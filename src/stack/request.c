@@ -301,7 +301,7 @@ static int request_send_now(struct stack *stack, struct request *request)
         end_set_events(stack, end);
         if (result < 0 || !wait)
             return result;
-        request->connection->wait_for_up = request->connection->sent = true;
+        request->connection->sent = true;
         connection_set_wait(stack, request->connection, end, CONNECTION_SEND);
         request->later = true;
         return 0;

@@ -296,7 +296,7 @@ static void upward_answer(struct stack *stack, struct stack_socket *end, struct 
 
     if (!connection)
         return;
-    if (error == 0 && connection->wait_for_up && association != 0) {
+    if (error == 0 && association != 0 && !socket_association_is_up(stack->sockets, association)) {
         connection->association = association;
         connection_set_wait(stack, connection, end, CONNECTION_ASSOCIATION);
     } else {

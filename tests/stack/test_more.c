@@ -170,6 +170,46 @@ static void test_send_now_refused(void **state)
     stack_stop(&stack);
 }
 
+/* A message that has to wait for room in the send buffer is answered as soon as there is some: its
+ * association has been up for long. */
+static void test_send_now_waits_for_room(void **state)
+{
+    static struct {
+        struct channel_header header;
+        uint8_t bytes[30000];
+    } message = {.header = {.type = CHANNEL_SEND,
+                            .flags = CHANNEL_HAS_ADDRESS,
+                            .address.in = {.sin_family = AF_INET}}};
+    struct call call = {.operation = CHANNEL_SEND_NOW,
+                        .argument = {1},
+                        .payload = &message,
+                        .length = sizeof(message)};
+    struct channel_header received;
+    struct stack_process stack;
+    struct pollfd answer = {.events = POLLIN};
+    int server, sent = 1;
+
+    (void)state;
+    stack_start(&stack, plain);
+    message.header.address.in = loopback(PORT);
+    server = open_listener(&stack, SOCK_SEQPACKET);
+    call.descriptor = program_socket(&stack, AF_INET, SOCK_SEQPACKET);
+    answer.fd = channel_connect(stack.name);
+    assert_true(answer.fd >= 0);
+    for (; program_ask(answer.fd, &call) == 0 && poll(&answer, 1, 300) == 1; sent++)
+        assert_int_equal(program_hear(answer.fd, &call), 0);
+    for (; sent > 0; sent--)
+        assert_int_equal(
+            program_receive(server, &received, message.bytes, sizeof(message.bytes), 0),
+            sizeof(message.bytes));
+    assert_true(program_wait(answer.fd, POLLIN));
+    assert_int_equal(program_hear(answer.fd, &call), 0);
+    close(answer.fd);
+    close(call.descriptor);
+    close(server);
+    stack_stop(&stack);
+}
+
 static void test_peel_off(void **state)
 {
     struct stack_process stack;
@@ -492,6 +532,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_to_many),
         cmocka_unit_test(test_send_now_refused),
+        cmocka_unit_test(test_send_now_waits_for_room),
         cmocka_unit_test(test_peel_off),
         cmocka_unit_test(test_next_info),
         cmocka_unit_test(test_two_stacks_over_udp),
