@@ -136,7 +136,7 @@ struct channel_header {
     uint16_t auth_key;
     uint32_t pr_value;
     uint32_t time_to_live; /* SEND: ms, of struct sctp_sndrcvinfo */
-    uint32_t generation;   /* of the slot: a datagram of an earlier life is dropped */
+    uint32_t generation;   /* MESSAGE, ACCEPT: of the slot, by which a reader sees whose it is */
     uint64_t sender;       /* SEND of a piece: names the thread (of one namespace: its pid and tid),
                               so that pieces of two do not mix. 0: a whole message */
     union channel_address address; /* SEND: where to; MESSAGE, ACCEPT: from whom */

@@ -5,6 +5,18 @@
  * it costs a system call, which programs should not pay for their files. So each descriptor has a
  * mark. "Not ours" is believed, because a descriptor of ours comes into being only where this
  * library looks on; "ours" is not, because any may be closed and made anew where it does not.
+ *
+ * Nor should they pay it for each message. So "ours" is believed where the kernel itself refuses
+ * what we do, if it is wrong:
+ *
+ *   send     A datagram goes to an address that is none, with MSG_FASTOPEN. A connected AF_UNIX
+ *            SOCK_SEQPACKET socket has no use for either; all others answer with an error: TCP
+ *            because it is connected or cannot connect there, UDP and the rest because of the
+ *            address.
+ *   receive  With MSG_ERRQUEUE, of which AF_UNIX sockets know nothing. Those of IP have nothing
+ *            there, and leave what they received where it is.
+ *
+ * After any error the kernel is asked.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -17,7 +29,10 @@
 
 enum mark { UNKNOWN, NOT_OURS, OURS, OURS_PARTIAL };
 
-static _Atomic uint8_t marks[DESCRIPTORS];
+/* With the mark its socket, for OURS: from the lowest bit on 8 bits of mark, 16 of slot, and the
+ * generation in the upper half. */
+static _Atomic uint64_t marks[DESCRIPTORS];
+_Static_assert(CHANNEL_SLOTS <= 1 << 16, "a slot does not fit a mark");
 static _Atomic(const struct channel_page *) page;
 static char name_storage[CHANNEL_NAME_MAXIMUM + 1];
 static const char *name;
@@ -35,26 +50,33 @@ const char *stack_name(void)
     return name;
 }
 
-static void mark(int descriptor, enum mark value)
+static void mark(int descriptor, enum mark value, uint32_t slot, uint32_t generation)
 {
     if (descriptor >= 0 && descriptor < DESCRIPTORS)
-        atomic_store_explicit(&marks[descriptor], (uint8_t)value, memory_order_relaxed);
+        atomic_store_explicit(&marks[descriptor],
+                              (uint64_t)generation << 32 | (uint64_t)slot << 8 | value,
+                              memory_order_relaxed);
 }
 
-static enum mark marked(int descriptor)
+static uint64_t mark_word(int descriptor)
 {
     return descriptor < DESCRIPTORS ? atomic_load_explicit(&marks[descriptor], memory_order_relaxed)
                                     : UNKNOWN;
 }
 
-void descriptor_forget(int descriptor)
+static enum mark marked(int descriptor)
 {
-    mark(descriptor, UNKNOWN);
+    return (enum mark)(mark_word(descriptor) & UINT8_MAX);
 }
 
-void descriptor_set_partial(int descriptor, bool partial)
+void descriptor_forget(int descriptor)
 {
-    mark(descriptor, partial ? OURS_PARTIAL : OURS);
+    mark(descriptor, UNKNOWN, 0, 0);
+}
+
+void descriptor_set_partial(const struct program_socket *socket, bool partial)
+{
+    mark(socket->descriptor, partial ? OURS_PARTIAL : OURS, socket->slot, socket->generation);
 }
 
 bool descriptor_is_partial(int descriptor)
@@ -96,6 +118,14 @@ static const struct channel_slot *find_slot(uint32_t slot, uint32_t generation)
     return has(mapped, slot, generation) ? &mapped->slot[slot] : &dead;
 }
 
+static bool is_marked_as(int descriptor, const struct program_socket *socket)
+{
+    uint64_t word = mark_word(descriptor);
+
+    return (word & UINT8_MAX) >= OURS && (word >> 8 & UINT16_MAX) == socket->slot &&
+           word >> 32 == socket->generation;
+}
+
 bool descriptor_is_ours(int descriptor, struct program_socket *socket)
 {
     struct sockaddr_un address;
@@ -105,6 +135,7 @@ bool descriptor_is_ours(int descriptor, struct program_socket *socket)
 
     if (!name || descriptor < 0 || marked(descriptor) == NOT_OURS)
         return false;
+    socket->believed = false;
     ours = direct_getsockname(descriptor, &address, &length) == 0 &&
            channel_name_parse(&address, length, name, &socket->slot, &socket->generation);
     if (ours) {
@@ -112,17 +143,45 @@ bool descriptor_is_ours(int descriptor, struct program_socket *socket)
         socket->published = find_slot(socket->slot, socket->generation);
     }
     if (!ours) {
-        mark(descriptor, NOT_OURS);
-    } else if (marked(descriptor) == UNKNOWN) {
+        mark(descriptor, NOT_OURS, 0, 0);
+    } else if (!is_marked_as(descriptor, socket)) {
         /* Who had it before us may have left a message half read. */
         int offset = -1;
 
         length = sizeof(offset);
         direct_getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, &length);
-        mark(descriptor, offset > 0 ? OURS_PARTIAL : OURS);
+        descriptor_set_partial(socket, offset > 0);
     }
     errno = saved;
     return ours;
+}
+
+bool descriptor_is_believed(int descriptor, struct program_socket *socket)
+{
+    const struct channel_page *mapped = atomic_load_explicit(&page, memory_order_acquire);
+    uint64_t word;
+
+    if (!name || descriptor < 0)
+        return false;
+    word = mark_word(descriptor);
+    socket->slot = (uint32_t)(word >> 8 & UINT16_MAX);
+    socket->generation = (uint32_t)(word >> 32);
+    if ((word & UINT8_MAX) != OURS || !has(mapped, socket->slot, socket->generation))
+        return descriptor_is_ours(descriptor, socket);
+    socket->descriptor = descriptor;
+    socket->published = &mapped->slot[socket->slot];
+    socket->believed = true;
+    return true;
+}
+
+bool descriptor_is_other(const struct program_socket *believed, struct program_socket *socket,
+                         ssize_t *result)
+{
+    if (!descriptor_is_ours(believed->descriptor, socket))
+        *result = DESCRIPTOR_IS_ANOTHERS;
+    else
+        return socket->slot != believed->slot || socket->generation != believed->generation;
+    return false;
 }
 
 /* While the stack was asked, the connection to it had a number that is free again. */

@@ -153,17 +153,22 @@ TAKEN_OVER int setsockopt(int descriptor, int level, int name, const void *value
 
 /* ---- Sending ---- */
 
-TAKEN_OVER ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
+/* False: it is not ours. */
+static bool send_ours(int descriptor, const struct msghdr *message, int flags, ssize_t *result)
 {
     struct program_socket ours;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return answer(send_message(&ours, message, flags));
-    return LIBC->sendmsg(descriptor, message, flags);
+    if (!descriptor_is_believed(descriptor, &ours))
+        return false;
+    *result = send_message(&ours, message, flags);
+    if (*result == DESCRIPTOR_IS_ANOTHERS)
+        return false;
+    *result = answer(*result);
+    return true;
 }
 
-static ssize_t send_bytes(const struct program_socket *ours, const void *bytes, size_t length,
-                          int flags, const struct sockaddr *address, socklen_t address_length)
+static bool send_bytes(int descriptor, const void *bytes, size_t length, int flags,
+                       const struct sockaddr *address, socklen_t address_length, ssize_t *result)
 {
     struct iovec part = {(void *)bytes, length};
     struct msghdr message = {.msg_name = (void *)address,
@@ -171,47 +176,54 @@ static ssize_t send_bytes(const struct program_socket *ours, const void *bytes, 
                              .msg_iov = &part,
                              .msg_iovlen = 1};
 
-    return answer(send_message(ours, &message, flags));
+    return send_ours(descriptor, &message, flags, result);
+}
+
+TAKEN_OVER ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+    ssize_t result;
+
+    if (send_ours(descriptor, message, flags, &result))
+        return result;
+    return LIBC->sendmsg(descriptor, message, flags);
 }
 
 TAKEN_OVER ssize_t sendto(int descriptor, const void *bytes, size_t length, int flags,
                           const struct sockaddr *address, socklen_t address_length)
 {
-    struct program_socket ours;
+    ssize_t result;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return send_bytes(&ours, bytes, length, flags, address, address_length);
+    if (send_bytes(descriptor, bytes, length, flags, address, address_length, &result))
+        return result;
     return LIBC->sendto(descriptor, bytes, length, flags, address, address_length);
 }
 
 TAKEN_OVER ssize_t send(int descriptor, const void *bytes, size_t length, int flags)
 {
-    struct program_socket ours;
+    ssize_t result;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return send_bytes(&ours, bytes, length, flags, NULL, 0);
+    if (send_bytes(descriptor, bytes, length, flags, NULL, 0, &result))
+        return result;
     return LIBC->send(descriptor, bytes, length, flags);
 }
 
 TAKEN_OVER ssize_t write(int descriptor, const void *bytes, size_t length)
 {
-    struct program_socket ours;
+    ssize_t result;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return send_bytes(&ours, bytes, length, 0, NULL, 0);
+    if (send_bytes(descriptor, bytes, length, 0, NULL, 0, &result))
+        return result;
     return LIBC->write(descriptor, bytes, length);
 }
 
 TAKEN_OVER ssize_t writev(int descriptor, const struct iovec *parts, int count)
 {
-    struct program_socket ours;
+    struct msghdr message = {.msg_iov = (struct iovec *)parts,
+                             .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
+    ssize_t result;
 
-    if (descriptor_is_ours(descriptor, &ours)) {
-        struct msghdr message = {.msg_iov = (struct iovec *)parts,
-                                 .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
-
-        return answer(send_message(&ours, &message, 0));
-    }
+    if (send_ours(descriptor, &message, 0, &result))
+        return result;
     return LIBC->writev(descriptor, parts, count);
 }
 
@@ -219,7 +231,7 @@ TAKEN_OVER int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned int c
 {
     struct program_socket ours;
 
-    if (!descriptor_is_ours(descriptor, &ours))
+    if (!descriptor_is_ours(descriptor, &ours)) /* who sends many does not mind one question */
         return LIBC->sendmmsg(descriptor, messages, count, flags);
     for (unsigned int i = 0; i < count; i++) {
         ssize_t sent = send_message(&ours, &messages[i].msg_hdr, flags);
@@ -279,72 +291,85 @@ static void look_for_descriptors(struct msghdr *message)
     }
 }
 
-TAKEN_OVER ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
+/* False: it is not ours. */
+static bool receive_ours(int descriptor, struct msghdr *message, int flags, ssize_t *result)
 {
     struct program_socket ours;
-    ssize_t received;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return answer(receive_message(&ours, message, flags));
-    received = LIBC->recvmsg(descriptor, message, flags);
-    if (received >= 0 && message->msg_controllen > 0)
-        look_for_descriptors(message);
-    return received;
+    if (!descriptor_is_believed(descriptor, &ours))
+        return false;
+    *result = receive_message(&ours, message, flags);
+    if (*result == DESCRIPTOR_IS_ANOTHERS)
+        return false;
+    *result = answer(*result);
+    return true;
 }
 
-static ssize_t receive_bytes(const struct program_socket *ours, void *bytes, size_t length,
-                             int flags, struct sockaddr *address, socklen_t *address_length)
+static bool receive_bytes(int descriptor, void *bytes, size_t length, int flags,
+                          struct sockaddr *address, socklen_t *address_length, ssize_t *result)
 {
     struct iovec part = {bytes, length};
     struct msghdr message = {.msg_name = address,
                              .msg_namelen = address && address_length ? *address_length : 0,
                              .msg_iov = &part,
                              .msg_iovlen = 1};
-    ssize_t received = receive_message(ours, &message, flags);
 
-    if (received >= 0 && address && address_length)
+    if (!receive_ours(descriptor, &message, flags, result))
+        return false;
+    if (*result >= 0 && address && address_length)
         *address_length = message.msg_namelen;
-    return answer(received);
+    return true;
+}
+
+TAKEN_OVER ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
+{
+    ssize_t received;
+
+    if (receive_ours(descriptor, message, flags, &received))
+        return received;
+    received = LIBC->recvmsg(descriptor, message, flags);
+    if (received >= 0 && message->msg_controllen > 0)
+        look_for_descriptors(message);
+    return received;
 }
 
 TAKEN_OVER ssize_t recvfrom(int descriptor, void *bytes, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length)
 {
-    struct program_socket ours;
+    ssize_t received;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return receive_bytes(&ours, bytes, length, flags, address, address_length);
+    if (receive_bytes(descriptor, bytes, length, flags, address, address_length, &received))
+        return received;
     return LIBC->recvfrom(descriptor, bytes, length, flags, address, address_length);
 }
 
 TAKEN_OVER ssize_t recv(int descriptor, void *bytes, size_t length, int flags)
 {
-    struct program_socket ours;
+    ssize_t received;
 
-    if (descriptor_is_ours(descriptor, &ours))
-        return receive_bytes(&ours, bytes, length, flags, NULL, NULL);
+    if (receive_bytes(descriptor, bytes, length, flags, NULL, NULL, &received))
+        return received;
     return LIBC->recv(descriptor, bytes, length, flags);
 }
 
 TAKEN_OVER ssize_t read(int descriptor, void *bytes, size_t length)
 {
-    struct program_socket ours;
+    ssize_t received;
 
-    if (descriptor_is_ours(descriptor, &ours)) /* nothing is asked of the socket for no bytes */
-        return length == 0 ? 0 : receive_bytes(&ours, bytes, length, 0, NULL, NULL);
+    /* no bytes are asked of nobody: the kernel sees to it that there is a descriptor */
+    if (length > 0 && receive_bytes(descriptor, bytes, length, 0, NULL, NULL, &received))
+        return received;
     return LIBC->read(descriptor, bytes, length);
 }
 
 TAKEN_OVER ssize_t readv(int descriptor, const struct iovec *parts, int count)
 {
-    struct program_socket ours;
+    struct msghdr message = {.msg_iov = (struct iovec *)parts,
+                             .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
+    ssize_t received;
 
-    if (descriptor_is_ours(descriptor, &ours)) {
-        struct msghdr message = {.msg_iov = (struct iovec *)parts,
-                                 .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
-
-        return answer(receive_message(&ours, &message, 0));
-    }
+    if (receive_ours(descriptor, &message, 0, &received))
+        return received;
     return LIBC->readv(descriptor, parts, count);
 }
 
@@ -379,30 +404,22 @@ ssize_t __recvfrom_chk(int descriptor, void *bytes, size_t length, size_t room, 
 
 TAKEN_OVER ssize_t __read_chk(int descriptor, void *bytes, size_t length, size_t room)
 {
-    struct program_socket ours;
-
-    if (length <= room && descriptor_is_ours(descriptor, &ours))
-        return receive_bytes(&ours, bytes, length, 0, NULL, NULL);
-    return LIBC->__read_chk(descriptor, bytes, length, room);
+    return length <= room ? read(descriptor, bytes, length)
+                          : LIBC->__read_chk(descriptor, bytes, length, room);
 }
 
 TAKEN_OVER ssize_t __recv_chk(int descriptor, void *bytes, size_t length, size_t room, int flags)
 {
-    struct program_socket ours;
-
-    if (length <= room && descriptor_is_ours(descriptor, &ours))
-        return receive_bytes(&ours, bytes, length, flags, NULL, NULL);
-    return LIBC->__recv_chk(descriptor, bytes, length, room, flags);
+    return length <= room ? recv(descriptor, bytes, length, flags)
+                          : LIBC->__recv_chk(descriptor, bytes, length, room, flags);
 }
 
 TAKEN_OVER ssize_t __recvfrom_chk(int descriptor, void *bytes, size_t length, size_t room,
                                   int flags, struct sockaddr *address, socklen_t *address_length)
 {
-    struct program_socket ours;
-
-    if (length <= room && descriptor_is_ours(descriptor, &ours))
-        return receive_bytes(&ours, bytes, length, flags, address, address_length);
-    return LIBC->__recvfrom_chk(descriptor, bytes, length, room, flags, address, address_length);
+    return length <= room ? recvfrom(descriptor, bytes, length, flags, address, address_length)
+                          : LIBC->__recvfrom_chk(descriptor, bytes, length, room, flags, address,
+                                                 address_length);
 }
 
 /* ---- The descriptor ---- */

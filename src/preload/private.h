@@ -36,8 +36,12 @@
 struct program_socket {
     int descriptor;
     uint32_t slot, generation;
+    bool believed; /* it was ours when it was last looked at: see descriptor_is_believed() */
     const struct channel_slot *published;
 };
+
+/* A result beyond all errnos: what was believed to be ours is not, and nothing was done. */
+#define DESCRIPTOR_IS_ANOTHERS (-4096)
 
 /* A pointer of the program's that the kernel would answer with EFAULT, as far as can be seen
  * without touching it: what is at the ends of the address space is no program's. */
@@ -56,10 +60,17 @@ void stack_set_start(const char *path, const char *text);
 bool stack_start(void);
 /* Is it ours? Fast for descriptors that are known not to be. */
 bool descriptor_is_ours(int descriptor, struct program_socket *socket);
+/* The same for messages, which the kernel refuses on any other socket: what was ours is believed to
+ * be. send_message() and receive_message() look again when something fails. */
+bool descriptor_is_believed(int descriptor, struct program_socket *socket);
+/* A call on a believed one has failed. True if it is ours, but another: its call is to be made
+ * anew. Else `*result` is what there is to say. */
+bool descriptor_is_other(const struct program_socket *believed, struct program_socket *socket,
+                         ssize_t *result);
 /* It may be another than before. */
 void descriptor_forget(int descriptor);
 /* A message of it was read in part, or is no longer (SO_PEEK_OFF tells how much). */
-void descriptor_set_partial(int descriptor, bool partial);
+void descriptor_set_partial(const struct program_socket *socket, bool partial);
 bool descriptor_is_partial(int descriptor);
 /* A new descriptor from the stack: with the flags that the program asked for (SOCK_NONBLOCK,
  * SOCK_CLOEXEC), and the lowest number that is free, as POSIX has it. Returns it. */
@@ -146,6 +157,7 @@ enum image image_of(const char *path);
 
 /* ---- send.c, receive.c ---- */
 
+/* Both may answer DESCRIPTOR_IS_ANOTHERS if the socket is only believed to be ours. */
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags);
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags);
 /* The bytes of the message that would be read next, for FIONREAD. */

@@ -13,7 +13,8 @@
 #include "preload/direct.h"
 #include "preload/private.h"
 
-#define PARTS 1024 /* iovecs of one call: UIO_MAXIOV */
+#define PARTS 1024             /* iovecs of one call: UIO_MAXIOV */
+#define OURS_ONLY MSG_ERRQUEUE /* others leave what they received where it is (descriptor.c) */
 
 /* ---- What goes to the program beside the bytes ---- */
 
@@ -167,7 +168,9 @@ static ssize_t read_datagram(int descriptor, struct channel_header *header,
 
     parts[0] = (struct iovec){header, sizeof(*header)};
     memcpy(parts + 1, message->msg_iov, message->msg_iovlen * sizeof(parts[0]));
-    received = direct_recvmsg(descriptor, &datagram, flags);
+    received = direct_recvmsg(descriptor, &datagram, flags | OURS_ONLY);
+    if (received > 0 && received < (ssize_t)sizeof(*header))
+        return -EBADMSG; /* not the stack's */
     return received < 0 ? -errno : received;
 }
 
@@ -192,7 +195,7 @@ static ssize_t peek_header(int descriptor, struct channel_header *header, int fl
     struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t whole;
 
-    whole = direct_recvmsg(descriptor, &datagram, flags | MSG_PEEK | MSG_TRUNC);
+    whole = direct_recvmsg(descriptor, &datagram, flags | MSG_PEEK | MSG_TRUNC | OURS_ONLY);
     return whole < 0 ? -errno : whole;
 }
 
@@ -264,7 +267,7 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
         look_at_next(socket, &header, false);
     }
     describe(socket, &header, message, last);
-    descriptor_set_partial(descriptor, flags & MSG_PEEK ? offset > 0 : !last);
+    descriptor_set_partial(socket, flags & MSG_PEEK ? offset > 0 : !last);
     return received;
 }
 
@@ -291,6 +294,8 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
         return at_end(socket, message, flags);
     if (received < 0)
         return received;
+    if (header.generation != socket->generation)
+        descriptor_forget(socket->descriptor); /* another of ours has its number */
     look_at_next(socket, &header, flags & MSG_PEEK);
     describe(socket, &header, message, true);
     return received - (ssize_t)sizeof(header);
@@ -332,12 +337,13 @@ static ssize_t read_what_is_coming(const struct program_socket *socket, struct m
     return read_next(socket, message, flags, true);
 }
 
-ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags)
+static ssize_t receive_judged(const struct program_socket *socket, struct msghdr *message,
+                              int flags)
 {
     uint32_t state = socket_state(socket);
     ssize_t received;
 
-    if (is_wild(message) || (message->msg_iovlen > 0 && is_wild(message->msg_iov)) ||
+    if ((message->msg_iovlen > 0 && is_wild(message->msg_iov)) ||
         (message->msg_name && is_wild(message->msg_name)))
         return -EFAULT;
     if (message->msg_iovlen > PARTS)
@@ -358,6 +364,27 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
         received = read_what_is_coming(socket, message, flags);
     }
     return received;
+}
+
+ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags)
+{
+    struct program_socket other;
+    struct msghdr given;
+    ssize_t result;
+
+    if (is_wild(message))
+        return -EFAULT;
+    given = *message;
+    result = receive_judged(socket, message, flags);
+    if (result >= 0 || !socket->believed)
+        return result;
+    if (descriptor_is_other(socket, &other, &result)) {
+        *message = given;
+        result = receive_judged(&other, message, flags);
+    } else if (result == DESCRIPTOR_IS_ANOTHERS) {
+        *message = given;
+    }
+    return result;
 }
 
 int receive_waiting(const struct program_socket *socket)

@@ -317,12 +317,18 @@ static size_t cursor_take(struct cursor *cursor, struct iovec *list, size_t *cou
 }
 
 /* The rest of a begun message has to follow, even if the program would not wait. */
-static int send_datagram(int descriptor, const struct msghdr *datagram, int flags, bool begun)
+static int send_datagram(int descriptor, struct msghdr *datagram, int flags, bool begun)
 {
+    sa_family_t nowhere = AF_INET6;
+
+    /* so that it goes nowhere if the socket is not ours (descriptor.c) */
+    datagram->msg_name = &nowhere;
+    datagram->msg_namelen = sizeof(nowhere);
+    flags |= MSG_FASTOPEN | MSG_NOSIGNAL;
     for (;;) {
         struct pollfd waiting = {.fd = descriptor, .events = POLLOUT};
 
-        if (direct_sendmsg(descriptor, datagram, flags | MSG_NOSIGNAL) >= 0)
+        if (direct_sendmsg(descriptor, datagram, flags) >= 0)
             return 0;
         if (!begun || (errno != EAGAIN && errno != EINTR))
             return -errno;
@@ -440,7 +446,6 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
 
     memset(&outgoing.header, 0, sizeof(outgoing.header));
     outgoing.header.type = CHANNEL_SEND;
-    outgoing.header.generation = socket->generation;
     error = total_length(message, &length);
     if (error == 0 && !(socket_state(socket) & CHANNEL_STATE_PEELED_OFF))
         bad_name = read_name(message, &outgoing.header);
@@ -472,7 +477,10 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags)
 {
     ssize_t result = is_wild(message) ? -EFAULT : send_judged(socket, message, flags);
+    struct program_socket other;
 
+    if (result < 0 && socket->believed && descriptor_is_other(socket, &other, &result))
+        result = send_judged(&other, message, flags);
     if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
         raise(SIGPIPE);
     return result;

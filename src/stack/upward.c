@@ -181,7 +181,7 @@ static void upward_message(struct stack *stack, struct stack_socket *end,
 {
     struct upward *assembly;
 
-    if (header->type != CHANNEL_SEND || header->generation != end->generation)
+    if (header->type != CHANNEL_SEND)
         return;
     assembly = end->assembly_count > 0 ? assembly_find(end, header->sender) : NULL;
     if (assembly || (header->flags & CHANNEL_MORE)) {

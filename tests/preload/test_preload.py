@@ -27,6 +27,10 @@ def processes():
     passes(PROCESSES)
 
 
+def unseen():
+    passes(os.path.join(BUILD, "tests", "preload", "unseen"))
+
+
 def statically_linked():
     """Started by a program that is not."""
     stack = Stack("--no-udp", capture=False)
@@ -66,4 +70,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, unseen, statically_linked, started_again, library, library_of_debian])
