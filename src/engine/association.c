@@ -336,6 +336,8 @@ void association_established(struct sctp_association *association)
         tell(association, BRAID_EVENT_ADAPTATION, association->peer_adaptation);
     if (!association->authentication || !association->authentication->capable)
         authentication_tell(association, BRAID_AUTHENTICATION_NONE, 0);
+    else
+        authentication_tell_new_key(association);
     for (uint8_t i = 0; i < association->path_count; i++) {
         struct sctp_path *path = association->paths[i];
 

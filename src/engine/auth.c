@@ -493,9 +493,20 @@ bool authentication_receive(struct sctp_association *association, const struct a
     }
     if (auth_read(chunk, &auth) && auth.shared_key_identifier != authentication->peer_key) {
         authentication->peer_key = auth.shared_key_identifier;
-        authentication_tell(association, BRAID_AUTHENTICATION_NEW_KEY, authentication->peer_key);
+        authentication->peer_key_is_new = true;
+        authentication_tell_new_key(association);
     }
     return true;
+}
+
+void authentication_tell_new_key(struct sctp_association *association)
+{
+    struct authentication *authentication = association->authentication;
+
+    if (!association->was_up || !authentication->peer_key_is_new)
+        return;
+    authentication->peer_key_is_new = false;
+    authentication_tell(association, BRAID_AUTHENTICATION_NEW_KEY, authentication->peer_key);
 }
 
 /* ---- The public functions ---- */

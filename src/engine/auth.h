@@ -78,6 +78,7 @@ struct authentication {
     uint8_t local_chunks[32], peer_chunks[32]; /* bit n: chunk type n is to be authenticated */
     struct shared_key *packet_key;             /* of the DATA in the packet that is being written */
     uint16_t peer_key;                         /* the identifier that the peer used last */
+    bool peer_key_is_new;                      /* and the user has not heard of it */
 };
 
 /* Takes the parameter if it is one of the three. */
@@ -128,6 +129,8 @@ void authentication_unbind(struct sctp_association *association, struct sent_mes
 /* An AUTH chunk came, with what follows in its packet. True: the rest may be believed. */
 bool authentication_receive(struct sctp_association *association, const struct arrival *arrival,
                             const struct sctp_chunk *chunk);
+/* The peer uses another key than before: told once the association is up. */
+void authentication_tell_new_key(struct sctp_association *association);
 /* BRAID_EVENT_AUTHENTICATION. */
 void authentication_tell(struct sctp_association *association,
                          enum braid_authentication_indication indication, uint16_t key);

@@ -316,6 +316,8 @@ void sender_receive_cumulative(struct sctp_association *association, uint32_t cu
 
     if (!is_current(association, cumulative_tsn_ack, 0))
         return;
+    if (sender->probe_outstanding) /* there was no room for that */
+        a_rwnd -= sender_entry(sender, sender->probe_tsn)->length;
     begin(association);
     take_cumulative(association, cumulative_tsn_ack, &result);
     finish(association, &result);

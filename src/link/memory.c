@@ -18,6 +18,7 @@
 enum {
     HOST_MTU = 1500,
     IPV4_HEADER = 20,
+    ECN_FIELD = 3, /* of the traffic class: not 0 if the sender can hear of congestion */
     IPV6_HEADER = 40,
     UDP_HEADER = 8,
 #ifdef __SANITIZE_ADDRESS__
@@ -424,6 +425,17 @@ static void wire_deliver(struct memory_network *network, struct memory_wire *wir
     network_carry(network, parcel, time);
 }
 
+/* A router on the way is congested, and says so to who can hear it. */
+static void wire_mark(struct memory_network *network, struct memory_wire *wire,
+                      uint8_t traffic_class, struct braid_packet *packet)
+{
+    if (wire->conditions.mark == 0 || (traffic_class & ECN_FIELD) == 0 ||
+        !random_chance(&network->random, wire->conditions.mark))
+        return;
+    packet->congestion_experienced = true;
+    wire->statistics.marked++;
+}
+
 /* A packet goes through a wire that may do anything to it. */
 static void wire_send(struct memory_network *network, struct memory_wire *wire,
                       struct memory_host *target, const struct braid_packet *packet,
@@ -547,6 +559,7 @@ static int memory_send(struct link *link, const struct braid_batch *batch)
             wire->statistics.too_big++;
             kind = BRAID_ICMP_TOO_BIG;
         } else {
+            wire_mark(host->network, wire, batch->traffic_class, &packet);
             wire_send(host->network, wire, target, &packet, ip_packet);
             continue;
         }

@@ -47,6 +47,7 @@ struct memory_conditions {
     uint32_t reorder_delay;
     double duplicate; /* arrives twice */
     double corrupt;   /* one bit is wrong */
+    double mark;      /* arrives as Congestion Experienced, if it is ECN-capable (RFC 3168) */
 };
 
 /* What became of the packets that were sent into a wire. */
@@ -57,7 +58,7 @@ struct memory_wire_statistics {
     uint64_t queue_full;     /* no room to wait, or no memory */
     uint64_t too_big;
     uint64_t unreachable; /* for an address or UDP port that no host has */
-    uint64_t reordered, duplicated, corrupted;
+    uint64_t reordered, duplicated, corrupted, marked;
 };
 
 /* Makes a network without hosts, at time 0. NULL if there is no memory. */

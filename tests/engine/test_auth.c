@@ -362,6 +362,37 @@ static void test_cookie_echo_required(void **state)
     expect(peer, "COOKIE_ACK");
 }
 
+/* The peer's COOKIE ECHO has another key than ours: told, but after the association is. */
+static void test_key_of_cookie_echo(void **state)
+{
+    struct braid_parameters parameters = enabled();
+    struct braid_keys *keys = braid_keys_new(NULL);
+    struct script script = plain_script(1);
+    const struct braid_event *event;
+    struct peer *peer;
+    size_t at;
+
+    require(&parameters, SCTP_CHUNK_COOKIE_ECHO);
+    assert_non_null(keys);
+    assert_int_equal(braid_keys_set(keys, 1, "one", 3), 0);
+    peer = peer_renew(state, &(struct peer_config){.parameters = &parameters, .keys = keys});
+    script.shared = "one";
+    learn_key(&script, accept_script(peer, &script));
+    peer_begin(peer);
+    at = begin_auth(peer, 1, SHA1);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    fill_mac(peer, &script, at, SHA1);
+    peer_send(peer);
+    expect(peer, "COOKIE_ACK");
+    assert_true(peer->happened_count >= 2);
+    assert_int_equal(peer->happened[0]->event.type, BRAID_EVENT_UP);
+    event = expect_event(peer, BRAID_EVENT_AUTHENTICATION);
+    assert_int_equal(event->authentication, BRAID_AUTHENTICATION_NEW_KEY);
+    assert_int_equal(event->key, 1);
+    expect_no_event(peer, BRAID_EVENT_AUTHENTICATION);
+    braid_keys_free(keys);
+}
+
 /* The engine begins, with DATA in the same packet. */
 static void connect_with(void **state, uint8_t type, const char *packet)
 {
@@ -631,6 +662,7 @@ int main(void)
         peer_test(test_order_of_vectors),
         peer_test(test_send_everything),
         peer_test(test_cookie_echo_required),
+        peer_test(test_key_of_cookie_echo),
         peer_test(test_cookie_echo_with_data),
         peer_test(test_restart),
         peer_test(test_collision),

@@ -375,7 +375,8 @@ static void watch_re_config(struct watcher *watcher, const struct sctp_chunk *ch
         watch(watcher, reconfig_response_read(&parameter, &response), "RFC 6525, 4.4: whole");
         for (int i = 0; response.has_tsns && i < FLOW_MAXIMUM; i++) {
             if (watcher->flows[i])
-                watcher->flows[i]->began = watcher->flows[i]->acknowledged = false;
+                watcher->flows[i]->began = watcher->flows[i]->acknowledged =
+                    watcher->flows[i]->forwarded = false;
         }
     }
     watch(watcher, count == 1 || count == 2, "RFC 6525, 3.1: one or two parameters");

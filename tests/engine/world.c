@@ -41,8 +41,11 @@ static void host_start(struct host *host)
                                                 .route = host_route,
                                                 .context = host,
                                                 .encapsulation_port = world->udp};
-    struct braid_endpoint_config endpoint_config = {
-        .port = WORLD_PORT, .ipv4 = true, .ipv6 = true, .parameters = &host->parameters};
+    struct braid_endpoint_config endpoint_config = {.port = WORLD_PORT,
+                                                    .ipv4 = true,
+                                                    .ipv6 = true,
+                                                    .parameters = &host->parameters,
+                                                    .keys = host->keys};
 
     if (world->bound) {
         endpoint_config.addresses = host->addresses;

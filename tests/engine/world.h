@@ -32,6 +32,7 @@ struct host {
     struct braid_engine *engine;
     struct link *link;
     struct random_generator random;
+    const struct braid_keys *keys; /* of its endpoint, from the next world_restart() on */
     uint32_t endpoint;
     uint32_t association; /* the last one that came up or was begun */
     struct braid_address addresses[WORLD_ADDRESSES];

@@ -279,6 +279,26 @@ static void test_corruption(void **state)
     pair_free(&pair);
 }
 
+/* Only packets that say they are ECN-capable can be marked. */
+static void test_marks(void **state)
+{
+    struct pair pair = pair_make(8);
+    struct braid_packet packet;
+
+    (void)state;
+    pair.conditions->mark = 1;
+    for (uint8_t traffic_class = 0; traffic_class < 8; traffic_class++) {
+        struct braid_batch batch = batch_there(1);
+
+        batch.traffic_class = traffic_class;
+        test_send(pair.here, &batch);
+        assert_int_equal(link_receive(pair.there, &packet, 1), 1);
+        assert_int_equal(packet.congestion_experienced, (traffic_class & 3) != 0);
+    }
+    assert_int_equal(pair.statistics->marked, 6);
+    pair_free(&pair);
+}
+
 /* At 8 Mb/s a byte takes a microsecond. */
 static void test_bandwidth(void **state)
 {
@@ -472,9 +492,10 @@ int main(void)
         cmocka_unit_test(test_loss),         cmocka_unit_test(test_loss_in_bursts),
         cmocka_unit_test(test_duplicates),   cmocka_unit_test(test_order),
         cmocka_unit_test(test_corruption),   cmocka_unit_test(test_bandwidth),
-        cmocka_unit_test(test_cut),          cmocka_unit_test(test_mtu),
-        cmocka_unit_test(test_nobody_there), cmocka_unit_test(test_closest_wire),
-        cmocka_unit_test(test_hosts),        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_marks),        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_mtu),          cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_closest_wire), cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

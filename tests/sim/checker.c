@@ -107,6 +107,7 @@ static void flow_add(struct flow *flow, const struct braid_send *send, uint32_t 
                                 .stream = send->stream,
                                 .unordered = send->flags & BRAID_SEND_UNORDERED,
                                 .abandonable = send->lifetime > 0 || send->policy != 0};
+    flow->leaves_out |= message->abandonable;
     if (message->unordered)
         return;
     message->order = stream->sent++;
@@ -150,6 +151,7 @@ void checker_free(struct checker *checker)
 
         checker->ends = end->next;
         free(end->partial);
+        free(end->resets);
         free(end);
     }
     while (checker->flows) {
@@ -240,7 +242,7 @@ static void checker_send_failed(struct checker *checker, const struct braid_even
     if (message->received && event->unsent)
         fail_msg("flow %u, message %u was never sent, but received", flow->serial,
                  event->send.context);
-    message->failed = true;
+    message->failed = flow->leaves_out = true;
     message->failed_unsent = event->unsent;
     checker->counts.messages_failed++;
 }
@@ -258,7 +260,7 @@ static void end_begin_flow(struct end *end, struct flow *flow)
         for (uint32_t i = 0; i < flow->count; i++)
             flow->messages[i].received_here = false;
         for (uint32_t i = 0; i < flow->stream_count; i++)
-            flow->streams[i].received = 0;
+            flow->streams[i].received = flow->streams[i].next_ssn = 0;
     }
     flow->reader = end;
     assert_int_equal(flow->to, end->host->number);
@@ -266,6 +268,25 @@ static void end_begin_flow(struct end *end, struct flow *flow)
     assert_true(!end->in || flow->serial > end->in->serial);
     end->flows_begun++;
     end->in = flow;
+}
+
+/* RFC 6525, 5.1.2: a number is the next, or 0 if the stream was reset. The event of that may be
+ * read after the message. */
+static void end_check_ssn(struct end *end, struct stream *stream, uint16_t number, uint16_t ssn)
+{
+    uint16_t expected = stream->next_ssn;
+
+    stream->next_ssn = (uint16_t)(ssn + 1);
+    if (end->in->leaves_out || ssn == expected)
+        return;
+    if (ssn != 0)
+        fail_msg("flow %u, stream %u: SSN %u, not %u", end->in->serial, number, ssn, expected);
+    if (!end->resets)
+        end->resets = calloc(STREAMS, 1);
+    assert_non_null(end->resets);
+    if (end->resets[number] < 0)
+        fail_msg("flow %u, stream %u: was reset twice without a word", end->in->serial, number);
+    end->resets[number]--;
 }
 
 static void end_take_message(struct checker *checker, struct end *end,
@@ -287,8 +308,10 @@ static void end_take_message(struct checker *checker, struct end *end,
     assert_int_equal(received->ppid, message->ppid);
     assert_int_equal((received->flags & BRAID_RECEIVE_UNORDERED) != 0, message->unordered);
     message->received = message->received_here = true;
-    if (!message->unordered)
+    if (!message->unordered) {
         flow_check_order(flow, message);
+        end_check_ssn(end, flow_stream(flow, message->stream), message->stream, received->ssn);
+    }
     checker->counts.messages_received++;
 }
 
@@ -343,7 +366,12 @@ static bool is_second(const struct checker *checker, const struct end *end)
 
 static void checker_down(struct checker *checker, struct end *end, enum braid_down_reason reason)
 {
+    struct braid_association_info info;
+
     checker_read(checker, end, UINT32_MAX);
+    assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
+    checker->counts.ecn_reductions += info.ecn_reductions;
+    checker->counts.forward_tsns += info.forward_tsns_sent;
     end->down = true;
     flow_end(end->out, reason);
     switch (reason) {
@@ -374,13 +402,68 @@ static void end_up(struct end *end)
         fail_msg("UP twice");
     end->up = true;
     assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
+    end->inbound_streams = info.inbound_streams;
+    end->outbound_streams = info.outbound_streams;
     for (uint32_t i = 0; i < end->out->count; i++)
         end->out->messages[i].abandonable |= end->out->messages[i].stream >= info.outbound_streams;
+}
+
+static void end_reset_stream(struct end *end, uint16_t stream)
+{
+    if (end->resets[stream] < 1)
+        end->resets[stream]++;
+}
+
+/* The peer's streams were reset. */
+static void end_reset(struct end *end, const uint16_t *streams, size_t count)
+{
+    if (!end->resets)
+        end->resets = calloc(STREAMS, 1);
+    assert_non_null(end->resets);
+    for (size_t i = 0; i < count; i++)
+        end_reset_stream(end, streams[i]);
+    for (uint32_t i = 0; count == 0 && i < STREAMS; i++)
+        end_reset_stream(end, (uint16_t)i);
+}
+
+/* RFC 6525. What was refused has changed nothing. */
+static void checker_reconfig(struct checker *checker, struct end *end,
+                             const struct braid_event *event)
+{
+    struct braid_association_info info;
+
+    if (!end->up)
+        fail_msg("event %d before UP", (int)event->type);
+    if (event->outcome != BRAID_RECONFIG_PERFORMED)
+        return;
+    switch (event->type) {
+    case BRAID_EVENT_STREAMS_RESET:
+        checker->counts.resets++;
+        if (event->incoming)
+            end_reset(end, (const uint16_t *)(const void *)event->bytes,
+                      event->length / sizeof(uint16_t));
+        break;
+    case BRAID_EVENT_ASSOCIATION_RESET:
+        checker->counts.association_resets++;
+        end_reset(end, NULL, 0);
+        break;
+    default:
+        checker->counts.streams_added += event->outbound_streams + event->inbound_streams;
+        end->inbound_streams += event->inbound_streams;
+        end->outbound_streams += event->outbound_streams;
+        assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
+        if (info.inbound_streams < end->inbound_streams ||
+            info.outbound_streams < end->outbound_streams)
+            fail_msg("host %u, association %u: %u and %u streams, not %u and %u", end->host->number,
+                     end->id, info.outbound_streams, info.inbound_streams, end->outbound_streams,
+                     end->inbound_streams);
+    }
 }
 
 void checker_event(struct checker *checker, struct host *host, const struct braid_event *event)
 {
     struct end *end = checker_find(checker, host, event->association);
+    struct braid_association_info info;
 
     if (!end)
         fail_msg("event %d of an association that is not there", (int)event->type);
@@ -392,6 +475,9 @@ void checker_event(struct checker *checker, struct host *host, const struct brai
         assert_true(end->up);
         for (uint32_t i = 0; i < end->out->count; i++) /* given back for this */
             end->out->messages[i].abandonable |= end->out->messages[i].failed;
+        assert_int_equal(braid_association_info(host->engine, end->id, &info), 0);
+        end->inbound_streams = info.inbound_streams;
+        end->outbound_streams = info.outbound_streams;
         end->restarts++;
         checker->counts.restarts++;
         break;
@@ -408,6 +494,11 @@ void checker_event(struct checker *checker, struct host *host, const struct brai
         break;
     case BRAID_EVENT_DOWN:
         checker_down(checker, end, event->reason);
+        break;
+    case BRAID_EVENT_STREAMS_RESET:
+    case BRAID_EVENT_ASSOCIATION_RESET:
+    case BRAID_EVENT_STREAMS_ADDED:
+        checker_reconfig(checker, end, event);
         break;
     case BRAID_EVENT_READABLE:
     case BRAID_EVENT_PEER_SHUTDOWN:
@@ -430,6 +521,10 @@ void checker_finish(struct checker *checker)
         if (end->partial_broken > 0 && !end->crashed)
             fail_msg("host %u, association %u: a partial delivery was aborted without a word",
                      end->host->number, end->id);
+        for (uint32_t i = 0; end->resets && !end->crashed && i < STREAMS; i++)
+            if (end->resets[i] < 0)
+                fail_msg("host %u, association %u: stream %u was reset without a word",
+                         end->host->number, end->id, i);
         if (end->flows_begun > 1 + end->restarts)
             fail_msg("host %u, association %u: the peer began anew without a word",
                      end->host->number, end->id);

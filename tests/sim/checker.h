@@ -8,6 +8,8 @@
  *   - whether it was sent to him, and is what was sent, byte for byte;
  *   - that it comes only once, and after those before it in its stream, of which none is left out
  *     that its sender did not permit to be abandoned;
+ *   - that its Stream Sequence Number follows that before it, or begins anew as the reader is told
+ *     (RFC 6525);
  *   - and at the end, that no message is lost without a word: each was read, or given back by
  *     BRAID_EVENT_SEND_FAILED; all were read if the association was shut down.
  *
@@ -21,6 +23,7 @@
 enum {
     MESSAGE_MAXIMUM = 200000,
     MESSAGE_HEADER = 24,
+    STREAMS = 65536,
     PEER_UNKNOWN = WORLD_HOSTS, /* of an association that is down when one hears that it was up */
 };
 
@@ -38,6 +41,7 @@ struct message {
 /* Of a stream: how many ordered messages went in and came out, and the number + 1 of the last. */
 struct stream {
     uint32_t sent, received, last;
+    uint16_t next_ssn; /* that the reader expects, if none is left out */
 };
 
 struct end;
@@ -48,6 +52,7 @@ struct flow {
     uint32_t serial;
     unsigned int from, to; /* hosts */
     bool sender_crashed;   /* and forgot what it sent */
+    bool leaves_out;       /* messages may be missing, and their numbers */
     bool receiver_crashed; /* and forgot what it had not read */
     bool ended;            /* its sender was told so, for this reason */
     enum braid_down_reason reason;
@@ -74,6 +79,10 @@ struct end {
     size_t partial_length;
     bool partial_open;
     unsigned int partial_broken; /* a message began before the one in partial delivery ended */
+    /* What the peer resets, by stream: 1 if the reader was told, and the numbers may begin anew;
+     * -1 if they did and he has to be told. */
+    int8_t *resets;
+    uint32_t inbound_streams, outbound_streams; /* as the events say */
     /* the scenario's */
     struct traffic {
         unsigned int total, sent; /* messages */
@@ -91,7 +100,8 @@ struct checker {
     struct checker_counts {
         uint64_t associations, shut_down, aborted, lost, restarts;
         uint64_t messages_sent, messages_received, messages_failed;
-        uint64_t pieces, bytes_received;
+        uint64_t pieces, bytes_received, resets, association_resets, streams_added;
+        uint64_t ecn_reductions, forward_tsns;
     } counts;
 };
 

@@ -5,8 +5,14 @@
 
 #include "checker.h"
 #include "packet/chunks.h"
+#include "packet/reconfig.h"
 
-enum { MOST_ASSOCIATIONS = 64, PACKET_SLACK = 2 * 9000 };
+enum {
+    MOST_ASSOCIATIONS = 64,
+    PACKET_SLACK = 2 * 9000,
+    /* TSNs that are further apart are of before and after an SSN/TSN reset (RFC 6525, 5.2.4). */
+    RENUMBERED = 1 << 28,
+};
 
 /* An association, and what the packets tell of it. */
 struct seen {
@@ -43,11 +49,33 @@ void limits_free(struct limits *limits)
 
 static void take_sack(struct seen *seen, const struct sctp_sack *sack)
 {
-    if (seen->acknowledged && (int32_t)(sack->cumulative_tsn_ack - seen->cumulative_tsn_ack) < 0)
+    if (seen->acknowledged && sack->cumulative_tsn_ack - seen->cumulative_tsn_ack > RENUMBERED)
         return;
     seen->acknowledged = true;
     seen->cumulative_tsn_ack = sack->cumulative_tsn_ack;
     seen->a_rwnd = sack->a_rwnd;
+}
+
+/* The peer has performed our SSN/TSN reset: our TSNs go on from there. */
+static void take_re_config(struct seen *seen, const struct sctp_chunk *chunk)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter parameter;
+
+    parameter_iterator_init(&iterator, chunk->value, chunk->value_length);
+    while (parameter_next(&iterator, &parameter)) {
+        struct sctp_reconfig_response response;
+        uint32_t last;
+
+        if (parameter.type != SCTP_PARAMETER_RE_CONFIG_RESPONSE ||
+            !reconfig_response_read(&parameter, &response) || !response.has_tsns)
+            continue;
+        last = response.receiver_next_tsn - 1;
+        if (last - seen->cumulative_tsn_ack + RENUMBERED <= 2 * RENUMBERED)
+            continue; /* said once more */
+        seen->cumulative_tsn_ack = last;
+        seen->began = false;
+    }
 }
 
 static void take_chunk(struct limits *limits, const struct host *host, uint32_t tag,
@@ -67,8 +95,11 @@ static void take_chunk(struct limits *limits, const struct host *host, uint32_t 
             continue;
         if (chunk->type == SCTP_CHUNK_SACK && sack_read(chunk, &sack))
             take_sack(seen, &sack);
+        if (chunk->type == SCTP_CHUNK_RE_CONFIG)
+            take_re_config(seen, chunk);
         if (chunk->type == SCTP_CHUNK_SHUTDOWN && shutdown_read(chunk, &tsn) &&
-            seen->acknowledged && (int32_t)(tsn - seen->cumulative_tsn_ack) > 0) {
+            seen->acknowledged && tsn != seen->cumulative_tsn_ack &&
+            tsn - seen->cumulative_tsn_ack < RENUMBERED) {
             seen->cumulative_tsn_ack = tsn;
             seen->a_rwnd = UINT32_MAX / 2; /* it does not tell how much is read by now (9.2) */
         }

@@ -3,6 +3,7 @@
  */
 #include "scenario.h"
 
+#include "changes.h"
 #include "engine/watcher.h"
 #include "limits.h"
 #include "memory.h"
@@ -38,6 +39,9 @@ enum happening {
     ADDRESSES,
     PATHS,
     PARAMETERS,
+    RECONFIG,
+    SCHEDULE,
+    KEYS,
     CLOSE,
     HAPPENINGS
 };
@@ -53,6 +57,8 @@ struct scenario {
     unsigned int end_count, crashes;
     bool calm;
     bool large, unordered, abandonable, many_streams;
+    bool reconfig, ecn, probing; /* what the hosts may have besides */
+    struct braid_keys *keys;
     size_t memory;
 };
 
@@ -317,6 +323,12 @@ static struct braid_parameters some_parameters(struct scenario *scenario, bool a
     parameters.partial_reliability = chance(scenario, 0.8);
     parameters.cookie_preservative = chance(scenario, 0.2);
     parameters.valid_cookie_life = chance(scenario, 0.8) ? 60000 : 100 + below(scenario, 3000);
+    parameters.scheduler = (uint8_t)below(scenario, BRAID_SCHEDULER_ROUND_ROBIN + 1);
+    parameters.reconfig = scenario->reconfig && chance(scenario, 0.9);
+    parameters.reconfig_permitted = chance(scenario, 0.7) ? 7 : (uint8_t)below(scenario, 8);
+    parameters.ecn = scenario->ecn && chance(scenario, 0.9);
+    if (scenario->probing)
+        parameters.probe_interval = chance(scenario, 0.2) ? 0 : 1000 + below(scenario, 30000);
     if (!authentication)
         return parameters;
     parameters.authentication = chance(scenario, 0.9);
@@ -336,7 +348,8 @@ static void host_begin(struct scenario *scenario, struct host *host)
         struct braid_endpoint_config config = {.port = (uint16_t)(WORLD_PORT + i),
                                                .ipv4 = true,
                                                .ipv6 = true,
-                                               .parameters = &host->parameters};
+                                               .parameters = &host->parameters,
+                                               .keys = host->keys};
 
         if (scenario->world->bound) {
             config.addresses = host->addresses;
@@ -402,38 +415,6 @@ static void host_set_addresses(struct scenario *scenario, struct host *host, boo
 /* ---- What happens -----------------------------------------------------------------------------
  */
 
-static void change_paths(struct scenario *scenario, struct end *end)
-{
-    struct braid_engine *engine = end->host->engine;
-    braid_time now = host_now(end->host);
-    uint32_t path = below(scenario, WORLD_ADDRESSES);
-
-    switch (below(scenario, 3)) {
-    case 0:
-        (void)braid_path_set_primary(engine, end->id, path, now);
-        break;
-    case 1:
-        (void)braid_path_request_heartbeat(engine, end->id, path, now);
-        break;
-    default:
-        (void)braid_association_set_peer_primary(
-            engine, end->id, &end->host->addresses[below(scenario, end->host->address_count)], now);
-    }
-}
-
-static void change_parameters(struct scenario *scenario, struct end *end)
-{
-    struct braid_parameters *parameters = braid_association_parameters(end->host->engine, end->id);
-
-    assert_non_null(parameters);
-    parameters->sack_delay = below(scenario, 501);
-    parameters->sack_frequency = 1 + below(scenario, 4);
-    parameters->no_delay = chance(scenario, 0.5);
-    parameters->max_burst = below(scenario, 6);
-    parameters->partial_delivery_point = below(scenario, 10000);
-    parameters->maximum_segment = chance(scenario, 0.5) ? 0 : 50 + below(scenario, 2000);
-}
-
 static void happen_to_end(struct scenario *scenario, enum happening what, struct end *end)
 {
     struct braid_engine *engine = end->host->engine;
@@ -457,10 +438,19 @@ static void happen_to_end(struct scenario *scenario, enum happening what, struct
         (void)braid_abort(engine, end->id, "enough", 6, now);
         break;
     case PATHS:
-        change_paths(scenario, end);
+        change_paths(&scenario->random, end);
+        break;
+    case RECONFIG:
+        change_streams(&scenario->random, end);
+        break;
+    case SCHEDULE:
+        change_schedule(&scenario->random, end);
+        break;
+    case KEYS:
+        change_key(&scenario->random, end);
         break;
     default:
-        change_parameters(scenario, end);
+        change_parameters(&scenario->random, end);
     }
 }
 
@@ -510,6 +500,8 @@ static void run_wild(struct scenario *scenario)
     for (unsigned int i = 1 + below(scenario, 3); i > 0; i--)
         scenario_connect(scenario);
     enabled |= 1U << SEND;
+    if (scenario->reconfig)
+        enabled |= 1U << RECONFIG;
     for (unsigned int step = 0; step < steps; step++) {
         enum happening what = (enum happening)below(scenario, HAPPENINGS);
 
@@ -650,6 +642,10 @@ static void scenario_begin(struct scenario *scenario, uint64_t seed, const char 
     scenario->unordered = chance(scenario, 0.5);
     scenario->abandonable = chance(scenario, 0.4);
     scenario->many_streams = chance(scenario, 0.1);
+    scenario->reconfig = chance(scenario, 0.4);
+    scenario->ecn = chance(scenario, 0.3);
+    scenario->probing = chance(scenario, 0.3);
+    scenario->keys = chance(scenario, 0.5) ? changes_keys() : NULL;
     authentication = chance(scenario, 0.3);
 
     scenario->world = world_new(&config);
@@ -667,6 +663,7 @@ static void scenario_begin(struct scenario *scenario, uint64_t seed, const char 
 
         host->clock_ahead = (braid_time)below(scenario, 1000000) * MS;
         host->parameters = some_parameters(scenario, authentication);
+        host->keys = scenario->keys;
         world_restart(scenario->world, i);
         host_begin(scenario, host);
     }
@@ -696,6 +693,7 @@ void scenario_run(uint64_t seed, const char *capture, struct scenario_counts *co
     check_memory(&scenario);
     limits_free(scenario.limits);
     world_free(scenario.world);
+    braid_keys_free(scenario.keys);
     if (memory_in_use() != before)
         fail_msg("%zu bytes were not given back", memory_in_use() - before);
 }

@@ -11,9 +11,7 @@
 /* What was seen, over all scenarios of a run: to know that they are about something. */
 struct scenario_counts {
     struct checker_counts checker;
-    uint64_t packets, lost, reordered, duplicated, corrupted, too_big;
-    uint64_t retransmitted, fast_retransmits, t3_expirations, forward_tsns;
-    uint64_t asconfs, crashes, actions, seconds;
+    uint64_t packets, crashes, actions, seconds;
 };
 
 /* Runs it; adds to `counts`. `capture`: a file for all packets, or NULL. */

@@ -65,6 +65,8 @@ static struct memory_conditions some_conditions(struct weather *weather)
         conditions.duplicate = 0.01 * below(weather, 40);
     if (weather->corruption && chance(weather, 0.6))
         conditions.corrupt = 0.001 * below(weather, 80);
+    if (weather->marking && chance(weather, 0.6))
+        conditions.mark = 0.01 * below(weather, 40);
     if (weather->narrow && chance(weather, 0.6)) {
         conditions.bandwidth = (uint64_t)100000 << below(weather, 10);
         conditions.queue = 10000 + below(weather, 100000);
@@ -80,6 +82,7 @@ void weather_init(struct weather *weather, struct world *world, struct random_ge
     weather->duplication = chance(weather, 0.4);
     weather->corruption = chance(weather, 0.3);
     weather->narrow = chance(weather, 0.4);
+    weather->marking = chance(weather, 0.4);
     weather->loss = chance(weather, 0.3) ? 0 : 0.01 * (1 + some_size(weather, 50));
     *world_conditions(world) = some_conditions(weather);
     for (unsigned int network = 0; network < world->addresses; network++) {

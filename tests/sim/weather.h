@@ -12,9 +12,9 @@ struct weather {
     struct random_generator *random;
     struct memory_conditions conditions[WORLD_HOSTS][WORLD_HOSTS][WORLD_ADDRESSES];
     bool cut[WORLD_HOSTS][WORLD_HOSTS][WORLD_ADDRESSES];
-    bool address_down[WORLD_HOSTS][WORLD_ADDRESSES];          /* the host does not have it now */
-    bool bursts, reordering, duplication, corruption, narrow; /* what there may be */
-    double loss;                                              /* at most */
+    bool address_down[WORLD_HOSTS][WORLD_ADDRESSES]; /* the host does not have it now */
+    bool bursts, reordering, duplication, corruption, narrow, marking; /* what there may be */
+    double loss;                                                       /* at most */
 };
 
 /* Chooses what there may be, and begins with some of it. */
