@@ -677,9 +677,11 @@ void sender_timeout(struct sctp_path *path)
     struct sctp_sender *sender = &association->sender;
     struct sctp_path *alternate;
 
-    if (path->flight == 0 && !abandon_awaits_sack(association)) { /* time for a zero window probe */
-        sender->probe = true;
-        path_back_off(path);
+    if (path->flight == 0 && !abandon_awaits_sack(association)) {
+        if (sender->outstanding_chunks == 0 && sender->marked == 0) {
+            sender->probe = true; /* it is time for a zero window probe */
+            path_back_off(path);
+        }
         association_set_ready(association);
         return;
     }

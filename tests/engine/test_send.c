@@ -499,6 +499,32 @@ static void test_zero_window_probe(void **state)
     assert_true(peer_skip(peer) > 0);
 }
 
+/* The probe turns out to be too large for the path just when its timer goes off: that is no time
+ * for another. */
+static void test_zero_window_probe_too_big(void **state)
+{
+    struct peer *peer = *state;
+    const struct sent *sent;
+
+    peer_accept(peer);
+    assert_int_equal(peer_user_send(peer, 0, 1452), 0);
+    expect(peer, "DATA");
+    peer->a_rwnd = 0;
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    assert_int_equal(peer_user_send(peer, 0, 1452), 0);
+    assert_int_equal(peer_user_send(peer, 0, 1452), 0);
+    sent = expect_within(peer, 61 * SECOND, "DATA");
+    peer->now += peer_path(peer, 0).rto + SLACK;
+    braid_engine_icmp(peer->engine, BRAID_ICMP_TOO_BIG, 1000, &sent->destination, sent->bytes, 8,
+                      peer->now);
+    assert_true(peer_path(peer, 0).mtu <= 1000);
+    braid_engine_timeout(peer->engine, peer->now);
+    sent = expect(peer, "DATA");
+    assert_int_equal(sent_data(sent, 0).tsn, peer->engine_initial_tsn + 1);
+    expect(peer, NONE);
+    assert_int_equal(peer_info(peer).outstanding_chunks, 1);
+}
+
 /* SACKs that come all the time, as with DATA of the peer's, do not put the probe off. */
 static void test_zero_window_probe_among_sacks(void **state)
 {
@@ -662,6 +688,7 @@ int main(void)
         peer_test(test_send_failed),
         peer_test(test_peer_window),
         peer_test(test_zero_window_probe),
+        peer_test(test_zero_window_probe_too_big),
         peer_test(test_zero_window_probe_among_sacks),
         peer_test(test_zero_window_and_silence),
         peer_test(test_peer_window_and_sacks),

@@ -393,7 +393,16 @@ static void checker_down(struct checker *checker, struct end *end, enum braid_do
     braid_association_release(end->host->engine, end->id, host_now(end->host));
 }
 
-/* The peer may take fewer streams than were asked for: what was sent on others is given back. */
+/* There are fewer streams than were asked for: what was sent on others is given back. */
+static void end_give_back(struct end *end)
+{
+    struct braid_association_info info;
+
+    assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
+    for (uint32_t i = 0; i < end->out->count; i++)
+        end->out->messages[i].abandonable |= end->out->messages[i].stream >= info.outbound_streams;
+}
+
 static void end_up(struct end *end)
 {
     struct braid_association_info info;
@@ -404,8 +413,7 @@ static void end_up(struct end *end)
     assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
     end->inbound_streams = info.inbound_streams;
     end->outbound_streams = info.outbound_streams;
-    for (uint32_t i = 0; i < end->out->count; i++)
-        end->out->messages[i].abandonable |= end->out->messages[i].stream >= info.outbound_streams;
+    end_give_back(end);
 }
 
 static void end_reset_stream(struct end *end, uint16_t stream)
@@ -434,8 +442,10 @@ static void checker_reconfig(struct checker *checker, struct end *end,
 
     if (!end->up)
         fail_msg("event %d before UP", (int)event->type);
-    if (event->outcome != BRAID_RECONFIG_PERFORMED)
+    if (event->outcome != BRAID_RECONFIG_PERFORMED) {
+        end_give_back(end); /* streams that were asked for already had messages */
         return;
+    }
     switch (event->type) {
     case BRAID_EVENT_STREAMS_RESET:
         checker->counts.resets++;
