@@ -254,7 +254,8 @@ static void finish(struct sctp_association *association, const struct sack_resul
 }
 
 /* 12.4: one that acknowledges what was never sent ends the association. False, also if it is from
- * the past. */
+ * the past; or from a peer that has begun anew with the TSNs, as we asked, whose answer did not
+ * come yet (RFC 6525, 5.2.4). */
 static bool is_current(struct sctp_association *association, uint32_t cumulative_tsn_ack,
                        uint16_t furthest)
 {
@@ -265,7 +266,9 @@ static bool is_current(struct sctp_association *association, uint32_t cumulative
     if (tsn_before(cumulative_tsn_ack, sender->next_tsn) &&
         furthest < sender->next_tsn - cumulative_tsn_ack)
         return true;
-    association_abort_violation(association);
+    if (!association->reconfig ||
+        !reconfig_find_request(association->reconfig, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST))
+        association_abort_violation(association);
     return false;
 }
 
@@ -316,8 +319,8 @@ void sender_receive_cumulative(struct sctp_association *association, uint32_t cu
 
     if (!is_current(association, cumulative_tsn_ack, 0))
         return;
-    if (sender->probe_outstanding) /* there was no room for that */
-        a_rwnd -= sender_entry(sender, sender->probe_tsn)->length;
+    if (sender->probe_outstanding && !sender_entry(sender, sender->probe_tsn)->acknowledged)
+        a_rwnd -= sender_entry(sender, sender->probe_tsn)->length; /* there was no room for that */
     begin(association);
     take_cumulative(association, cumulative_tsn_ack, &result);
     finish(association, &result);

@@ -582,6 +582,8 @@ static void test_reset_association(void **state)
     assert_int_equal(parameter.type, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST);
     assert_int_equal(peer_user_send(peer, 1, 20), 0);
     expect(peer, NONE);
+    peer_send_sack(peer, 77776); /* it has begun anew, and its answer was lost */
+    expect(peer, NONE);
     answer(peer, number, SCTP_RECONFIG_PERFORMED); /* it does not say the numbers */
     expect_no_event(peer, BRAID_EVENT_ASSOCIATION_RESET);
     send_response(peer, &(struct sctp_reconfig_response){.response_number = number,

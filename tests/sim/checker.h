@@ -82,7 +82,6 @@ struct end {
     /* What the peer resets, by stream: 1 if the reader was told, and the numbers may begin anew;
      * -1 if they did and he has to be told. */
     int8_t *resets;
-    uint32_t inbound_streams, outbound_streams; /* as the events say */
     /* the scenario's */
     struct traffic {
         unsigned int total, sent; /* messages */
