@@ -256,6 +256,10 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
         refuse_empty(association, data.tsn);
         return;
     }
+    if (reconfig_numbers_are_unknown(association)) { /* it will come again */
+        association->engine->statistics.data_dropped++;
+        return;
+    }
     note_arrival(association, arrival);
     if (data.flags & SCTP_DATA_FLAG_IMMEDIATE)
         receiver->sack_now = true;
@@ -323,11 +327,15 @@ void receiver_receive_forward_tsn(struct sctp_association *association, struct a
         return;
     }
     association->forward_tsns_received++;
+    if (reconfig_numbers_are_unknown(association))
+        return;
     note_arrival(association, arrival);
     if (!tsn_before(association->receiver.cumulative_tsn, forward_tsn.new_cumulative_tsn)) {
         arrival->duplicate_seen = true; /* the SACK for it was lost, perhaps */
         return;
     }
+    if (forward_tsn.new_cumulative_tsn - association->receiver.cumulative_tsn > TSNS_APART)
+        return; /* of before an SSN/TSN reset */
     arrival->new_data_seen = true;
     if (!forward(association, &forward_tsn))
         association_abort_violation(association);

@@ -100,7 +100,7 @@ void reconfig_end_request(struct reconfig *reconfig, struct reconfig_request *re
     *request = (struct reconfig_request){0};
     if (!reconfig_is_outstanding(reconfig)) {
         timer_stop(&reconfig->association->engine->wheel, &reconfig->timer);
-        reconfig->send = false;
+        reconfig->send = reconfig->written = false;
         reconfig->path = NULL;
     }
     release_held(reconfig->association);
@@ -138,6 +138,24 @@ bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
         }
     }
     return false;
+}
+
+bool reconfig_numbers_are_unknown(const struct sctp_association *association)
+{
+    struct reconfig *reconfig = association->reconfig;
+
+    return reconfig && reconfig->written && !reconfig->answered &&
+           reconfig_find_request(reconfig, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST);
+}
+
+bool reconfig_explains(const struct sctp_association *association, uint32_t tsn)
+{
+    struct reconfig *reconfig = association->reconfig;
+
+    if (!reconfig)
+        return false;
+    return reconfig_find_request(reconfig, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST) ||
+           (reconfig->renumbered && tsn - association->sender.next_tsn > TSNS_APART);
 }
 
 bool reconfig_must_wait(const struct sctp_association *association, const uint16_t *streams,
@@ -327,6 +345,7 @@ void reconfig_write(struct sctp_association *association, struct packet_writer *
     }
     chunk_end(writer, chunk);
     reconfig->send = reconfig->answered = false;
+    reconfig->written = true;
     timer_start(&association->engine->wheel, &reconfig->timer,
                 association->engine->now + reconfig->path->rto);
 }

@@ -22,6 +22,9 @@ struct sctp_path;
 #define RECONFIG_REQUESTS 2 /* in one chunk (RFC 6525, 3.1); one chunk is outstanding (5.1.1) */
 #define RECONFIG_RESULTS 2  /* of the peer's last requests, which it may repeat */
 #define STREAMS_MAXIMUM UINT16_MAX
+/* More TSNs than ever are outstanding: others are of before or after an SSN/TSN reset, which moves
+ * them by half of all there are (5.2.4, G1). */
+#define TSNS_APART (1u << 30)
 
 /* A request of ours. */
 struct reconfig_request {
@@ -46,7 +49,9 @@ struct reconfig {
     struct reconfig_request requests[RECONFIG_REQUESTS]; /* that are outstanding */
     uint32_t next_number;
     bool send;
+    bool written;           /* some of the requests has left */
     bool answered;          /* "in progress": the peer is well */
+    bool renumbered;        /* our TSNs began anew: SACKs of before may come still */
     struct sctp_path *path; /* over which they were sent, or are to be */
     struct timer timer;
 
@@ -77,6 +82,13 @@ void reconfig_end_request(struct reconfig *reconfig, struct reconfig_request *re
 /* Is a message of these streams, or of any for a count of 0, not yet wholly sent? */
 bool reconfig_must_wait(const struct sctp_association *association, const uint16_t *streams,
                         size_t count);
+
+/* The peer may have begun anew with all numbers, as we asked, and its answer is under way or lost:
+ * what its DATA means is not known before that came. */
+bool reconfig_numbers_are_unknown(const struct sctp_association *association);
+/* A TSN of ours that was not sent is acknowledged, and nobody has lied: it is of after an SSN/TSN
+ * reset whose answer did not come, or of before one. */
+bool reconfig_explains(const struct sctp_association *association, uint32_t tsn);
 
 /* The path of requests that are due; NULL: none. */
 struct sctp_path *reconfig_path(struct sctp_association *association);

@@ -59,6 +59,7 @@ static void restart_sender(struct sctp_association *association, uint32_t next_t
 {
     struct sctp_sender *sender = &association->sender;
 
+    association->reconfig->renumbered |= sender->next_tsn != next_tsn;
     sender->next_tsn = next_tsn;
     sender->cumulative_tsn_ack = next_tsn - 1;
     sender->forwarded = next_tsn - 1;
@@ -133,6 +134,20 @@ static bool complete(struct sctp_association *association, const struct reconfig
     }
 }
 
+/* It is to be asked again, though the peer is well. An SSN/TSN reset not in step with the DATA that
+ * the peer sends again, which would always come when it cannot be taken
+ * (reconfig_numbers_are_unknown()). */
+static void ask_again(struct reconfig *reconfig, const struct reconfig_request *request)
+{
+    struct braid_engine *engine = reconfig->association->engine;
+
+    reconfig->answered = true;
+    if (request->type == SCTP_PARAMETER_SSN_TSN_RESET_REQUEST && reconfig->path)
+        timer_start(&engine->wheel, &reconfig->timer,
+                    engine->now + reconfig->path->rto +
+                        random_u32(engine) % (reconfig->path->rto + 1));
+}
+
 /* A request that the peer fulfils by one of its own: that tells when it is done. */
 static bool is_fulfilled_by_another(const struct reconfig_request *request)
 {
@@ -157,7 +172,7 @@ void reconfig_receive_response(struct reconfig *reconfig,
         path_answered(reconfig->path);
     if (response->result == SCTP_RECONFIG_IN_PROGRESS ||
         (response->result == SCTP_RECONFIG_PERFORMED && is_fulfilled_by_another(request))) {
-        reconfig->answered = true; /* to be asked again, though the peer is well */
+        ask_again(reconfig, request);
         return;
     }
     if (complete(association, request, response))

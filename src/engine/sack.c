@@ -254,8 +254,7 @@ static void finish(struct sctp_association *association, const struct sack_resul
 }
 
 /* 12.4: one that acknowledges what was never sent ends the association. False, also if it is from
- * the past; or from a peer that has begun anew with the TSNs, as we asked, whose answer did not
- * come yet (RFC 6525, 5.2.4). */
+ * the past, or of other numbers (RFC 6525, 5.2.4). */
 static bool is_current(struct sctp_association *association, uint32_t cumulative_tsn_ack,
                        uint16_t furthest)
 {
@@ -266,8 +265,7 @@ static bool is_current(struct sctp_association *association, uint32_t cumulative
     if (tsn_before(cumulative_tsn_ack, sender->next_tsn) &&
         furthest < sender->next_tsn - cumulative_tsn_ack)
         return true;
-    if (!association->reconfig ||
-        !reconfig_find_request(association->reconfig, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST))
+    if (!reconfig_explains(association, cumulative_tsn_ack))
         association_abort_violation(association);
     return false;
 }

@@ -582,8 +582,11 @@ static void test_reset_association(void **state)
     assert_int_equal(parameter.type, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST);
     assert_int_equal(peer_user_send(peer, 1, 20), 0);
     expect(peer, NONE);
-    peer_send_sack(peer, 77776); /* it has begun anew, and its answer was lost */
-    expect(peer, NONE);
+    /* it has begun anew, and its answer was lost: what its DATA means cannot be known */
+    peer_send_sack(peer, 77776);
+    peer_send_data(peer, tsn + 1, 3, 0, WHOLE, 10);
+    expect_silence(peer, 500 * MS);
+    expect_no_message(peer);
     answer(peer, number, SCTP_RECONFIG_PERFORMED); /* it does not say the numbers */
     expect_no_event(peer, BRAID_EVENT_ASSOCIATION_RESET);
     send_response(peer, &(struct sctp_reconfig_response){.response_number = number,
@@ -599,6 +602,8 @@ static void test_reset_association(void **state)
     assert_int_equal(data.tsn, 77777);
     assert_int_equal(data.ssn, 0);
     peer_send_sack(peer, data.tsn);
+    peer_send_sack(peer, data.tsn + (1U << 31) - 2); /* of before */
+    expect(peer, NONE);
     receive(peer, tsn + 1, 3, 0);
     assert_int_equal(reset_association(peer), 0);
     expect(peer, "RE_CONFIG");
