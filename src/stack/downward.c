@@ -46,29 +46,49 @@ uint32_t downward_unread(struct stack_socket *end)
     return end->payload;
 }
 
-/* The first of those that were taken from the socket is done with. */
-static void next_release(struct stack *stack, struct stack_socket *end)
+static void next_free_if_empty(struct stack_socket *end)
 {
-    if (end->next_count == 0)
+    if (end->next_count > 0)
         return;
-    socket_received_release(end->socket, &end->next[0], stack->now);
-    end->next[0] = end->next[1];
-    end->next_count--;
-    end->next_offset = 0;
+    free(end->next);
+    end->next = NULL;
 }
 
-/* As next_release(), of one that nobody will read. */
+/* The first of those that were taken from the socket are done with. */
+static void next_release(struct stack *stack, struct stack_socket *end, unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++)
+        socket_received_release(end->socket, &end->next[i], stack->now);
+    end->next_count -= count;
+    if (count > 0)
+        end->next_offset = 0;
+    if (end->next_count > 0)
+        memmove(end->next, end->next + count, end->next_count * sizeof(*end->next));
+    next_free_if_empty(end);
+}
+
+/* As next_release() of the first, that nobody will read. */
 static void next_discard(struct stack *stack, struct stack_socket *end)
 {
     if (end->next[0].kind == SOCKET_ACCEPTED)
         socket_close(end->next[0].accepted, false, stack->now);
-    next_release(stack, end);
+    next_release(stack, end, 1);
+}
+
+static bool next_has_room(struct stack_socket *end)
+{
+    if (!end->next)
+        end->next = malloc(DOWNWARD_BATCH * sizeof(*end->next));
+    return end->next && end->next_count < DOWNWARD_BATCH;
 }
 
 static bool next_take(struct stack *stack, struct stack_socket *end)
 {
-    if (!socket_receive(end->socket, &end->next[end->next_count], stack->now))
+    if (!next_has_room(end) ||
+        !socket_receive(end->socket, &end->next[end->next_count], stack->now)) {
+        next_free_if_empty(end);
         return false;
+    }
     end->next_count++;
     return true;
 }
@@ -119,43 +139,60 @@ static void header_add_next(struct channel_header *header, const struct socket_r
         header->next.flags |= SCTP_NOTIFICATION;
 }
 
-/* A message, or as much of it as one datagram may carry. */
-static int send_message(struct stack *stack, struct stack_socket *end)
+static uint32_t piece_maximum(const struct stack_socket *end)
 {
-    const struct socket_received *message = &end->next[0];
-    size_t maximum = end->size - PIECE_SPARE;
-    size_t left = message->length - end->next_offset;
-    size_t length = left;
-    struct channel_header header = {
+    uint32_t maximum = end->size - PIECE_SPARE;
+
+    return maximum < CHANNEL_PIECE_MAXIMUM ? maximum : CHANNEL_PIECE_MAXIMUM;
+}
+
+/* The next datagram of a batch: a message, or as much of it as one datagram may carry. False: no
+ * other may follow it in this batch. */
+static bool batch_add(struct stack *stack, const struct stack_socket *end, unsigned int i)
+{
+    const struct socket_received *message = &end->next[i];
+    size_t offset = i == 0 ? end->next_offset : 0;
+    size_t left = message->length - offset;
+    size_t length = left < piece_maximum(end) ? left : piece_maximum(end);
+    struct channel_header *header = &stack->down_headers[i];
+
+    *header = (struct channel_header){
         .type = CHANNEL_MESSAGE,
+        .generation = end->generation,
         .info = message->info,
         .address = message->from,
     };
-    int error;
-
-    if (maximum > CHANNEL_PIECE_MAXIMUM)
-        maximum = CHANNEL_PIECE_MAXIMUM;
-    if (length > maximum)
-        length = maximum;
     if (message->kind == SOCKET_NOTIFICATION)
-        header.flags |= CHANNEL_NOTIFICATION;
+        header->flags |= CHANNEL_NOTIFICATION;
     if (message->end_of_record && length == left)
-        header.flags |= CHANNEL_END_OF_RECORD;
-    if (end->next_count > 1)
-        header_add_next(&header, &end->next[1]);
-    error = send_down(end, &header, message->bytes + end->next_offset, length, -1);
-    if (error < 0) {
-        end->ended |= error == -EPIPE || error == -ECONNRESET;
-        return error;
-    }
-    if (message->kind == SOCKET_MESSAGE) {
-        end->payload += (uint32_t)length;
+        header->flags |= CHANNEL_END_OF_RECORD;
+    if (i + 1 < end->next_count)
+        header_add_next(header, &end->next[i + 1]);
+    stack->down_parts[i][0] = (struct iovec){header, sizeof(*header)};
+    stack->down_parts[i][1] = (struct iovec){(uint8_t *)message->bytes + offset, length};
+    stack->down_messages[i].msg_hdr =
+        (struct msghdr){.msg_iov = stack->down_parts[i], .msg_iovlen = length > 0 ? 2 : 1};
+    return length == left;
+}
+
+/* The first `count` datagrams of a batch were sent. */
+static void batch_release(struct stack *stack, struct stack_socket *end, unsigned int count)
+{
+    uint32_t length = 0, done = count;
+
+    for (unsigned int i = 0; i < count; i++) {
+        length = (uint32_t)stack->down_parts[i][1].iov_len;
+        if (end->next[i].kind != SOCKET_MESSAGE)
+            continue;
+        end->payload += length;
         end->notifications_only = false;
     }
-    end->next_offset += length;
-    if (length == left)
-        next_release(stack, end);
-    return 0;
+    /* the last may have been a piece */
+    if (end->next[count - 1].length - (count == 1 ? end->next_offset : 0) > length)
+        done--;
+    next_release(stack, end, done);
+    if (done < count)
+        end->next_offset += length;
 }
 
 /* ---- Peel-off ---- */
@@ -235,7 +272,7 @@ void downward_move(struct stack_socket *from, int descriptor, struct stack_socke
     from->weight = unread_weight(from);
     to->weight = unread_weight(to);
     for (unsigned int i = 0; i < from->next_count; i++) {
-        if (from->next[i].info.association != association)
+        if (from->next[i].info.association != association || !next_has_room(to))
             from->next[kept++] = from->next[i];
         else
             to->next[to->next_count++] = from->next[i];
@@ -245,23 +282,50 @@ void downward_move(struct stack_socket *from, int descriptor, struct stack_socke
         }
     }
     from->next_count = kept;
+    next_free_if_empty(from);
 }
 
 /* ---- All that there is ---- */
 
-/* Sends the next thing. False: there is none, or it must wait. */
-static bool send_next(struct stack *stack, struct stack_socket *end, bool wants_following)
+/* Sends messages as long as what is unread weighs less than `end->size`; `*weight` is what it is
+ * thought to weigh. False: there are none, or they must wait. */
+static bool send_messages(struct stack *stack, struct stack_socket *end, bool wants_following,
+                          uint32_t *weight)
+{
+    unsigned int count = 0;
+    bool more = true;
+    int sent;
+
+    while (more && *weight < end->size && count < DOWNWARD_BATCH) {
+        if (count == end->next_count && !next_take(stack, end))
+            break;
+        if (wants_following && count + 1 == end->next_count)
+            next_take(stack, end);
+        more = batch_add(stack, end, count);
+        *weight += MESSAGE_WEIGHT + (uint32_t)stack->down_parts[count++][1].iov_len;
+    }
+    if (count == 0)
+        return false;
+    do
+        sent = sendmmsg(end->watch.descriptor, stack->down_messages, count, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        end->ended |= errno == EPIPE || errno == ECONNRESET;
+    else
+        batch_release(stack, end, (unsigned int)sent);
+    return sent == (int)count;
+}
+
+/* Sends the next socket for accept(). False: there is none. */
+static bool send_next_accepted(struct stack *stack, struct stack_socket *end)
 {
     if (end->next_count == 0 && !next_take(stack, end))
         return false;
-    if (end->next[0].kind == SOCKET_ACCEPTED) {
-        send_accepted(stack, end);
-        next_release(stack, end);
-        return true;
-    }
-    if (wants_following && end->next_count == 1)
-        next_take(stack, end);
-    return send_message(stack, end) == 0;
+    if (end->next[0].kind != SOCKET_ACCEPTED)
+        return false;
+    send_accepted(stack, end);
+    next_release(stack, end, 1);
+    return true;
 }
 
 /* RFC 6458, 4.1.6: the reader finds the end, after all that came before. */
@@ -303,13 +367,11 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     if (end->weight == 0)
         end->notifications_only = true;
     wants_following = atomic_load(&slot->receive_options) & CHANNEL_RECEIVE_NXTINFO;
-    for (weight = end->weight; weight < end->size; weight += MESSAGE_WEIGHT) {
-        uint32_t before = end->payload;
-
-        if (!send_next(stack, end, wants_following))
-            break;
-        weight += end->payload - before;
-    }
+    weight = end->weight;
+    while (weight < end->size && send_next_accepted(stack, end))
+        weight += MESSAGE_WEIGHT;
+    while (send_messages(stack, end, wants_following, &weight))
+        ;
     unread_update(end);
     /* there may be more if it was the size that ended the loop, though all may be read by now */
     end->full =

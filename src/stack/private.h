@@ -19,7 +19,8 @@
 #include "stack/stack.h"
 
 enum {
-    UPWARD_BATCH = 32, /* datagrams that one system call reads */
+    UPWARD_BATCH = 32,   /* datagrams that one system call reads, */
+    DOWNWARD_BATCH = 32, /* and writes */
     UPWARD_STRIDE = CHANNEL_PIECE_MAXIMUM + 64,
     UPWARD_ASSEMBLIES = 1024,           /* of one socket: senders amid a long message */
     UPWARD_ASSEMBLIES_BYTES = 16 << 20, /* of one socket */
@@ -75,18 +76,18 @@ struct stack_socket {
     struct list waiters; /* struct connection */
 
     /* downwards: downward.c */
-    bool ended;                     /* no more is sent down */
-    bool full;                      /* more than a quarter of `size` is unread */
-    bool notifications_only;        /* what is unread, if anything, are notifications */
-    uint32_t size;                  /* SO_SNDBUF of the stack end, */
-    uint32_t program_size;          /* and of the program's */
-    uint32_t receive_buffer;        /* SO_RCVBUF, that `size` was made for */
-    uint32_t weight;                /* what SIOCOUTQ said last, */
-    uint32_t payload;               /* and the bytes of user messages in it, */
-    uint32_t accept_weight;         /* of one CHANNEL_ACCEPT */
-    struct socket_received next[2]; /* taken from the socket, not yet sent down */
-    unsigned int next_count;
-    size_t next_offset; /* bytes of the first that were sent */
+    bool ended;                   /* no more is sent down */
+    bool full;                    /* more than a quarter of `size` is unread */
+    bool notifications_only;      /* what is unread, if anything, are notifications */
+    uint32_t size;                /* SO_SNDBUF of the stack end, */
+    uint32_t program_size;        /* and of the program's */
+    uint32_t receive_buffer;      /* SO_RCVBUF, that `size` was made for */
+    uint32_t weight;              /* what SIOCOUTQ said last, */
+    uint32_t payload;             /* and the bytes of user messages in it, */
+    uint32_t accept_weight;       /* of one CHANNEL_ACCEPT */
+    struct socket_received *next; /* taken from the socket, not yet sent down: at most */
+    unsigned int next_count;      /* DOWNWARD_BATCH, and NULL while there are none */
+    size_t next_offset;           /* bytes of the first that were sent */
 };
 
 enum connection_wait {
@@ -165,6 +166,10 @@ struct stack {
     struct channel_header up_headers[UPWARD_BATCH];
     union upward_rights up_rights[UPWARD_BATCH];
     uint8_t *up_bytes;
+    /* one batch downwards */
+    struct mmsghdr down_messages[DOWNWARD_BATCH];
+    struct iovec down_parts[DOWNWARD_BATCH][2];
+    struct channel_header down_headers[DOWNWARD_BATCH];
     uint8_t *request, *reply; /* CHANNEL_CONTROL_MAXIMUM each */
 };
 
