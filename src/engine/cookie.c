@@ -2,8 +2,9 @@
  * The State Cookie: what an INIT said and what we answered, kept by the peer for us.
  *
  * RFC 9260, section 5.1.3 (generating), section 5.1.5 (authenticating). Nobody but us reads it, so
- * it is our own struct with an HMAC-SHA256 in front. The key changes every `secret_lifetime`; the
- * one before stays good for as long again.
+ * it is our own struct with an HMAC-SHA256 in front, of which half is enough (RFC 2104, section 5):
+ * whoever sends an INIT is sent all of it. The key changes every `secret_lifetime`; the one before
+ * stays good for as long again.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -11,17 +12,26 @@
 
 #include "engine/private.h"
 
-#define MAC_LENGTH 32
-#define FIXED_LENGTH offsetof(struct cookie, addresses)
+#define MAC_LENGTH 16
+#define FIXED_LENGTH offsetof(struct cookie, local_address)
+#define SCOPED 0x80 /* an address with a scope behind it */
 
 _Static_assert(MAC_LENGTH + sizeof(struct cookie) <= COOKIE_LENGTH_MAXIMUM,
                "a cookie is longer than COOKIE_LENGTH_MAXIMUM");
 
-/* What varies in length stands behind the fixed part: addresses, then terms with their lengths. */
+/* What varies in length stands behind the fixed part: addresses, each with its family in front,
+ * then terms with their lengths. */
 static uint8_t *put(uint8_t *place, const void *bytes, size_t length)
 {
     memcpy(place, bytes, length);
     return place + length;
+}
+
+static uint8_t *put_address(uint8_t *place, const struct braid_address *address)
+{
+    *place++ = (uint8_t)(address->family | (address->scope != 0 ? SCOPED : 0));
+    place = put(place, address->bytes, braid_address_length(address));
+    return address->scope != 0 ? put(place, &address->scope, sizeof(address->scope)) : place;
 }
 
 static uint8_t *put_terms(uint8_t *place, const struct authentication_terms *terms)
@@ -37,6 +47,26 @@ static bool take(const uint8_t **place, size_t *left, void *bytes, size_t length
     memcpy(bytes, *place, length);
     *place += length;
     *left -= length;
+    return true;
+}
+
+static bool take_address(const uint8_t **place, size_t *left, struct braid_address *address)
+{
+    uint8_t family;
+
+    if (!take(place, left, &family, sizeof(family)))
+        return false;
+    *address = (struct braid_address){.family = family & (uint8_t)~SCOPED};
+    return take(place, left, address->bytes, braid_address_length(address)) &&
+           (!(family & SCOPED) || take(place, left, &address->scope, sizeof(address->scope)));
+}
+
+static bool take_addresses(const uint8_t **place, size_t *left, struct cookie *cookie)
+{
+    for (uint8_t i = 0; i < cookie->address_count; i++) {
+        if (!take_address(place, left, &cookie->addresses[i]))
+            return false;
+    }
     return true;
 }
 
@@ -57,9 +87,13 @@ static void rotate_keys(struct braid_engine *engine)
 
 static bool compute_mac(const uint8_t *key, const uint8_t *bytes, size_t length, uint8_t *mac)
 {
-    unsigned int mac_length = MAC_LENGTH;
+    uint8_t whole[EVP_MAX_MD_SIZE];
+    unsigned int whole_length = sizeof(whole);
 
-    return HMAC(EVP_sha256(), key, COOKIE_KEY_LENGTH, bytes, length, mac, &mac_length) != NULL;
+    if (!HMAC(EVP_sha256(), key, COOKIE_KEY_LENGTH, bytes, length, whole, &whole_length))
+        return false;
+    memcpy(mac, whole, MAC_LENGTH);
+    return true;
 }
 
 size_t cookie_write(struct braid_engine *engine, const struct cookie *cookie, uint8_t *bytes)
@@ -68,7 +102,9 @@ size_t cookie_write(struct braid_engine *engine, const struct cookie *cookie, ui
     size_t length;
 
     rotate_keys(engine);
-    end = put(end, cookie->addresses, cookie->address_count * sizeof(cookie->addresses[0]));
+    end = put_address(end, &cookie->local_address);
+    for (uint8_t i = 0; i < cookie->address_count; i++)
+        end = put_address(end, &cookie->addresses[i]);
     end = put_terms(end, &cookie->local_terms);
     end = put_terms(end, &cookie->peer_terms);
     length = (size_t)(end - bytes) - MAC_LENGTH;
@@ -98,8 +134,8 @@ bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t lengt
     left = length - MAC_LENGTH;
     return take(&place, &left, cookie, FIXED_LENGTH) &&
            cookie->address_count <= ADDRESSES_MAXIMUM &&
-           take(&place, &left, cookie->addresses,
-                cookie->address_count * sizeof(cookie->addresses[0])) &&
+           take_address(&place, &left, &cookie->local_address) &&
+           take_addresses(&place, &left, cookie) &&
            take_terms(&place, &left, &cookie->local_terms) &&
            take_terms(&place, &left, &cookie->peer_terms) && left == 0;
 }

@@ -255,7 +255,7 @@ static size_t flood(struct peer *peer, uint32_t first, uint32_t count, size_t *r
  * has to carry our state for us, is at most so much longer. */
 static void test_init_flood(void **state)
 {
-    enum { PART = 20000, COOKIE_AND_HEADER = 220 };
+    enum { PART = 20000, COOKIE_AND_HEADER = 132 };
     struct peer *peer = *state;
     size_t before, received = 0, sent = 0;
     double first, last;
