@@ -279,7 +279,8 @@ const struct command ladder_command = {
             "  -h, --help           this text\n"
             "\n"
             "That a packet was lost is inferred: what it carried was sent again, and nothing\n"
-            "says that it had arrived.\n"
+            "says that it had arrived. If the capture was made at two points (both hosts', or\n"
+            "all interfaces), a packet that both saw is drawn once, with both times.\n"
             "\n"
             "Exit status: 0 if all went well, 1 if the capture cannot be read, is damaged or has\n"
             "no SCTP in it, 2 if the command was not understood.\n",

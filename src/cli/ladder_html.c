@@ -168,6 +168,11 @@ static void print_packet(FILE *out, const struct ladder *ladder, const struct tr
     print_string(out, label);
     fputc(',', out);
     print_streams(out, packet);
+    if (packet->number_again > 0)
+        fprintf(out, ",%" PRIu64 ",%" PRId64, packet->number_again,
+                (packet->time_again - packet->time) / 1000);
+    else
+        fputs(",0,0", out);
     if (packet->udp_source_port || packet->udp_destination_port)
         fprintf(out, ",%u,%u", packet->udp_source_port, packet->udp_destination_port);
     fputc(']', out);

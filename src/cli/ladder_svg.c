@@ -99,7 +99,7 @@ static void print_style(FILE *out)
         "text { fill: #1f2328; }\n"
         ".title { font-size: 16px; font-weight: 600; }\n"
         ".time, .fold, .note { font-size: 12px; fill: #59636e; }\n"
-        ".time, .end { text-anchor: end; }\n"
+        ".twice { font-size: 10px; } .time, .end { text-anchor: end; }\n"
         ".label { text-anchor: middle; paint-order: stroke; stroke: #ffffff; stroke-width: 5px; }\n"
         ".note { fill: #b3261e; font-weight: 600; }\n"
         ".state { font-size: 12px; font-weight: 600; }\n"
@@ -249,6 +249,9 @@ static void print_packet(struct drawing *drawing, const struct trace_packet *pac
     fputs("</title>\n", drawing->out);
     print_text(drawing, MARGIN + TIME_WIDTH - 12, drawing->y + ROW_HEIGHT / 2 + 4, "time",
                "%" PRId64 ".%06" PRId64, time / 1000000000, time / 1000 % 1000000);
+    if (packet->number_again > 0)
+        print_text(drawing, MARGIN + TIME_WIDTH - 12, drawing->y + ROW_HEIGHT - 2, "time twice",
+                   "+%.3f ms", (double)(packet->time_again - packet->time) / 1e6);
     print_arrow(drawing, packet);
     print_text(drawing, middle, drawing->y + ROW_HEIGHT / 2 - 1, "label", "%.*s%s",
                LABEL_CHARACTERS, label, strlen(label) > LABEL_CHARACTERS ? "…" : "");

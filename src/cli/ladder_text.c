@@ -4,7 +4,7 @@
  *     0.000000  │──── INIT ──────────────────────▶│
  *
  * A line of dashes is a retransmission, a cross in place of the arrow's head a packet that was
- * lost.
+ * lost. "+1.250 ms" is when another point saw it.
  */
 #include "cli/ladder.h"
 
@@ -213,6 +213,9 @@ static void print_packet(struct drawing *drawing, const struct trace_packet *pac
     if (notes[0] != '\0')
         fprintf(drawing->out, " %s%s%s", colour(drawing, COLOUR_BAD), notes,
                 colour(drawing, COLOUR_OFF));
+    if (packet->number_again > 0)
+        fprintf(drawing->out, " %s+%.3f ms%s", colour(drawing, COLOUR_FAINT),
+                (double)(packet->time_again - packet->time) / 1e6, colour(drawing, COLOUR_OFF));
     fputc('\n', drawing->out);
 }
 

@@ -182,7 +182,7 @@ static void see_rtt(const struct subject *subject, struct plot_panel *panel,
         packet->marks & (TRACE_RETRANSMISSION | TRACE_LOST) || packet->to >= PATHS_SHOWN)
         return;
     plot_panel_point(panel, packet->to, seconds_of(subject, packet),
-                     (double)(trace->packets[packet->acknowledged].time - packet->time) / 1e6);
+                     (double)(trace->packets[packet->acknowledged].time_again - packet->time) / 1e6);
 }
 
 static void draw_rtt(const struct subject *subject, struct plot *plot)

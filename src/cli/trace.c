@@ -154,6 +154,12 @@ bool trace_map_set(struct trace_map *map, uint64_t key, uint32_t value)
     return true;
 }
 
+void trace_map_free(struct trace_map *map)
+{
+    free(map->keys);
+    free(map->values);
+}
+
 /* ---- Which association -----------------------------------------------------------------------
  */
 
@@ -490,6 +496,7 @@ static bool add_packet(struct trace *trace, const struct captured_packet *captur
     packet = &trace->packets[trace->packet_count];
     *packet = (struct trace_packet){
         .time = captured->time,
+        .time_again = captured->time,
         .number = captured->number,
         .bytes = keep_bytes(trace, captured->bytes, captured->length),
         .length = captured->length,
@@ -510,7 +517,7 @@ static bool add_packet(struct trace *trace, const struct captured_packet *captur
         packet->marks |= TRACE_CHECKSUM_BAD;
     association->packet_count++;
     trace->packet_count++;
-    return judge_chunks(trace, (uint32_t)trace->packet_count - 1);
+    return true;
 }
 
 /* Associations that were never more than a refusal: an ABORT or the like to what nobody knows. */
@@ -546,6 +553,12 @@ static bool read_packets(struct trace *trace, struct capture_reader *reader, siz
     if (result < 0)
         snprintf(trace->damage, sizeof(trace->damage), "%s", capture_reader_error(reader));
     trace->fragments = capture_reader_fragments(reader);
+    if (!trace_fold_points(trace))
+        return false;
+    for (size_t i = 0; i < trace->packet_count; i++) {
+        if (!judge_chunks(trace, (uint32_t)i))
+            return false;
+    }
     mark_out_of_the_blue(trace);
     return true;
 }
@@ -591,9 +604,14 @@ int trace_report(const struct command *command, const char *path, const struct t
 
     if (trace->omitted > 0)
         fprintf(stderr,
-                "braid %s: %s: the first %zu SCTP packets were read, %" PRIu64
+                "braid %s: %s: the first %" PRIu64 " SCTP packets were read, %" PRIu64
                 " more were not (--limit)\n",
-                name, path, trace->packet_count, trace->omitted);
+                name, path, trace->packet_count + trace->seen_twice, trace->omitted);
+    if (trace->seen_twice > 0)
+        fprintf(stderr,
+                "braid %s: %s: %" PRIu64
+                " packets were captured at two points; each is shown once\n",
+                name, path, trace->seen_twice);
     if (trace->fragments > 0)
         fprintf(stderr, "braid %s: %s: %" PRIu64 " fragments of IP packets were passed over\n",
                 name, path, trace->fragments);
@@ -606,12 +624,6 @@ int trace_report(const struct command *command, const char *path, const struct t
     if (trace->packet_count == 0)
         return cli_failure(command, "%s: no SCTP packets", path);
     return CLI_OK;
-}
-
-static void map_free(struct trace_map *map)
-{
-    free(map->keys);
-    free(map->values);
 }
 
 void trace_free(struct trace *trace)
@@ -630,9 +642,9 @@ void trace_free(struct trace *trace)
         free(trace->blocks);
         trace->blocks = next;
     }
-    map_free(&trace->by_tag);
-    map_free(&trace->by_address);
-    map_free(&trace->by_tsn);
+    trace_map_free(&trace->by_tag);
+    trace_map_free(&trace->by_address);
+    trace_map_free(&trace->by_tsn);
     free(trace->packets);
     free(trace->associations);
     free(trace->records);

@@ -3,9 +3,9 @@
  * addresses it went, and what became of it.
  *
  * RFC 9260 section 5 (who is who in an association), section 8.5 (verification tags), section 6.2.1
- * (what a SACK acknowledges), section 4 (states). A capture is made at one place: a packet in it is
- * taken as sent and received at that moment, and what was lost is inferred from what was sent
- * again.
+ * (what a SACK acknowledges), section 4 (states). A packet is taken as sent and received at the
+ * moment when it was captured, and what was lost is inferred from what was sent again. If the
+ * capture was made at two points, a packet that both saw is one (trace_points.c).
  */
 #ifndef CLI_TRACE_H
 #define CLI_TRACE_H
@@ -43,8 +43,10 @@ enum trace_mark {
 const char *trace_mark_name(enum trace_mark mark);
 
 struct trace_packet {
-    int64_t time;    /* nanoseconds since 1970 */
-    uint64_t number; /* of the frame in the capture, from 1 */
+    int64_t time;          /* nanoseconds since 1970 */
+    uint64_t number;       /* of the frame in the capture, from 1 */
+    int64_t time_again;    /* when another point saw it, or as `time` */
+    uint64_t number_again; /* the frame of that; 0: none did */
     const uint8_t *bytes;
     size_t length;
     uint32_t association;
@@ -108,6 +110,7 @@ struct trace {
     size_t record_count, record_capacity;
     struct trace_map by_tag, by_address, by_tsn;
     struct trace_block *blocks;      /* where the packets' bytes are kept */
+    uint64_t seen_twice;             /* at two points, and kept once */
     uint64_t omitted;                /* SCTP packets beyond the limit */
     uint64_t fragments;              /* of IP packets, that were passed over */
     uint64_t too_short;              /* that hold no common header */
@@ -134,6 +137,9 @@ uint32_t trace_association_of(struct trace *trace, const struct captured_packet 
 /* Says what was left out or could not be read. Returns the exit status of a command for that. */
 int trace_report(const struct command *command, const char *path, const struct trace *trace);
 
+/* Makes one of what stands twice because the capture was made at two points. False: no memory. */
+bool trace_fold_points(struct trace *trace);
+
 /* Reads the next chunks' relation to what was sent before (trace_data.c). False: no memory. */
 bool trace_judge_chunk(struct trace *trace, uint32_t packet, const struct sctp_chunk *chunk);
 
@@ -151,5 +157,6 @@ size_t trace_label(const struct trace *trace, const struct trace_packet *packet,
 bool trace_reserve(void **array, size_t *capacity, size_t count, size_t element);
 uint32_t trace_map_get(const struct trace_map *map, uint64_t key);
 bool trace_map_set(struct trace_map *map, uint64_t key, uint32_t value);
+void trace_map_free(struct trace_map *map);
 
 #endif

@@ -186,6 +186,60 @@ class Drawings(unittest.TestCase):
         self.assertIn("from 10.0.0.2 port 5000", other)
 
 
+class TwoPoints(unittest.TestCase):
+    """Both hosts' captures merged: what left one came to the other 2 ms later."""
+
+    WAY = 0.002
+
+    def make(self, name, seen_twice=True):
+        events = []  # when it was sent, the frame, whether the network lost it, or doubled it
+        for number in range(10):
+            events.append((number * 0.02, from_a(data(tsn(number + 1))), number == 3, number == 5))
+            events.append((number * 0.02 + self.WAY, from_b(sack(tsn(number + 1 if number < 3 else 3), a_rwnd=9000 - number)), False, False))
+        events.append((0.072, from_a(data(tsn(4))), False, False))  # 12 ms later: again, to the last byte
+        events.append((0.2, from_b(sack(tsn(10))), False, False))
+        seen = []
+        for time, frame, lost, doubled in events:
+            seen.append((time, frame))
+            if seen_twice and not lost:
+                seen.append((time + self.WAY, frame))
+            if doubled:
+                seen.append((time + self.WAY + 0.0001, frame))
+        capture = Capture(path_of(name))
+        for time, frame in sorted(seen, key=lambda one: one[0]):
+            capture.add(1000 + time, frame)
+        return capture.close()
+
+    def test_once(self):
+        path = self.make("two.pcap")
+        done = braid("ladder", "--width", "120", path)
+        self.assertIn("21 packets were captured at two points; each is shown once", done.stderr)
+        lines = [line for line in done.stdout.splitlines() if "DATA" in line]
+        self.assertEqual(len(lines), 12, done.stdout)
+        self.assertEqual(sum("+2.000 ms" in line for line in done.stdout.splitlines()), 21)
+        fourth = [line for line in lines if "DATA 4 " in line]
+        self.assertTrue(fourth[0].endswith("lost"), fourth)
+        self.assertIn("retransmission", fourth[1])
+        self.assertTrue(fourth[1].endswith("+2.000 ms"), fourth)
+        # the network's duplicate is one
+        self.assertEqual(sum("DATA 6 " in line for line in lines), 2)
+        self.assertEqual(sum("retransmission" in line for line in lines), 2)
+
+    def test_drawings(self):
+        path = self.make("two.pcap")
+        braid("ladder", path, "-o", path_of("two.html"))
+        packets = page_data(path_of("two.html"))[0]["packets"]
+        self.assertEqual(packets[0][16:18], [2, 2000])
+        braid("ladder", path, "-o", path_of("two.svg"))
+        with open(path_of("two.svg"), encoding="utf-8") as file:
+            self.assertEqual(file.read().count("+2.000 ms"), 21)
+
+    def test_one_point(self):
+        done = braid("ladder", self.make("one.pcap", seen_twice=False))
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(sum("DATA" in line for line in done.stdout.splitlines()), 12)
+
+
 class BadInput(unittest.TestCase):
     def commands(self, path, *arguments):
         for command in (["ladder"], ["ladder", "-o", path_of("bad.svg")], ["ladder", "-o", path_of("bad.html")],
