@@ -39,6 +39,26 @@ bool cli_parse_number(const char *text, unsigned long least, unsigned long most,
            *number <= most;
 }
 
+void cli_progress(const struct command *command, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\rbraid %s: ", command->name);
+    va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is begun one line above */
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputs("\033[K", stderr);
+}
+
+void cli_progress_end(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
 bool cli_wants_colour(FILE *stream)
 {
     const char *no_color = getenv("NO_COLOR");

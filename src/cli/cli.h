@@ -44,6 +44,12 @@ int cli_usage_error(const struct command *command);
 bool cli_parse_number(const char *text, unsigned long least, unsigned long most,
                       unsigned long *number);
 
+/* How far something is that takes long: a line on a terminal that the next one takes the place of;
+ * nothing if standard error is none. cli_progress_end() takes the last one away. */
+void cli_progress(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void cli_progress_end(void);
+
 /* Is colour wanted there: on a terminal, unless NO_COLOR is set (https://no-color.org). */
 bool cli_wants_colour(FILE *stream);
 

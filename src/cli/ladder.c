@@ -6,9 +6,6 @@
  */
 #include "cli/ladder.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/describe.h"
+#include "cli/drawing.h"
 
 #define DEFAULT_LIMIT 100000
 #define DEFAULT_WIDTH 100
@@ -123,12 +121,7 @@ const char *ladder_association_title(const struct trace_association *association
  */
 
 struct ladder_options {
-    const char *path;
-    const char *output; /* NULL: text on standard output */
-    uint16_t udp_port;
-    size_t limit;
-    uint32_t association; /* from 1; 0: all */
-    unsigned int width;   /* 0: the terminal's */
+    unsigned int width; /* 0: the terminal's */
     bool absolute;
 };
 
@@ -153,111 +146,72 @@ static bool ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-static int draw(const struct ladder_options *options, const struct trace *trace)
+static int draw(const struct drawing_options *options, const struct trace *trace)
 {
+    const struct ladder_options *own = options->own;
     const char *slash = strrchr(options->path, '/');
     struct ladder ladder = {
         .trace = trace,
         .title = slash ? slash + 1 : options->path,
         .association = options->association == 0 ? TRACE_NONE : options->association - 1,
-        .absolute = options->absolute,
-        .width = options->width > 0 ? options->width : terminal_width(),
+        .absolute = own->absolute,
+        .width = own->width > 0 ? own->width : terminal_width(),
     };
-    FILE *out = stdout;
+    FILE *out;
 
     if (ladder.association != TRACE_NONE && ladder.association >= trace->association_count)
-        return cli_failure(&ladder_command, "%s: there is no association %" PRIu32 ", but %zu",
-                           options->path, options->association, trace->association_count);
+        return drawing_no_association(&ladder_command, options, trace);
+    out = drawing_open(&ladder_command, options);
+    if (!out)
+        return CLI_FAILED;
     if (!options->output) {
         ladder.colour = cli_wants_colour(stdout);
-        ladder_text(&ladder, stdout);
+        ladder_text(&ladder, out);
+    } else if (ends_with(options->output, ".svg")) {
+        ladder_svg(&ladder, out);
     } else {
-        out = fopen(options->output, "w");
-        if (!out)
-            return cli_failure(&ladder_command, "%s: %s", options->output, strerror(errno));
-        if (ends_with(options->output, ".svg"))
-            ladder_svg(&ladder, out);
-        else
-            ladder_html(&ladder, out);
+        ladder_html(&ladder, out);
     }
-    if (fflush(out) != 0 || ferror(out) || (options->output && fclose(out) != 0))
-        return cli_failure(&ladder_command, "%s: the drawing could not be written",
-                           options->output ? options->output : "standard output");
-    return CLI_OK;
+    return drawing_close(&ladder_command, options, out);
 }
 
-static int ladder(const struct ladder_options *options)
+static const char *take_option(void *options, int option, const char *argument)
 {
-    char error[CAPTURE_ERROR_SIZE];
-    struct trace *trace = trace_read(options->path, options->udp_port, options->limit, error);
-    int drawn = CLI_OK, status;
+    struct ladder_options *own = options;
+    unsigned long number = 0;
 
-    if (!trace)
-        return cli_failure(&ladder_command, "%s: %s", options->path, error);
-    if (trace->packet_count > 0)
-        drawn = draw(options, trace);
-    status = trace_report(&ladder_command, options->path, trace);
-    trace_free(trace);
-    return drawn != CLI_OK ? drawn : status;
+    switch (option) {
+    case 'o':
+        if (!ends_with(argument, ".svg") && !ends_with(argument, ".html"))
+            return "ends neither in .svg nor in .html";
+        break;
+    case 'A':
+        own->absolute = true;
+        break;
+    case 'w':
+        if (!cli_parse_number(argument, WIDTH_MINIMUM, WIDTH_MAXIMUM, &number))
+            return "is not a number of columns from 60 to 400";
+        own->width = (unsigned int)number;
+        break;
+    default:
+        break;
+    }
+    return NULL;
 }
 
 static int run_ladder(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"output", required_argument, NULL, 'o'}, {"association", required_argument, NULL, 'a'},
-        {"absolute", no_argument, NULL, 'A'},     {"limit", required_argument, NULL, 'l'},
-        {"width", required_argument, NULL, 'w'},  {"udp-port", required_argument, NULL, 'u'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"absolute", no_argument, NULL, 'A'},
+        {"width", required_argument, NULL, 'w'},
+        DRAWING_LONG_OPTIONS,
     };
-    struct ladder_options options = {.udp_port = CAPTURE_DEFAULT_UDP_PORT, .limit = DEFAULT_LIMIT};
-    unsigned long number = 0;
-    bool good = true;
-    int option;
+    static const struct drawing_command drawing = {&ladder_command, long_options, take_option,
+                                                   draw};
+    struct ladder_options own = {0};
+    struct drawing_options options = {.limit = DEFAULT_LIMIT, .own = &own};
 
-    while (good && (option = getopt_long(argc, argv, "ha:o:", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            options.output = optarg;
-            good = ends_with(optarg, ".svg") || ends_with(optarg, ".html");
-            if (!good)
-                cli_failure(&ladder_command, "'%s' ends neither in .svg nor in .html", optarg);
-            break;
-        case 'a':
-            good = cli_parse_number(optarg, 1, UINT32_MAX, &number);
-            options.association = (uint32_t)number;
-            break;
-        case 'A':
-            options.absolute = true;
-            break;
-        case 'l':
-            good = cli_parse_number(optarg, 1, 100000000, &number);
-            options.limit = number;
-            break;
-        case 'w':
-            good = cli_parse_number(optarg, WIDTH_MINIMUM, WIDTH_MAXIMUM, &number);
-            options.width = (unsigned int)number;
-            break;
-        case 'u':
-            good = cli_parse_number(optarg, 1, UINT16_MAX, &number);
-            options.udp_port = (uint16_t)number;
-            break;
-        case 'h':
-            fputs(ladder_command.help, stdout);
-            return CLI_OK;
-        default:
-            return cli_usage_error(&ladder_command);
-        }
-        if (!good && option != 'o')
-            cli_failure(&ladder_command, "'%s' is not such a number", optarg);
-    }
-    if (!good)
-        return cli_usage_error(&ladder_command);
-    if (argc - optind != 1) {
-        cli_failure(&ladder_command, argc == optind ? "no file was named" : "one file at a time");
-        return cli_usage_error(&ladder_command);
-    }
-    options.path = argv[optind];
-    return ladder(&options);
+    return drawing_run(&drawing, &options, argc, argv);
 }
 
 const struct command ladder_command = {

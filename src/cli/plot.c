@@ -5,16 +5,14 @@
  * the round-trip time of each path (RFC 9260 sections 6.2.1, 6.3.1 and 7). The axes are
  * plot_panel.c's.
  */
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/describe.h"
+#include "cli/drawing.h"
 #include "cli/plot_panel.h"
-#include "cli/trace.h"
 #include "packet/chunks.h"
 #include "packet/wire.h"
 
@@ -22,12 +20,7 @@
 #define PATHS_SHOWN 6
 
 struct plot_options {
-    const char *path;
-    const char *output; /* NULL: standard output */
-    uint16_t udp_port;
-    size_t limit;
-    uint32_t association; /* from 1; 0: the one with most packets */
-    int side;             /* which one's DATA; -1: that which sent more */
+    int side; /* which one's DATA; -1: that which sent more */
 };
 
 /* What is drawn: an association, and the side whose DATA it is about. */
@@ -182,7 +175,8 @@ static void see_rtt(const struct subject *subject, struct plot_panel *panel,
         packet->marks & (TRACE_RETRANSMISSION | TRACE_LOST) || packet->to >= PATHS_SHOWN)
         return;
     plot_panel_point(panel, packet->to, seconds_of(subject, packet),
-                     (double)(trace->packets[packet->acknowledged].time_again - packet->time) / 1e6);
+                     (double)(trace->packets[packet->acknowledged].time_again - packet->time) /
+                         1e6);
 }
 
 static void draw_rtt(const struct subject *subject, struct plot *plot)
@@ -238,26 +232,27 @@ static uint32_t largest_association(const struct trace *trace)
     return largest;
 }
 
-static int draw(const struct plot_options *options, const struct trace *trace)
+static int draw(const struct drawing_options *options, const struct trace *trace)
 {
+    const struct plot_options *own = options->own;
     uint32_t index = options->association ? options->association - 1 : largest_association(trace);
     struct subject subject = {.trace = trace, .index = index};
     char title[300], addresses[2][DESCRIBE_ADDRESS_SIZE];
     const struct trace_packet *last;
     struct plot *plot;
-    FILE *out = stdout;
+    FILE *out;
 
     if (index >= trace->association_count || trace->associations[index].packet_count == 0)
-        return cli_failure(&plot_command, "%s: there is no association %" PRIu32 ", but %zu",
-                           options->path, options->association, trace->association_count);
+        return drawing_no_association(&plot_command, options, trace);
     subject.association = &trace->associations[index];
-    subject.side = options->side >= 0 ? (unsigned int)options->side : busier_side(trace, index);
+    subject.side = own->side >= 0 ? (unsigned int)own->side : busier_side(trace, index);
     subject.start = trace->packets[subject.association->first_packet].time;
     last = &trace->packets[trace->packet_count - 1];
     while (last->association != index)
         last--;
-    if (options->output && !(out = fopen(options->output, "w")))
-        return cli_failure(&plot_command, "%s: %s", options->output, strerror(errno));
+    out = drawing_open(&plot_command, options);
+    if (!out)
+        return CLI_FAILED;
     for (unsigned int side = 0; side < 2; side++) {
         const struct trace_side *one = &subject.association->sides[side ^ subject.side];
 
@@ -274,82 +269,36 @@ static int draw(const struct plot_options *options, const struct trace *trace)
         draw_bytes(&subject, plot);
         draw_rtt(&subject, plot);
     }
-    if (!plot_end(plot) || fflush(out) != 0 || ferror(out) || (options->output && fclose(out) != 0))
-        return cli_failure(&plot_command, "%s: the plot could not be written",
-                           options->output ? options->output : "standard output");
-    return CLI_OK;
+    if (!plot_end(plot)) {
+        drawing_close(&plot_command, options, out);
+        return cli_failure(&plot_command, "out of memory");
+    }
+    return drawing_close(&plot_command, options, out);
 }
 
-static int plot(const struct plot_options *options)
+static const char *take_option(void *options, int option, const char *argument)
 {
-    char error[CAPTURE_ERROR_SIZE];
-    struct trace *trace = trace_read(options->path, options->udp_port, options->limit, error);
-    int drawn = CLI_OK, status;
+    struct plot_options *own = options;
 
-    if (!trace)
-        return cli_failure(&plot_command, "%s: %s", options->path, error);
-    if (trace->packet_count > 0)
-        drawn = draw(options, trace);
-    status = trace_report(&plot_command, options->path, trace);
-    trace_free(trace);
-    return drawn != CLI_OK ? drawn : status;
+    if (option == 'f') {
+        if (strcmp(argument, "first") != 0 && strcmp(argument, "second") != 0)
+            return "is no side: say 'first' or 'second'";
+        own->side = strcmp(argument, "second") == 0;
+    }
+    return NULL;
 }
 
 static int run_plot(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"output", required_argument, NULL, 'o'},
-        {"association", required_argument, NULL, 'a'},
         {"from", required_argument, NULL, 'f'},
-        {"limit", required_argument, NULL, 'l'},
-        {"udp-port", required_argument, NULL, 'u'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        DRAWING_LONG_OPTIONS,
     };
-    struct plot_options options = {
-        .udp_port = CAPTURE_DEFAULT_UDP_PORT, .limit = DEFAULT_LIMIT, .side = -1};
-    unsigned long number = 0;
-    bool good = true;
-    int option;
+    static const struct drawing_command drawing = {&plot_command, long_options, take_option, draw};
+    struct plot_options own = {.side = -1};
+    struct drawing_options options = {.limit = DEFAULT_LIMIT, .own = &own};
 
-    while (good && (option = getopt_long(argc, argv, "ha:o:", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            options.output = optarg;
-            break;
-        case 'a':
-            good = cli_parse_number(optarg, 1, UINT32_MAX, &number);
-            options.association = (uint32_t)number;
-            break;
-        case 'f':
-            good = strcmp(optarg, "first") == 0 || strcmp(optarg, "second") == 0;
-            options.side = strcmp(optarg, "second") == 0;
-            break;
-        case 'l':
-            good = cli_parse_number(optarg, 1, 100000000, &number);
-            options.limit = number;
-            break;
-        case 'u':
-            good = cli_parse_number(optarg, 1, UINT16_MAX, &number);
-            options.udp_port = (uint16_t)number;
-            break;
-        case 'h':
-            fputs(plot_command.help, stdout);
-            return CLI_OK;
-        default:
-            return cli_usage_error(&plot_command);
-        }
-        if (!good)
-            cli_failure(&plot_command, "'%s' is not what this option takes", optarg);
-    }
-    if (!good)
-        return cli_usage_error(&plot_command);
-    if (argc - optind != 1) {
-        cli_failure(&plot_command, argc == optind ? "no file was named" : "one file at a time");
-        return cli_usage_error(&plot_command);
-    }
-    options.path = argv[optind];
-    return plot(&options);
+    return drawing_run(&drawing, &options, argc, argv);
 }
 
 const struct command plot_command = {

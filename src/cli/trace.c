@@ -17,7 +17,9 @@
 #include "packet/parameter.h"
 
 #define BLOCK_SIZE ((size_t)1 << 20)
-#define ADDRESSES_MAXIMUM 64 /* of a side: no capture needs more lanes */
+#define PROGRESS_PACKETS 500000 /* so often it is told how far the reading is: each second or so   \
+                                 */
+#define ADDRESSES_MAXIMUM 64    /* of a side: no capture needs more lanes */
 
 /* Packets' bytes are kept in blocks, one after the other. */
 struct trace_block {
@@ -536,13 +538,17 @@ static void mark_out_of_the_blue(struct trace *trace)
     }
 }
 
-static bool read_packets(struct trace *trace, struct capture_reader *reader, size_t limit)
+static bool read_packets(struct trace *trace, struct capture_reader *reader, size_t limit,
+                         const struct command *command, const char *path)
 {
+    uint64_t seen = 0;
     struct captured_packet packet;
     struct sctp_common_header header;
     int result;
 
     while ((result = capture_reader_next(reader, &packet)) == 1) {
+        if (++seen % PROGRESS_PACKETS == 0)
+            cli_progress(command, "%s: %" PRIu64 " packets", path, seen);
         if (!packet_read_common_header(packet.bytes, packet.length, &header))
             trace->too_short++;
         else if (trace->packet_count >= limit)
@@ -550,6 +556,8 @@ static bool read_packets(struct trace *trace, struct capture_reader *reader, siz
         else if (!add_packet(trace, &packet, &header))
             return false;
     }
+    if (seen >= PROGRESS_PACKETS)
+        cli_progress_end();
     if (result < 0)
         snprintf(trace->damage, sizeof(trace->damage), "%s", capture_reader_error(reader));
     trace->fragments = capture_reader_fragments(reader);
@@ -580,8 +588,8 @@ uint32_t trace_association_of(struct trace *trace, const struct captured_packet 
     return found / 2;
 }
 
-struct trace *trace_read(const char *path, uint16_t udp_port, size_t limit,
-                         char error[CAPTURE_ERROR_SIZE])
+struct trace *trace_read(const struct command *command, const char *path, uint16_t udp_port,
+                         size_t limit, char error[CAPTURE_ERROR_SIZE])
 {
     struct capture_reader *reader = capture_reader_open(path, udp_port, error);
     struct trace *trace;
@@ -589,7 +597,7 @@ struct trace *trace_read(const char *path, uint16_t udp_port, size_t limit,
     if (!reader)
         return NULL;
     trace = trace_new();
-    if (!trace || !read_packets(trace, reader, limit)) {
+    if (!trace || !read_packets(trace, reader, limit, command, path)) {
         snprintf(error, CAPTURE_ERROR_SIZE, "out of memory");
         trace_free(trace);
         trace = NULL;

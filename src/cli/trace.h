@@ -118,12 +118,13 @@ struct trace {
 };
 
 /*
- * Reads a capture, or "-", standard input; of its SCTP packets at most `limit`. NULL, and the
+ * Reads a capture, or "-", standard input; of its SCTP packets at most `limit`. On a terminal the
+ * command tells how far it has come. NULL, and the
  * reason in `error`, if nothing can be read. What could be read of a damaged one is given.
  * trace_free() frees it.
  */
-struct trace *trace_read(const char *path, uint16_t udp_port, size_t limit,
-                         char error[CAPTURE_ERROR_SIZE]);
+struct trace *trace_read(const struct command *command, const char *path, uint16_t udp_port,
+                         size_t limit, char error[CAPTURE_ERROR_SIZE]);
 void trace_free(struct trace *trace);
 
 /*
