@@ -322,9 +322,22 @@ struct capture_reader *capture_reader_open_file(FILE *file, uint16_t udp_port,
     pcap_t *pcap =
         pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, reason);
 
-    if (!pcap)
+    if (!pcap) {
         fclose(file);
+        if (strcmp(reason, "unknown file format") == 0)
+            snprintf(reason, sizeof(reason), "it is no capture (neither pcap nor pcapng)");
+    }
     return reader_new(pcap, reason, udp_port, error);
+}
+
+/* Has a file any byte: false, with the reason. libpcap would speak of its own header. */
+static bool file_has_bytes(FILE *file, char error[CAPTURE_ERROR_SIZE])
+{
+    int first = getc(file);
+
+    if (first == EOF)
+        snprintf(error, CAPTURE_ERROR_SIZE, "%s", ferror(file) ? strerror(errno) : "it is empty");
+    return first != EOF && ungetc(first, file) == first;
 }
 
 struct capture_reader *capture_reader_open(const char *path, uint16_t udp_port,
@@ -334,6 +347,10 @@ struct capture_reader *capture_reader_open(const char *path, uint16_t udp_port,
 
     if (!file) {
         snprintf(error, CAPTURE_ERROR_SIZE, "%s", strerror(errno));
+        return NULL;
+    }
+    if (!file_has_bytes(file, error)) {
+        fclose(file);
         return NULL;
     }
     return capture_reader_open_file(file, udp_port, error);
@@ -427,6 +444,11 @@ int capture_reader_next(struct capture_reader *reader, struct captured_packet *p
 const char *capture_reader_error(struct capture_reader *reader)
 {
     return pcap_geterr(reader->pcap);
+}
+
+uint64_t capture_reader_frames(const struct capture_reader *reader)
+{
+    return reader->frames;
 }
 
 uint64_t capture_reader_fragments(const struct capture_reader *reader)

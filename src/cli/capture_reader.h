@@ -58,6 +58,9 @@ int capture_reader_next(struct capture_reader *reader, struct captured_packet *p
 /* What was wrong when capture_reader_next() gave -1. */
 const char *capture_reader_error(struct capture_reader *reader);
 
+/* Frames that were read so far, whatever is in them. */
+uint64_t capture_reader_frames(const struct capture_reader *reader);
+
 /* Fragments of IP packets, other than the first, that were passed over so far. */
 uint64_t capture_reader_fragments(const struct capture_reader *reader);
 

@@ -353,7 +353,9 @@ static int dump(const struct dump_options *options)
     if (result < 0)
         status = cli_failure(&dump_command, "%s: %s", source, capture_reader_error(reader));
     else if (packets == 0)
-        fprintf(stderr, "braid dump: %s: no SCTP packets\n", source);
+        fprintf(stderr,
+                "braid dump: %s: no SCTP packets in %" PRIu64 " frames (in UDP: see --udp-port)\n",
+                source, capture_reader_frames(reader));
     else if (state.shown == 0)
         fprintf(stderr, "braid dump: %s: of %" PRIu64 " SCTP packets none is as asked for\n",
                 source, packets);

@@ -17,9 +17,10 @@
 #include "packet/parameter.h"
 
 #define BLOCK_SIZE ((size_t)1 << 20)
-#define PROGRESS_PACKETS 500000 /* so often it is told how far the reading is: each second or so   \
-                                 */
-#define ADDRESSES_MAXIMUM 64    /* of a side: no capture needs more lanes */
+#define PROGRESS_PACKETS                                                                           \
+    500000                   /* so often it is told how far the reading is: each second or so      \
+                              */
+#define ADDRESSES_MAXIMUM 64 /* of a side: no capture needs more lanes */
 
 /* Packets' bytes are kept in blocks, one after the other. */
 struct trace_block {
@@ -560,6 +561,7 @@ static bool read_packets(struct trace *trace, struct capture_reader *reader, siz
         cli_progress_end();
     if (result < 0)
         snprintf(trace->damage, sizeof(trace->damage), "%s", capture_reader_error(reader));
+    trace->frames = capture_reader_frames(reader);
     trace->fragments = capture_reader_fragments(reader);
     if (!trace_fold_points(trace))
         return false;
@@ -630,7 +632,9 @@ int trace_report(const struct command *command, const char *path, const struct t
         return cli_failure(command, "%s: %s; what stands before that was read", path,
                            trace->damage);
     if (trace->packet_count == 0)
-        return cli_failure(command, "%s: no SCTP packets", path);
+        return cli_failure(command,
+                           "%s: no SCTP packets in %" PRIu64 " frames (in UDP: see --udp-port)",
+                           path, trace->frames);
     return CLI_OK;
 }
 

@@ -110,6 +110,7 @@ struct trace {
     size_t record_count, record_capacity;
     struct trace_map by_tag, by_address, by_tsn;
     struct trace_block *blocks;      /* where the packets' bytes are kept */
+    uint64_t frames;                 /* of the capture, whatever is in them */
     uint64_t seen_twice;             /* at two points, and kept once */
     uint64_t omitted;                /* SCTP packets beyond the limit */
     uint64_t fragments;              /* of IP packets, that were passed over */

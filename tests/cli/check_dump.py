@@ -334,7 +334,7 @@ class Usage(unittest.TestCase):
                 (["-i", "lo", "a"], 2, "one file, interface or stack at a time"),
                 ([path_of("absent")], 1, "No such file or directory"),
                 ([FOLDER.name], 1, "braid dump: "),
-                ([BRAID], 1, "unknown file format"),
+                ([BRAID], 1, "it is no capture"),
                 ([truncated], 1, "truncated"),
                 ([unknown], 1, "link type")):
             done = dump(*arguments)

@@ -248,11 +248,20 @@ class BadInput(unittest.TestCase):
 
     def test_no_capture(self):
         for command in self.commands(__file__):
-            self.assertRegex(braid(*command, status=1).stderr, "^braid (ladder|plot): .*: unknown file format")
+            self.assertRegex(braid(*command, status=1).stderr, "^braid (ladder|plot): .*: it is no capture")
 
     def test_no_file(self):
         for command in self.commands(path_of("none")):
             self.assertIn("No such file", braid(*command, status=1).stderr)
+
+    def test_nothing_to_read(self):
+        for path, reason in (("/dev/null", "it is empty"), (FOLDER.name, "Is a directory")):
+            for command in [["dump", path], *self.commands(path)]:
+                self.assertIn(reason, braid(*command, status=1).stderr)
+
+    def test_standard_input(self):
+        with open(CAPTURE, "rb") as file:
+            self.assertIn("INIT ACK", braid("ladder", "-", stdin=file).stdout)
 
     def test_cut_in_the_middle(self):
         path = path_of("cut.pcap")
@@ -268,7 +277,7 @@ class BadInput(unittest.TestCase):
         frame[9] = 17
         capture.add(1, bytes(frame))
         for command in self.commands(capture.close()):
-            self.assertIn("no SCTP packets", braid(*command, status=1).stderr)
+            self.assertIn("no SCTP packets in 1 frames", braid(*command, status=1).stderr)
 
     def test_malformed_packets(self):
         capture = Capture(path_of("malformed.pcap"))
