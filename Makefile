@@ -11,7 +11,7 @@ help:
 	@echo 'make sim SEEDS=100000   build, and simulate so many networks with all that can go wrong'
 	@echo 'make fuzz SECONDS=60   build the fuzzers with clang, and run each of them so long'
 	@echo 'make soak MINUTES=10   build with AddressSanitizer too, and wear out two stacks over a bad network'
-	@echo 'make test-package   build the Debian package, install it in a fresh Debian 12, and run the demonstration there'
+	@echo 'make test-package   the part of make test that builds the Debian package and tries it in a fresh Debian 12, alone'
 	@echo 'make bench    install the peers too, build, measure Braid beside them, and write docs/performance.md'
 	@echo 'make captures run the examples, and keep their packets in docs/captures/'
 	@echo 'make guide    build the guide as a site, in build/site/'
