@@ -31,7 +31,7 @@ struct pair_host {
     uint32_t up;          /* how many are */
     uint32_t connected;
     uint64_t messages, bytes;
-    double receiving; /* seconds in braid_engine_receive(), if `timed` */
+    double receiving; /* seconds in braid_engine_receive(), if `timed`; by the clock on the wall */
     bool timed;
     uint8_t batch[PAIR_BATCH_BYTES];
 };
@@ -40,7 +40,8 @@ struct pair {
     struct memory_network *network;
     struct pair_host sender, receiver;
     braid_time now;
-    bool vouched; /* the network in memory does no harm: CRC32c is left out */
+    bool vouched;          /* the network in memory does no harm: CRC32c is left out */
+    unsigned int arriving; /* packets that an engine is given at once; at most PAIR_PACKETS */
 };
 
 /* Ends the program with a line that says why. */
