@@ -77,13 +77,10 @@ static void abandon_chunk(struct sctp_association *association, uint32_t tsn)
     const struct sent_message *message = entry->message;
     struct sctp_path *path = association->paths[entry->path];
 
-    if (entry->acknowledged) {
-        sender->gap_acknowledged--;
-    } else if (entry->retransmit) {
+    if (entry->retransmit)
         sender->marked--;
-    } else {
+    else if (!entry->acknowledged)
         sender_leave_flight(association, entry); /* it may be in the peer's window all the same */
-    }
     if (path->rtt_running && path->rtt_tsn == tsn)
         path->rtt_running = false;
     if (sender->probe_outstanding && sender->probe_tsn == tsn)

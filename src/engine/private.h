@@ -11,7 +11,7 @@
  *   input.c      8.4, 8.5, and the chunks              icmp.c         section 10
  *   teardown.c   section 9: shutdown, abort            heartbeat.c    8.3, 5.4
  *   path.c       6.3, 8.1, 8.2: RTO, failures          congestion.c   7.2
- *   sender.c     6.1: messages and outstanding TSNs    sack.c         6.2.1, 7.2.4
+ *   sender.c     6.1: messages and outstanding TSNs    sack.c, gaps.c 6.2.1, 7.2.4
  *   receiver.c   6.2: DATA and the SACKs for it        reassembly.c   6.5, 6.6, 6.9
  *   output.c     6.10: what goes into a packet      auth.c, keys.c  RFC 4895 (auth.h)
  *   asconf.c, asconf_peer.c  RFC 5061 (asconf.h)       abandon.c      RFC 3758, RFC 7496
@@ -131,6 +131,7 @@ struct sctp_path {
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
     uint32_t flight;       /* bytes of DATA chunks with header and padding */
+    uint32_t earliest;     /* no TSN before it is in flight here; valid if any is */
     uint32_t burst_sacks;  /* Max.Burst (6.1, D): so many bursts may leave before the next SACK */
     uint32_t burst_sent;   /* bytes that did */
     braid_time last_data;  /* when DATA was last sent: section 7.2.1, idle */
@@ -140,7 +141,6 @@ struct sctp_path {
     uint32_t acknowledged_packets;
     uint32_t flight_before;
     bool earliest_acknowledged; /* its lowest outstanding TSN was */
-    bool hole_seen;             /* it has a lower TSN that is still outstanding */
     bool lost;                  /* its cwnd is to be lowered */
     bool answered;              /* something that went over no other path was acknowledged */
 
@@ -152,14 +152,13 @@ struct sctp_path {
 /* A user message on its way out. Its fragments point into it. */
 struct sent_message {
     struct sent_message *next; /* in the queue of those not yet wholly sent */
+    struct shared_key *key;    /* RFC 4895; NULL: the active one */
     uint32_t length;
-    uint32_t begun;          /* bytes that were given a TSN */
-    uint32_t unacknowledged; /* its chunks in the ring that are not cumulatively acknowledged */
+    uint32_t begun; /* bytes that were given a TSN */
     uint16_t ssn;
     bool small; /* fits one chunk: may wait for company (Nagle) */
     struct braid_send send;
-    braid_time expires;     /* not begun after this; BRAID_TIME_NEVER */
-    struct shared_key *key; /* RFC 4895; NULL: the active one */
+    braid_time expires; /* not begun after this; BRAID_TIME_NEVER */
     uint8_t bytes[];
 };
 
@@ -183,6 +182,12 @@ struct outstanding {
     uint8_t misses;      /* miss indications */
 };
 
+/* What the last SACK acknowledged beyond its Cumulative TSN Ack, in ascending order. */
+struct gaps {
+    struct sctp_gap_ack_block *runs; /* the lower halves of TSNs */
+    uint32_t begin, end, capacity;
+};
+
 struct sctp_sender {
     struct sent_message *first, *last;     /* not yet wholly sent, in the order they will be */
     struct sent_message *held, *held_last; /* whose streams wait for the peer (RFC 6525, 5.1) */
@@ -198,10 +203,10 @@ struct sctp_sender {
     uint32_t next_tsn;
     uint32_t outstanding_chunks; /* sent, neither acknowledged nor marked for retransmission */
     uint32_t outstanding_bytes;  /* of user data */
-    uint32_t gap_acknowledged;   /* entries with `acknowledged` */
-    uint32_t highest_gap_acknowledged; /* valid if gap_acknowledged > 0 */
-    uint32_t marked;                   /* entries with `retransmit` */
-    uint32_t first_marked;             /* no marked TSN is before it */
+    struct gaps gaps;
+    uint32_t first_missed; /* no TSN before it is given miss indications any more (7.2.4) */
+    uint32_t marked;       /* entries with `retransmit` */
+    uint32_t first_marked; /* no marked TSN is before it */
     uint32_t peer_rwnd;
     bool probe;             /* one chunk may be sent though the window has no room for it */
     braid_time probe_at;    /* when that will be; 0: the window is open */
@@ -773,6 +778,12 @@ static inline struct outstanding *sender_entry(const struct sctp_sender *sender,
 }
 /* Takes a chunk that is in flight out of the counts. */
 void sender_leave_flight(struct sctp_association *association, const struct outstanding *entry);
+/* Is no lower TSN of the path in flight? */
+bool sender_is_earliest(const struct sctp_association *association, struct sctp_path *path,
+                        uint32_t tsn);
+/* Puts a chunk into the counts. */
+void sender_enter_flight(struct sctp_association *association, const struct outstanding *entry,
+                         uint32_t tsn);
 /* Marks a TSN for retransmission over `path`, unless it is acknowledged. */
 void sender_mark(struct sctp_association *association, uint32_t tsn, const struct sctp_path *path);
 /* A message was acknowledged: frees it. */
@@ -812,6 +823,31 @@ static inline void sender_append(struct sent_message **first, struct sent_messag
     *last = message;
     message->next = NULL;
 }
+
+/* ---- gaps.c ---- */
+
+struct tsn_run {
+    uint32_t first, last;
+};
+
+static inline uint32_t gaps_count(const struct gaps *gaps)
+{
+    return gaps->end - gaps->begin;
+}
+/* Makes room for so many more. False: there is no memory. */
+bool gaps_reserve(struct gaps *gaps, uint32_t count);
+void gaps_free(struct gaps *gaps);
+struct tsn_run gaps_run(const struct gaps *gaps, uint32_t index, uint32_t cumulative_tsn_ack);
+/* The Cumulative TSN Ack Point moves: what is no longer beyond it is left out. */
+void gaps_advance(struct gaps *gaps, uint32_t before, uint32_t cumulative_tsn_ack);
+/* How many of its blocks from one on are the same as the runs from `index` on. */
+uint32_t gaps_same(const struct gaps *gaps, uint32_t index, const struct sctp_sack *sack,
+                   uint32_t block);
+/* How many of its first blocks say the same as runs beyond its Cumulative TSN Ack. `before`: the
+ * Cumulative TSN Ack Point. */
+uint32_t gaps_repeated(const struct gaps *gaps, uint32_t before, const struct sctp_sack *sack);
+/* The first run that begins after this TSN. */
+uint32_t gaps_find_beyond(const struct gaps *gaps, uint32_t tsn, uint32_t cumulative_tsn_ack);
 
 /* ---- schedule.c: RFC 8260, section 3 ---- */
 

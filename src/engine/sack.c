@@ -3,7 +3,7 @@
  *
  * RFC 9260, section 6.2.1 (processing a SACK), section 6.3.2 (T3-rtx), section 7.2.4 (fast
  * retransmit on gap reports). It is walked through in ascending order of TSN: first what the
- * Cumulative TSN Ack covers, then blocks and holes in turns.
+ * Cumulative TSN Ack covers, then what is beyond it, as far as the last SACK did not say the same.
  */
 #include "engine/private.h"
 
@@ -24,7 +24,7 @@ static void begin(struct sctp_association *association)
 
         path->acknowledged = path->acknowledged_packets = 0;
         path->flight_before = path->flight;
-        path->earliest_acknowledged = path->hole_seen = path->lost = false;
+        path->earliest_acknowledged = path->lost = false;
         path->answered = false;
     }
 }
@@ -40,9 +40,9 @@ static void acknowledge(struct sctp_association *association, uint32_t tsn,
         entry->retransmit = false;
         sender->marked--;
     } else {
+        if (!path->earliest_acknowledged)
+            path->earliest_acknowledged = sender_is_earliest(association, path, tsn);
         sender_leave_flight(association, entry);
-        if (!path->hole_seen)
-            path->earliest_acknowledged = true;
     }
     path->acknowledged += (uint32_t)data_written_length(entry->length);
     path->acknowledged_packets += entry->leads;
@@ -63,7 +63,6 @@ static void take_cumulative(struct sctp_association *association, uint32_t cumul
     while (sender->cumulative_tsn_ack != cumulative_tsn_ack) {
         uint32_t tsn = ++sender->cumulative_tsn_ack;
         struct outstanding *entry = sender_entry(sender, tsn);
-        struct sent_message *message = entry->message;
 
         result->cumulative_advanced = true;
         if (entry->abandoned) {
@@ -71,46 +70,37 @@ static void take_cumulative(struct sctp_association *association, uint32_t cumul
             result->forwarded = true;
             continue;
         }
-        if (entry->acknowledged)
-            sender->gap_acknowledged--;
-        else
+        if (!entry->acknowledged)
             acknowledge(association, tsn, entry, result);
-        if (--message->unacknowledged == 0 && message->begun == message->length)
-            sender_release(association, message);
+        if (entry->flags & SCTP_DATA_FLAG_ENDING) /* all others of the message were before it */
+            sender_release(association, entry->message);
     }
     if (sender->marked > 0 && !tsn_before(cumulative_tsn_ack, sender->first_marked))
         sender->first_marked = cumulative_tsn_ack + 1;
 }
 
-/* The TSNs from `first` to before `end` are not acknowledged; any that were, the peer has dropped
- * again (6.2.1, D iii). */
-static void take_hole(struct sctp_association *association, uint32_t first, uint32_t end)
+/* What was acknowledged and is not any more, the peer has dropped again (6.2.1, D iii). */
+static void take_back(struct sctp_association *association, uint32_t first, uint32_t last)
 {
     struct sctp_sender *sender = &association->sender;
 
-    for (uint32_t tsn = first; tsn_before(tsn, end); tsn++) {
+    for (uint32_t tsn = first; !tsn_before(last, tsn); tsn++) {
         struct outstanding *entry = sender_entry(sender, tsn);
-        struct sctp_path *path = association->paths[entry->path];
 
         if (entry->abandoned)
             continue;
-        if (entry->acknowledged) {
-            entry->acknowledged = false;
-            path->rtt_running = false;
-            sender->gap_acknowledged--;
-            sender->outstanding_chunks++;
-            sender->outstanding_bytes += entry->length;
-            path->flight += (uint32_t)data_written_length(entry->length);
-            if (entry->misses < FAST_RETRANSMIT_MISSES)
-                entry->misses++;
-        }
-        if (!entry->retransmit)
-            path->hole_seen = true;
+        entry->acknowledged = false;
+        association->paths[entry->path]->rtt_running = false;
+        sender_enter_flight(association, entry, tsn);
+        if (entry->misses < FAST_RETRANSMIT_MISSES)
+            entry->misses++;
+        if (tsn_before(tsn, sender->first_missed))
+            sender->first_missed = tsn;
     }
 }
 
-static void take_block(struct sctp_association *association, uint32_t first, uint32_t last,
-                       struct sack_result *result)
+static void take_new(struct sctp_association *association, uint32_t first, uint32_t last,
+                     struct sack_result *result)
 {
     struct sctp_sender *sender = &association->sender;
 
@@ -122,71 +112,135 @@ static void take_block(struct sctp_association *association, uint32_t first, uin
         acknowledge(association, tsn, entry, result);
         entry->acknowledged = true;
         entry->misses = 0;
-        if (sender->gap_acknowledged++ == 0 || tsn_before(sender->highest_gap_acknowledged, tsn))
-            sender->highest_gap_acknowledged = tsn;
     }
 }
 
 /* A block that makes sense: beyond the one before it. */
-static bool next_block(const struct sctp_sack *sack, uint16_t *index, uint32_t after,
-                       uint32_t *first, uint32_t *last)
+static bool next_block(const struct sctp_sack *sack, uint32_t *index, uint32_t after,
+                       struct tsn_run *run)
 {
     while (*index < sack->gap_ack_block_count) {
         struct sctp_gap_ack_block block = sack_gap_ack_block(sack, (*index)++);
 
-        *first = sack->cumulative_tsn_ack + block.start;
-        *last = sack->cumulative_tsn_ack + block.end;
-        if (block.start == 0 || block.end < block.start || !tsn_before(after, *first))
+        run->first = sack->cumulative_tsn_ack + block.start;
+        run->last = sack->cumulative_tsn_ack + block.end;
+        if (block.start == 0 || block.end < block.start || !tsn_before(after, run->first))
             continue;
         return true;
     }
     return false;
 }
 
-static void take_gaps(struct sctp_association *association, const struct sctp_sack *sack,
-                      struct sack_result *result)
+static uint32_t earlier(uint32_t a, uint32_t b)
 {
-    struct sctp_sender *sender = &association->sender;
-    uint32_t after = sack->cumulative_tsn_ack, first, last;
-    uint16_t index = 0;
+    return tsn_before(a, b) ? a : b;
+}
 
-    while (next_block(sack, &index, after, &first, &last)) {
-        take_hole(association, after + 1, first);
-        take_block(association, first, last, result);
-        after = last;
+static uint32_t later(uint32_t a, uint32_t b)
+{
+    return tsn_before(a, b) ? b : a;
+}
+
+/* From the first block on that was not in the last SACK. */
+static void take_gaps(struct sctp_association *association, const struct sctp_sack *sack,
+                      uint32_t block, struct sack_result *result)
+{
+    const struct gaps *gaps = &association->sender.gaps;
+    uint32_t cumulative = sack->cumulative_tsn_ack, index = block, count = gaps_count(gaps);
+    uint32_t after = block > 0 ? gaps_run(gaps, block - 1, cumulative).last : cumulative;
+    struct tsn_run now;
+
+    while (next_block(sack, &block, after, &now)) {
+        uint32_t tsn = now.first, same;
+
+        for (; index < count; index++) { /* the hole before it */
+            struct tsn_run known = gaps_run(gaps, index, cumulative);
+
+            if (!tsn_before(known.first, now.first))
+                break;
+            take_back(association, later(known.first, after + 1),
+                      earlier(known.last, now.first - 1));
+            if (!tsn_before(known.last, now.first))
+                break;
+        }
+        for (; index < count; index++) { /* and itself */
+            struct tsn_run known = gaps_run(gaps, index, cumulative);
+
+            if (tsn_before(now.last, known.first))
+                break;
+            take_new(association, tsn, known.first - 1, result);
+            tsn = known.last + 1;
+            if (tsn_before(now.last, known.last))
+                break;
+        }
+        take_new(association, tsn, now.last, result);
+        after = now.last;
+        if (tsn_before(after + 1, tsn)) /* of the last run there is more */
+            continue;
+        same = gaps_same(gaps, index, sack, block);
+        block += same;
+        index += same;
+        if (same > 0)
+            after = gaps_run(gaps, index - 1, cumulative).last;
     }
-    if (sender->gap_acknowledged > 0 && tsn_before(after, sender->highest_gap_acknowledged))
-        take_hole(association, after + 1, sender->highest_gap_acknowledged + 1);
-    if (sender->gap_acknowledged > 0)
-        sender->highest_gap_acknowledged = after;
+    for (; index < count; index++)
+        take_back(association, later(gaps_run(gaps, index, cumulative).first, after + 1),
+                  gaps_run(gaps, index, cumulative).last);
+}
+
+/* There is room for them all. */
+static void remember_gaps(struct sctp_sender *sender, const struct sctp_sack *sack, uint32_t block)
+{
+    struct gaps *gaps = &sender->gaps;
+    uint32_t after = block > 0 ? gaps_run(gaps, block - 1, sack->cumulative_tsn_ack).last
+                               : sack->cumulative_tsn_ack;
+    struct tsn_run now;
+
+    gaps->end = gaps->begin + block;
+    while (next_block(sack, &block, after, &now)) {
+        gaps->runs[gaps->end++] =
+            (struct sctp_gap_ack_block){(uint16_t)now.first, (uint16_t)now.last};
+        after = now.last;
+    }
 }
 
 /* 7.2.4: returns true if a chunk was marked. */
-static bool count_misses(struct sctp_association *association, const struct sctp_sack *sack,
-                         const struct sack_result *result)
+static bool count_misses(struct sctp_association *association, const struct sack_result *result)
 {
     struct sctp_sender *sender = &association->sender;
-    bool all = sender->fast_recovery && result->cumulative_advanced;
-    uint32_t after = sack->cumulative_tsn_ack, first, last;
-    uint16_t index = 0;
-    bool marked = false;
+    bool all = sender->fast_recovery && result->cumulative_advanced, marked = false, found = false;
+    uint32_t tsn = later(sender->first_missed, sender->cumulative_tsn_ack + 1);
+    uint32_t index = gaps_find_beyond(&sender->gaps, tsn, sender->cumulative_tsn_ack);
 
-    while (next_block(sack, &index, after, &first, &last)) {
-        for (uint32_t tsn = after + 1; tsn != first; tsn++) {
+    if (!all && !result->any_new)
+        return false;
+    if (index > 0)
+        tsn = later(tsn, gaps_run(&sender->gaps, index - 1, sender->cumulative_tsn_ack).last + 1);
+    for (; index < gaps_count(&sender->gaps); index++) {
+        struct tsn_run run = gaps_run(&sender->gaps, index, sender->cumulative_tsn_ack);
+
+        for (; tsn_before(tsn, run.first) && (all || tsn_before(tsn, result->highest_new)); tsn++) {
             struct outstanding *entry = sender_entry(sender, tsn);
 
-            if (!all && !(result->any_new && tsn_before(tsn, result->highest_new)))
-                return marked;
-            if (entry->abandoned || entry->retransmit || entry->fast ||
-                ++entry->misses < FAST_RETRANSMIT_MISSES)
+            if (entry->acknowledged || entry->retransmit || entry->fast)
                 continue;
+            if (++entry->misses < FAST_RETRANSMIT_MISSES) {
+                if (!found)
+                    sender->first_missed = tsn;
+                found = true;
+                continue;
+            }
             association->paths[entry->path]->lost = true;
             sender_mark(association, tsn, association->paths[entry->path]);
             entry->fast = true;
             marked = true;
         }
-        after = last;
+        if (tsn_before(tsn, run.first))
+            break;
+        tsn = run.last + 1;
     }
+    if (!found)
+        sender->first_missed = tsn;
     return marked;
 }
 
@@ -270,12 +324,12 @@ static bool is_current(struct sctp_association *association, uint32_t cumulative
     return false;
 }
 
-/* How far beyond the Cumulative TSN Ack its Gap Ack Blocks reach. */
-static uint16_t furthest_gap(const struct sctp_sack *sack)
+/* How far beyond the Cumulative TSN Ack its Gap Ack Blocks reach, from one of them on. */
+static uint16_t furthest_gap(const struct sctp_sack *sack, uint32_t index)
 {
     uint16_t furthest = 0;
 
-    for (uint16_t i = 0; i < sack->gap_ack_block_count; i++) {
+    for (uint32_t i = index; i < sack->gap_ack_block_count; i++) {
         struct sctp_gap_ack_block block = sack_gap_ack_block(sack, i);
 
         if (block.start > 0 && block.start <= block.end && block.end > furthest)
@@ -287,17 +341,23 @@ static uint16_t furthest_gap(const struct sctp_sack *sack)
 void sender_receive_sack(struct sctp_association *association, const struct sctp_sack *sack)
 {
     struct sctp_sender *sender = &association->sender;
+    struct gaps *gaps = &sender->gaps;
     struct sack_result result = {.highest_new = sack->cumulative_tsn_ack};
+    uint32_t cumulative = sender->cumulative_tsn_ack, same = gaps_repeated(gaps, cumulative, sack);
 
     association->sacks_received++;
-    if (!is_current(association, sack->cumulative_tsn_ack, furthest_gap(sack)))
-        return;
+    if (!is_current(association, sack->cumulative_tsn_ack, furthest_gap(sack, same)) ||
+        !gaps_reserve(gaps, minimum(sack->gap_ack_block_count, sender->next_tsn - cumulative)))
+        return; /* without memory it is as if it were lost */
+    gaps_advance(gaps, cumulative, sack->cumulative_tsn_ack);
+    if (gaps_count(gaps) == 0)
+        sender->first_missed = sack->cumulative_tsn_ack + 1;
     begin(association);
     take_cumulative(association, sack->cumulative_tsn_ack, &result);
-    if (sack->gap_ack_block_count > 0 || sender->gap_acknowledged > 0)
-        take_gaps(association, sack, &result);
+    take_gaps(association, sack, same, &result);
+    remember_gaps(sender, sack, same);
     finish(association, &result);
-    if (sack->gap_ack_block_count > 0 && count_misses(association, sack, &result))
+    if (sack->gap_ack_block_count > 0 && count_misses(association, &result))
         fast_retransmit(association);
     sender_set_peer_rwnd(sender, sack->a_rwnd);
     sender->probe = false;
@@ -319,6 +379,7 @@ void sender_receive_cumulative(struct sctp_association *association, uint32_t cu
         return;
     if (sender->probe_outstanding && !sender_entry(sender, sender->probe_tsn)->acknowledged)
         a_rwnd -= sender_entry(sender, sender->probe_tsn)->length; /* there was no room for that */
+    gaps_advance(&sender->gaps, sender->cumulative_tsn_ack, cumulative_tsn_ack);
     begin(association);
     take_cumulative(association, cumulative_tsn_ack, &result);
     finish(association, &result);

@@ -94,6 +94,7 @@ void sender_free(struct sctp_association *association, bool tell)
     give_up_all(association, sender->held, tell);
     free(sender->ring);
     free(sender->ssn);
+    gaps_free(&sender->gaps);
     memset(sender, 0, sizeof(*sender));
 }
 
@@ -271,11 +272,15 @@ void sender_leave_flight(struct sctp_association *association, const struct outs
     sender->outstanding_bytes -= entry->length;
 }
 
-static void enter_flight(struct sctp_association *association, const struct outstanding *entry)
+void sender_enter_flight(struct sctp_association *association, const struct outstanding *entry,
+                         uint32_t tsn)
 {
     struct sctp_sender *sender = &association->sender;
+    struct sctp_path *path = association->paths[entry->path];
 
-    association->paths[entry->path]->flight += (uint32_t)data_written_length(entry->length);
+    if (path->flight == 0 || tsn_before(tsn, path->earliest))
+        path->earliest = tsn;
+    path->flight += (uint32_t)data_written_length(entry->length);
     sender->outstanding_chunks++;
     sender->outstanding_bytes += entry->length;
     sender->peer_rwnd -= minimum(sender->peer_rwnd, entry->length);
@@ -330,13 +335,18 @@ void sender_start_t3(struct sctp_path *path)
                     association->engine->now + path->rto);
 }
 
-static bool is_earliest(const struct sctp_association *association, uint32_t tsn,
-                        const struct sctp_path *path)
+/* What was looked at once is not looked at again: path->earliest. */
+bool sender_is_earliest(const struct sctp_association *association, struct sctp_path *path,
+                        uint32_t tsn)
 {
     const struct sctp_sender *sender = &association->sender;
 
-    for (uint32_t lower = sender->cumulative_tsn_ack + 1; lower != tsn; lower++) {
-        const struct outstanding *entry = sender_entry(sender, lower);
+    if (path->flight == 0)
+        return true;
+    if (!tsn_before(sender->cumulative_tsn_ack, path->earliest))
+        path->earliest = sender->cumulative_tsn_ack + 1;
+    for (; tsn_before(path->earliest, tsn); path->earliest++) {
+        const struct outstanding *entry = sender_entry(sender, path->earliest);
 
         if (entry->path == path->index && !entry->acknowledged && !entry->retransmit)
             return false;
@@ -381,14 +391,16 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
         }
         if (!authentication_permits(association, entry->message))
             break;
-        if (!timer_is_running(&path->t3_rtx) || is_earliest(association, tsn, path))
+        if (!timer_is_running(&path->t3_rtx) || sender_is_earliest(association, path, tsn))
             sender_start_t3(path);
         write_chunk(writer, entry, tsn);
         entry->retransmit = false;
         entry->leads = count == 0;
         entry->transmissions += entry->transmissions < UINT16_MAX;
         sender->marked--;
-        enter_flight(association, entry);
+        if (!entry->fast && tsn_before(tsn, sender->first_missed))
+            sender->first_missed = tsn;
+        sender_enter_flight(association, entry, tsn);
         association->chunks_retransmitted++;
         count++;
     }
@@ -548,7 +560,6 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         .transmissions = 1,
     };
     message->begun += length;
-    message->unacknowledged++;
     sender->pending_bytes -= length;
     if (message->begun == message->length) {
         entry->flags |= SCTP_DATA_FLAG_ENDING;
@@ -564,7 +575,7 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         sender->probe_outstanding = true;
         sender->probe_tsn = tsn;
     }
-    enter_flight(association, entry);
+    sender_enter_flight(association, entry, tsn);
     if (!path->rtt_running) {
         path->rtt_running = true;
         path->rtt_tsn = tsn;
@@ -589,7 +600,6 @@ bool sender_skip_rest(struct sctp_association *association)
         .flags = SCTP_DATA_FLAG_ENDING,
         .acknowledged = true, /* it is not in flight */
     };
-    sender->gap_acknowledged++;
     message->begun = message->length;
     return true;
 }

@@ -77,19 +77,49 @@ bool sack_read(const struct sctp_chunk *chunk, struct sctp_sack *sack)
     return true;
 }
 
+size_t sack_gap_ack_blocks_repeated(const struct sctp_sack *sack, size_t index,
+                                    const struct sctp_gap_ack_block *halves, size_t count)
+{
+    enum {
+        TOGETHER = 8
+    }; /* compared without a look in between: the compiler makes vectors of it */
+    const uint8_t *wire = sack->gap_ack_blocks + index * 4;
+    uint16_t base = (uint16_t)sack->cumulative_tsn_ack;
+    size_t same = 0;
+
+    if (count > sack->gap_ack_block_count - index)
+        count = sack->gap_ack_block_count - index;
+    for (; count - same >= TOGETHER; same += TOGETHER) {
+        uint16_t differs = 0;
+
+        for (size_t i = same; i < same + TOGETHER; i++) {
+            differs |= (uint16_t)(wire_get_u16(wire + i * 4) + base) ^ halves[i].start;
+            differs |= (uint16_t)(wire_get_u16(wire + i * 4 + 2) + base) ^ halves[i].end;
+        }
+        if (differs)
+            break;
+    }
+    while (same < count && (uint16_t)(wire_get_u16(wire + same * 4) + base) == halves[same].start &&
+           (uint16_t)(wire_get_u16(wire + same * 4 + 2) + base) == halves[same].end)
+        same++;
+    return same;
+}
+
 void sack_write(struct packet_writer *writer, uint32_t cumulative_tsn_ack, uint32_t a_rwnd,
                 const struct sctp_gap_ack_block *gap_ack_blocks, size_t gap_ack_block_count,
                 const uint32_t *duplicate_tsns, size_t duplicate_tsn_count)
 {
     size_t start = chunk_begin(writer, SCTP_CHUNK_SACK, 0);
+    uint8_t *blocks;
 
     packet_write_u32(writer, cumulative_tsn_ack);
     packet_write_u32(writer, a_rwnd);
     packet_write_u16(writer, (uint16_t)gap_ack_block_count);
     packet_write_u16(writer, (uint16_t)duplicate_tsn_count);
-    for (size_t i = 0; i < gap_ack_block_count; i++) {
-        packet_write_u16(writer, gap_ack_blocks[i].start);
-        packet_write_u16(writer, gap_ack_blocks[i].end);
+    blocks = packet_writer_reserve(writer, gap_ack_block_count * 4);
+    for (size_t i = 0; blocks && i < gap_ack_block_count; i++) {
+        wire_put_u16(blocks + i * 4, gap_ack_blocks[i].start);
+        wire_put_u16(blocks + i * 4 + 2, gap_ack_blocks[i].end);
     }
     for (size_t i = 0; i < duplicate_tsn_count; i++)
         packet_write_u32(writer, duplicate_tsns[i]);

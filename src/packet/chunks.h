@@ -145,6 +145,11 @@ static inline struct sctp_gap_ack_block sack_gap_ack_block(const struct sctp_sac
     return (struct sctp_gap_ack_block){wire_get_u16(bytes), wire_get_u16(bytes + 2)};
 }
 
+/* How many blocks from `index` on acknowledge what these do, which hold the lower halves of TSNs.
+ */
+size_t sack_gap_ack_blocks_repeated(const struct sctp_sack *sack, size_t index,
+                                    const struct sctp_gap_ack_block *halves, size_t count);
+
 /* The duplicate TSN of an index below duplicate_tsn_count. */
 static inline uint32_t sack_duplicate_tsn(const struct sctp_sack *sack, size_t index)
 {

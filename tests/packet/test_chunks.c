@@ -168,6 +168,39 @@ static void sack(void **state)
     assert_written(&writer, "03 00 0010 00000001 00000002 0000 0000");
 }
 
+/* Of TSNs as they were said before, relative to another Cumulative TSN Ack. */
+static void sack_repeated(void **state)
+{
+    enum { BLOCKS = 21, CUMULATIVE = 0x7ffff0 };
+    struct sctp_gap_ack_block blocks[BLOCKS], halves[BLOCKS];
+    struct packet_writer writer = fresh_writer();
+    struct sctp_chunk chunk;
+    struct sctp_sack read;
+
+    (void)state;
+    for (uint16_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = (struct sctp_gap_ack_block){(uint16_t)(i * 10 + 2), (uint16_t)(i * 10 + 5)};
+        halves[i].start = (uint16_t)(CUMULATIVE + blocks[i].start); /* some are above 0x800000 */
+        halves[i].end = (uint16_t)(CUMULATIVE + blocks[i].end);
+    }
+    sack_write(&writer, CUMULATIVE, 1000, blocks, BLOCKS, NULL, 0);
+    chunk = only_chunk(&writer);
+    assert_true(sack_read(&chunk, &read));
+    assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves, BLOCKS), BLOCKS);
+    assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves, 3), 3);
+    assert_int_equal(sack_gap_ack_blocks_repeated(&read, 5, halves + 5, BLOCKS - 5), BLOCKS - 5);
+    assert_int_equal(sack_gap_ack_blocks_repeated(&read, BLOCKS, halves, BLOCKS), 0);
+    assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves + 1, BLOCKS - 1), 0);
+    for (uint16_t i = 0; i < BLOCKS; i++) {
+        halves[i].end++;
+        assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves, BLOCKS), i);
+        halves[i].end--;
+        halves[i].start--;
+        assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves, BLOCKS), i);
+        halves[i].start++;
+    }
+}
+
 static void heartbeat(void **state)
 {
     struct packet_writer writer = fresh_writer();
@@ -404,6 +437,7 @@ int main(void)
         cmocka_unit_test(data_that_does_not_fit),
         cmocka_unit_test(init_and_init_ack),
         cmocka_unit_test(sack),
+        cmocka_unit_test(sack_repeated),
         cmocka_unit_test(heartbeat),
         cmocka_unit_test(abort_with_and_without_causes),
         cmocka_unit_test(error),
