@@ -1,7 +1,8 @@
 /*
  * Memory for messages: free lists by size, so that a steady flow of them asks nobody.
  *
- * Sizes are rounded up to a power of two; of each a limited number is kept for the next time.
+ * Sizes are rounded up to a power of two; of each at most as many are kept for the next
+ * time as are in use, or POOL_KEPT bytes.
  */
 #ifndef ENGINE_POOL_H
 #define ENGINE_POOL_H
@@ -11,11 +12,11 @@
 
 #define POOL_SMALLEST 6 /* 2^6 bytes */
 #define POOL_LARGEST 17 /* 2^17 bytes: larger ones come from malloc() and go to free() */
-#define POOL_KEPT ((size_t)1 << 23) /* bytes that are kept of one size */
+#define POOL_KEPT ((size_t)1 << 23)
 
 struct pool {
     struct pool_block *free[POOL_LARGEST + 1];
-    size_t kept[POOL_LARGEST + 1]; /* bytes */
+    size_t kept[POOL_LARGEST + 1], used[POOL_LARGEST + 1]; /* bytes */
 };
 
 /* At least `length` bytes, not initialized; NULL if there is no memory. */
