@@ -342,11 +342,12 @@ static int send_up(const struct program_socket *socket, struct outgoing *outgoin
     bool begun = false;
 
     do {
-        struct iovec parts[PARTS + 1] = {{&outgoing->header, sizeof(outgoing->header)}};
+        struct iovec parts[PARTS + 1];
         struct msghdr datagram = {.msg_iov = parts};
         size_t count;
         int error;
 
+        parts[0] = (struct iovec){&outgoing->header, sizeof(outgoing->header)};
         length -= cursor_take(cursor, parts + 1, &count, CHANNEL_PIECE_MAXIMUM);
         datagram.msg_iovlen = count + 1;
         if (length > 0)

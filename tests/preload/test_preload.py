@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from harness import BRAID, BUILD, LIBRARY, PROCESSES, SOCKETS, Stack, check, main, run  # noqa: E402
+from harness import BRAID, BUILD, FULL, LIBRARY, PROCESSES, SOCKETS, Stack, check, directory, main, run  # noqa: E402
 
 
 def passes(path, libraries=None):
@@ -27,8 +27,37 @@ def processes():
     passes(PROCESSES)
 
 
+def full():
+    passes(FULL)
+
+
 def unseen():
     passes(os.path.join(BUILD, "tests", "preload", "unseen"))
+
+
+def copied(count, length):
+    """Bytes that the stack and the program copied while so many messages went from one socket to the other."""
+    programs = os.path.join(BUILD, "tests", "preload")
+    counter = {"LD_PRELOAD": os.path.join(programs, "libcount-copies.so"), "COUNT_COPIES": directory()}
+    stack = Stack("--no-udp", capture=False, environment={**os.environ, **counter})
+    stack.run("sh", "-c", f"COUNT_COPIES={directory()} LD_PRELOAD=$LD_PRELOAD:{counter['LD_PRELOAD']} "
+              f"exec {programs}/copies {count} {length}")
+    stack.stop()
+    return [int(open(os.path.join(directory(), name)).read()) for name in ("braid", "copies")]
+
+
+def one_copy():
+    """The channel copies a payload once in the stack, and never in the program. The stack's other two copies are the
+    engine's: into a packet, and out of it into the message that is read."""
+    if os.environ.get("SANITIZED", "none") != "none":
+        return  # memcpy() is the sanitizer's
+    for length in (1024, 60000):
+        count = 4_000_000 // length
+        stack, program = ((many - few) / (count * length)
+                          for few, many in zip(copied(10, length), copied(10 + count, length)))
+        print(f"        {length} bytes: {stack:.2f} copies in the stack, {program:.2f} in the program", flush=True)
+        check(2.5 < stack < 3.5, f"{stack:.2f} copies of each byte in the stack")
+        check(program < 0.5, f"{program:.2f} copies of each byte in the program")
 
 
 def statically_linked():
@@ -70,4 +99,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, unseen, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, unseen, one_copy, statically_linked, started_again, library, library_of_debian])

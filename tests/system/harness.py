@@ -22,6 +22,7 @@ TRANSFER = os.path.join(PROGRAMS, "sctp_transfer")
 SOCKETS = os.path.join(BUILD, "tests", "preload", "sockets")
 PROCESSES = os.path.join(BUILD, "tests", "preload", "processes")
 LIBRARY = os.path.join(BUILD, "tests", "preload", "library")
+FULL = os.path.join(BUILD, "tests", "preload", "full")
 USRSCTP_PEER = os.path.join(PROGRAMS, "usrsctp_peer")
 USRSCTP_TOOLS = "/usr/lib/usrsctp"
 
@@ -156,7 +157,7 @@ class Stack:
 
     count = 0
 
-    def __init__(self, *options, namespace=None, user=None, capture=True, seconds=600):
+    def __init__(self, *options, namespace=None, user=None, capture=True, seconds=600, environment=None):
         Stack.count += 1
         self.name = f"test-{os.getpid()}-{Stack.count}"
         self.namespace = namespace
@@ -166,7 +167,7 @@ class Stack:
         arguments = [BRAID, "stack", "--name", self.name, *options]
         if capture:
             arguments += ["--capture", self.capture]
-        self.process = Process(arguments, seconds=seconds, namespace=namespace, user=user)
+        self.process = Process(arguments, seconds=seconds, namespace=namespace, user=user, environment=environment)
         end = time.monotonic() + 10
         while subprocess.run(self._prefix() + [BRAID, "ss", "--name", self.name], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, check=False).returncode != 0:
