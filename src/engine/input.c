@@ -328,6 +328,10 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
         }
     }
     if (first.type == SCTP_CHUNK_COOKIE_ECHO) {
+        if (!association && has_abort(iterator, &first)) {
+            out_of_the_blue(engine, arrival); /* rule 2 goes before rule 4 */
+            return;
+        }
         association = setup_receive_cookie_echo(engine, arrival, &first, association);
         if (association)
             receive_chunks(association, arrival, &iterator, &next, chunk_next(&iterator, &next));
