@@ -93,44 +93,45 @@ print_text(struct drawing *drawing, int x, int y, const char *class, const char 
 
 static void print_style(FILE *out)
 {
-    fputs(
-        "<style>\n"
-        "svg { background: #ffffff; font: 13px ui-sans-serif, system-ui, sans-serif; }\n"
-        "text { fill: #1f2328; }\n"
-        ".title { font-size: 16px; font-weight: 600; }\n"
-        ".time, .fold, .note { font-size: 12px; fill: #59636e; }\n"
-        ".twice { font-size: 10px; } .time, .end { text-anchor: end; }\n"
-        ".label { text-anchor: middle; paint-order: stroke; stroke: #ffffff; stroke-width: 5px; }\n"
-        ".note { fill: #b3261e; font-weight: 600; }\n"
-        ".state { font-size: 12px; font-weight: 600; }\n"
-        ".lane { stroke: #9aa4ae; stroke-width: 1.5; }\n"
-        ".silence { stroke: #9aa4ae; stroke-width: 1.5; stroke-dasharray: 2 4; }\n"
-        ".arrow { stroke-width: 1.8; fill: none; }\n"
-        ".again { stroke-dasharray: 7 4; }\n"
-        "path.head { stroke: none; }\n"
-        "text.head { paint-order: stroke; stroke: #ffffff; stroke-width: 5px; }\n"
-        ".setup { stroke: #8250df; } .setup.head { fill: #8250df; }\n"
-        ".data { stroke: #0969da; } .data.head { fill: #0969da; }\n"
-        ".acknowledgement { stroke: #1a7f37; } .acknowledgement.head { fill: #1a7f37; }\n"
-        ".path { stroke: #8a6100; } .path.head { fill: #8a6100; }\n"
-        ".teardown { stroke: #57606a; } .teardown.head { fill: #57606a; }\n"
-        ".error { stroke: #b3261e; } .error.head { fill: #b3261e; }\n"
-        ".other { stroke: #57606a; } .other.head { fill: #57606a; }\n"
-        "@media (prefers-color-scheme: dark) {\n"
-        "svg { background: #0d1117; } text { fill: #e6edf3; }\n"
-        ".label, text.head { stroke: #0d1117; } .time, .fold { fill: #9198a1; } .note { fill: "
-        "#ff8f87; }\n"
-        ".lane, .silence { stroke: #6e7781; }\n"
-        ".setup { stroke: #b78cff; } .setup.head { fill: #b78cff; }\n"
-        ".data { stroke: #58a6ff; } .data.head { fill: #58a6ff; }\n"
-        ".acknowledgement { stroke: #3fb950; } .acknowledgement.head { fill: #3fb950; }\n"
-        ".path { stroke: #d4a72c; } .path.head { fill: #d4a72c; }\n"
-        ".error { stroke: #ff7b72; } .error.head { fill: #ff7b72; }\n"
-        ".teardown, .other { stroke: #9198a1; }\n"
-        ".teardown.head, .other.head { fill: #9198a1; }\n"
-        "}\n"
-        "</style>\n",
-        out);
+    fputs("<style>\n"
+          "svg { background: #ffffff; font: 13px ui-sans-serif, system-ui, sans-serif; }\n"
+          "text { fill: #1f2328; }\n"
+          ".title { font-size: 16px; font-weight: 600; }\n"
+          ".time, .fold, .note { font-size: 12px; fill: #59636e; }\n"
+          ".twice { font-size: 10px; } .time, .end { text-anchor: end; }\n"
+          ".label { text-anchor: middle; paint-order: stroke; stroke-linejoin: round; stroke: "
+          "#ffffff; stroke-width: 4px; }\n"
+          ".note { fill: #b3261e; font-weight: 600; }\n"
+          ".state { font-size: 12px; font-weight: 600; }\n"
+          ".lane { stroke: #9aa4ae; stroke-width: 1.5; }\n"
+          ".silence { stroke: #9aa4ae; stroke-width: 1.5; stroke-dasharray: 2 4; }\n"
+          ".arrow { stroke-width: 1.8; fill: none; }\n"
+          ".again { stroke-dasharray: 7 4; }\n"
+          "path.head { stroke: none; }\n"
+          "text.head { paint-order: stroke; stroke-linejoin: round; stroke: #ffffff; stroke-width: "
+          "4px; }\n"
+          ".setup { stroke: #8250df; } .setup.head { fill: #8250df; }\n"
+          ".data { stroke: #0969da; } .data.head { fill: #0969da; }\n"
+          ".acknowledgement { stroke: #1a7f37; } .acknowledgement.head { fill: #1a7f37; }\n"
+          ".path { stroke: #8a6100; } .path.head { fill: #8a6100; }\n"
+          ".teardown { stroke: #57606a; } .teardown.head { fill: #57606a; }\n"
+          ".error { stroke: #b3261e; } .error.head { fill: #b3261e; }\n"
+          ".other { stroke: #57606a; } .other.head { fill: #57606a; }\n"
+          "@media (prefers-color-scheme: dark) {\n"
+          "svg { background: #0d1117; } text { fill: #e6edf3; }\n"
+          ".label, text.head { stroke: #0d1117; } .time, .fold { fill: #9198a1; } .note { fill: "
+          "#ff8f87; }\n"
+          ".lane, .silence { stroke: #6e7781; }\n"
+          ".setup { stroke: #b78cff; } .setup.head { fill: #b78cff; }\n"
+          ".data { stroke: #58a6ff; } .data.head { fill: #58a6ff; }\n"
+          ".acknowledgement { stroke: #3fb950; } .acknowledgement.head { fill: #3fb950; }\n"
+          ".path { stroke: #d4a72c; } .path.head { fill: #d4a72c; }\n"
+          ".error { stroke: #ff7b72; } .error.head { fill: #ff7b72; }\n"
+          ".teardown, .other { stroke: #9198a1; }\n"
+          ".teardown.head, .other.head { fill: #9198a1; }\n"
+          "}\n"
+          "</style>\n",
+          out);
 }
 
 static void print_lanes(struct drawing *drawing, int height, const char *class)
@@ -168,7 +169,8 @@ static void print_header(struct drawing *drawing, uint32_t index)
 
         for (size_t i = 0; i < one->address_count; i++) {
             /* The outermost lane has its name lowest, so that no lane runs through a name. */
-            size_t row = side == 0 ? i : one->address_count - 1 - i;
+            size_t row =
+                (size_t)rows - one->address_count + (side == 0 ? one->address_count - 1 - i : i);
             int x = lane_x(association, side, i);
             int y = drawing->y + ADDRESS_HEIGHT * (int)(row + 1);
 
@@ -235,7 +237,9 @@ static void print_arrow(struct drawing *drawing, const struct trace_packet *pack
                 -direction * 10, kind);
 }
 
-static void print_packet(struct drawing *drawing, const struct trace_packet *packet)
+/* `state_told`: that of the right side stands beside its lanes. */
+static void print_packet(struct drawing *drawing, const struct trace_packet *packet,
+                         bool state_told)
 {
     const struct trace_association *association = drawing->association;
     size_t left = association->sides[0].address_count, right = association->sides[1].address_count;
@@ -257,7 +261,9 @@ static void print_packet(struct drawing *drawing, const struct trace_packet *pac
                LABEL_CHARACTERS, label, strlen(label) > LABEL_CHARACTERS ? "…" : "");
     ladder_notes(packet, notes);
     if (notes[0] != '\0')
-        print_text(drawing, lane_x(association, 1, right > 0 ? right - 1 : 0) + STATE_WIDTH,
+        print_text(drawing,
+                   lane_x(association, 1, right > 0 ? right - 1 : 0) +
+                       (state_told ? STATE_WIDTH : 12),
                    drawing->y + ROW_HEIGHT / 2 + 4, "note", "%s", notes);
     fputs("</g>\n", drawing->out);
 }
@@ -281,7 +287,7 @@ static void draw_association(struct drawing *drawing, uint32_t index)
             drawing->start = last = packet->time;
         print_silence(drawing, packet->time - last);
         print_lanes(drawing, ROW_HEIGHT, "lane");
-        print_packet(drawing, packet);
+        print_packet(drawing, packet, states[1] != packet->states[1]);
         print_states(drawing, states, packet->states);
         memcpy(states, packet->states, sizeof(states));
         last = packet->time;

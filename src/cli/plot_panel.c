@@ -27,6 +27,8 @@ struct plot {
     bool failed;
 };
 
+#define FEW_POINTS 400 /* they can be drawn large */
+
 struct point {
     float seconds, from, to;
     uint16_t series;
@@ -80,7 +82,7 @@ struct plot *plot_begin(FILE *out, const char *title, double seconds)
             ".end { text-anchor: end; } .middle { text-anchor: middle; }\n"
             ".grid { stroke: #d1d9e0; } .frame { stroke: #9aa4ae; fill: none; }\n"
             ".mark { fill: none; stroke-width: 1.5; }\n"
-            ".dots { stroke-width: 3; stroke-linecap: round; }\n"
+            ".dots { stroke-width: 3; stroke-linecap: round; } .few { stroke-width: 6; }\n"
             ".data { stroke: #0969da; } .again { stroke: #9a6700; } .lost { stroke: #b3261e; }\n"
             ".ack { stroke: #1a7f37; } .gap { stroke: #5bc27a; } .other { stroke: #8250df; }\n"
             "@media (prefers-color-scheme: dark) {\n"
@@ -265,7 +267,7 @@ static void draw_legend(const struct plot_panel *panel)
         fprintf(out, "<text x=\"%.1f\" y=\"%d\" class=\"faint\">%s</text>\n", x, panel->top - 8,
                 series->name);
         fprintf(out, "<path class=\"mark %s%s\" d=\"", series->class,
-                series->form == PLOT_DOTS ? " dots" : "");
+                series->form == PLOT_DOTS ? " dots few" : "");
         if (series->form == PLOT_STEPS)
             fprintf(out, "M%.1f %dh14", x - 20, panel->top - 12);
         else
@@ -289,7 +291,9 @@ void plot_panel_draw(struct plot_panel *panel)
     draw_legend(panel);
     for (size_t i = 0; taken && i < panel->series_count; i++) {
         fprintf(panel->plot->out, "<path class=\"mark %s%s\" d=\"", panel->series[i].class,
-                panel->series[i].form == PLOT_DOTS ? " dots" : "");
+                panel->series[i].form != PLOT_DOTS ? ""
+                : panel->count <= FEW_POINTS       ? " dots few"
+                                                   : " dots");
         if (panel->series[i].form == PLOT_STEPS)
             draw_steps(panel, i);
         else

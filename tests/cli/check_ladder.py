@@ -181,7 +181,7 @@ class Drawings(unittest.TestCase):
                      "a_rwnd, bytes", "round-trip time, ms", "to 10.1.0.2"):
             self.assertIn(text, texts)
         drawn = {element.get("class") for element in root.iter("{http://www.w3.org/2000/svg}path") if element.get("d")}
-        self.assertLessEqual({"mark data dots", "mark again", "mark lost", "mark ack", "mark gap dots"}, drawn)
+        self.assertLessEqual({"mark data dots few", "mark again", "mark lost", "mark ack", "mark gap dots few"}, drawn)
         other = braid("plot", "--from", "second", CAPTURE).stdout
         self.assertIn("from 10.0.0.2 port 5000", other)
 
