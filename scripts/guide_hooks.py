@@ -10,7 +10,8 @@ import subprocess
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BRAID = os.path.join(os.environ.get("BRAID_BUILD", os.path.join(TOP, "build")), "braid")
-CAPTURE = re.compile(r"^(!\[[^]]*\]\((\S+/captures/)([\w-]+)\.svg\))$", re.M)
+CAPTURE = re.compile(r"^(!\[[^]]*\]\((\S+/captures/)([\w-]+)(?<!-plot)\.svg\))$", re.M)
+LISTED = re.compile(r"^\[drawing\]\(([\w-]+)\.svg\)", re.M)
 PROGRAM = re.compile(r"\[([^]]+)\]\((?:\.\./)+(examples/[\w./-]+\.[ch])\)")
 SOURCE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
 <meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">
@@ -32,6 +33,12 @@ def on_page_markdown(markdown, page, **_):
         _programs.add(match[2])
         return f'<a href="../{match[2]}.html">{match[1]}</a>'
 
+    def listed(match):
+        _captures.add(match[1])
+        return f'<a href="{match[1]}.html">look into the packets</a> · {match[0]}'
+
+    if page.file.src_uri == "captures/index.md":
+        markdown = LISTED.sub(listed, markdown)
     return CAPTURE.sub(links, PROGRAM.sub(program, markdown))
 
 

@@ -14,7 +14,9 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BRAID_BUILD", os.path.join(TOP, "build")))
-PAGES = sorted(glob.glob(os.path.join(TOP, "docs", "guide", "*.md")))
+CAPTURES = os.path.join(TOP, "docs", "captures")
+INDEX = os.path.join(CAPTURES, "index.md")
+PAGES = sorted(glob.glob(os.path.join(TOP, "docs", "guide", "*.md"))) + [INDEX]
 LINK = re.compile(r"!?\[[^]]*\]\(([^)#]+)[^)]*\)")
 SKIPPED = 77
 
@@ -51,6 +53,9 @@ def check_quotes():
             quotes += 1
             if not any(bytes.fromhex(quote) in capture for capture in captures):
                 wrong.append(f"{name}: no capture that it links to has the bytes\n{quote}")
+    told = set(targets(INDEX))
+    wrong += [f"index.md does not tell of {os.path.relpath(capture, TOP)}"
+              for capture in glob.glob(os.path.join(CAPTURES, "*.pcapng")) if capture not in told]
     if quotes < 20:
         wrong.append(f"only {quotes} quotes were found")
     print(f"{len(PAGES)} pages, {quotes} quotes")
