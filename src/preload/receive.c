@@ -124,6 +124,8 @@ static ssize_t at_end(const struct program_socket *socket, struct msghdr *messag
         return error;
     if (!(state & CHANNEL_STATE_ENDED))
         return -ECONNRESET;
+    if (state & CHANNEL_STATE_PEELED_OFF)
+        return may_wait(socket, flags) ? -ENOTCONN : -EAGAIN;
     /* Linux answers a reader who has shut the association down itself, and may not wait, EAGAIN for
      * ever. Here poll() tells him of the end, so he finds it. */
     return state & CHANNEL_STATE_SHUT_WRITE && !may_wait(socket, flags) ? 0 : -ENOTCONN;
@@ -134,6 +136,8 @@ static bool can_hope(uint32_t state)
 {
     if (state & CHANNEL_STATE_ONE_TO_MANY)
         return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_LISTENING);
+    if (state & CHANNEL_STATE_PEELED_OFF)
+        return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_SHUT_READ);
     return state & (CHANNEL_STATE_CONNECTED | CHANNEL_STATE_CONNECTING | CHANNEL_STATE_SHUT_READ |
                     CHANNEL_STATE_ENDED);
 }

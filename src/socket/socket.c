@@ -335,6 +335,8 @@ bool socket_has_ended(const struct sctp_socket *socket)
         return true;
     if (socket->state < SOCKET_ESTABLISHED)
         return false;
+    if (socket->style == SOCKET_PEELED_OFF)
+        return socket->association_count == 0 && socket->error != 0;
     /* who wants to hear of SHUTDOWN COMPLETE hears of it before the end */
     LIST_FOR_EACH(link, &socket->associations)
     {
@@ -363,7 +365,7 @@ static uint32_t socket_channel_state(const struct sctp_socket *socket,
         state |= CHANNEL_STATE_LISTENING;
     if (socket->state == SOCKET_CLOSING || (only && only->shutting))
         state |= CHANNEL_STATE_SHUT_WRITE;
-    if (socket->shut_read || socket->peer_shut)
+    if (socket->shut_read || (socket->peer_shut && socket->style != SOCKET_PEELED_OFF))
         state |= CHANNEL_STATE_SHUT_READ;
     if (socket->domain == AF_INET6)
         state |= CHANNEL_STATE_IPV6;

@@ -139,7 +139,8 @@ struct socket_description {
     uint32_t waiting; /* LISTENING: accepted by us, not yet by the program */
 };
 void socket_describe(const struct sctp_socket *socket, struct socket_description *description);
-/* One-to-one: nothing will come to be read any more, and all that came was. */
+/* One-to-one: nothing will come to be read any more, and all that came was. Of what was peeled off
+ * Linux tells this only if it failed; the rest is for notifications. */
 bool socket_has_ended(const struct sctp_socket *socket);
 /* The engine's identifiers of its associations: the first for after = 0; 0 at the end. */
 uint32_t socket_next_association(const struct sctp_socket *socket, uint32_t after);

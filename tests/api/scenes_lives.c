@@ -217,6 +217,58 @@ static void closes_by_itself(void)
     close(server);
 }
 
+/* What was peeled off is asked three times, after its association has ended. */
+static void show_peeled_end(unsigned events, uint16_t how, bool by_peer)
+{
+    int server = listener(SOCK_SEQPACKET), many = client(SOCK_SEQPACKET);
+    char byte;
+    subscribe(server, events);
+    send_many(many, "hello", 0, 0);
+    for (int i = events == ALL_EVENTS ? 0 : 1; i < 2; i++)
+        show("server", server, 300, 0);
+    int peeled = sctp_peeloff(server, association_of(server));
+    if (by_peer)
+        tell("peer ends", send_many(many, "", how, association_of(many)));
+    else
+        tell("ends", shutdown(peeled, SHUT_RDWR));
+    for (int attempt = 0; attempt < 50; attempt++) {
+        struct sctp_status status = {0};
+        socklen_t length = sizeof(status);
+        if (getsockopt(peeled, SOL_SCTP, SCTP_STATUS, &status, &length) != 0)
+            break;
+        usleep(10000);
+    }
+    for (int i = 0; i < 5; i++) {
+        struct pollfd p = {.fd = peeled, .events = POLLIN};
+        poll(&p, 1, 0);
+        ssize_t length = recv(peeled, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+        tell_text("poll", "%s", p.revents ? "something" : "nothing");
+        if (length > 0)
+            show("what was peeled off", peeled, 300, 0);
+        else
+            tell("recv", length);
+        if (length < 0 && errno != EAGAIN) {
+            tell("recv again", recv(peeled, &byte, 1, MSG_DONTWAIT));
+            break;
+        }
+    }
+    show_option("SO_ERROR", peeled, SOL_SOCKET, SO_ERROR);
+    tell("send", send(peeled, "x", 1, MSG_NOSIGNAL));
+    close(peeled);
+    close(many);
+    close(server);
+}
+
+static void peeled_ends(void)
+{
+    show_peeled_end(0, SCTP_EOF, true);
+    show_peeled_end(ALL_EVENTS, SCTP_EOF, true);
+    show_peeled_end(0, SCTP_ABORT, true);
+    show_peeled_end(ALL_EVENTS, SCTP_ABORT, true);
+    show_peeled_end(0, 0, false);
+    show_peeled_end(ALL_EVENTS, 0, false);
+}
+
 static void peels_off(void)
 {
     int server = listener(SOCK_SEQPACKET), many = client(SOCK_SEQPACKET);
@@ -405,6 +457,7 @@ void scenes_lives(void)
     scene_run("send_to_all", send_to_all);
     scene_run("closes_by_itself", closes_by_itself);
     scene_run("peels_off", peels_off);
+    scene_run("peeled_ends", peeled_ends);
     scene_run("subscribes", subscribes);
     scene_run("notifications_in_parts", notifications_in_parts);
     scene_run("both_shut_down", both_shut_down);
