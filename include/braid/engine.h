@@ -95,6 +95,8 @@ struct braid_parameters {
     bool ecn;                /* offer ECN (RFC 4960, appendix A): off */
     uint8_t scheduler;       /* enum braid_scheduler: first come, first served */
     uint8_t traffic_class;   /* DSCP and ECN byte of packets */
+    uint8_t time_to_live;    /* of packets over IPv4; 0: the host's */
+    uint8_t hop_limit;       /* of packets over IPv6; 0: the host's */
 };
 
 /* The values of RFC 9260, section 16. */
@@ -168,6 +170,7 @@ struct braid_batch {
     struct braid_address destination;
     uint16_t encapsulation_port; /* the UDP port to send to; 0: over IP */
     uint8_t traffic_class;
+    uint8_t hop_limit; /* or time to live; 0: the host's */
     bool dont_fragment;
 };
 

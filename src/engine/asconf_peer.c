@@ -256,7 +256,7 @@ void asconf_packet_done(struct sctp_association *association, const struct arriv
     }
     if (!response)
         return;
-    response->traffic_class = association->parameters.traffic_class;
+    response_take_parameters(response, &association->parameters, arrival);
     authentication_end(association, &writer);
     response_send(association->engine, response, &writer, arrival);
 }

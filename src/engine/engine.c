@@ -241,6 +241,13 @@ static void response_queue(struct braid_engine *engine, struct response *respons
     engine->response_count++;
 }
 
+void response_take_parameters(struct response *response, const struct braid_parameters *parameters,
+                              const struct arrival *arrival)
+{
+    response->traffic_class = parameters->traffic_class;
+    response->hop_limit = hop_limit_to(parameters, &arrival->source);
+}
+
 void response_send(struct braid_engine *engine, struct response *response,
                    struct packet_writer *writer, const struct arrival *arrival)
 {
@@ -259,6 +266,7 @@ void response_send_over(struct response *response, struct packet_writer *writer,
     response->destination = path->address;
     response->encapsulation_port = path->encapsulation_port;
     response->traffic_class = path_traffic_class(path);
+    response->hop_limit = hop_limit_to(&association->parameters, &path->address);
     authentication_end(association, writer);
     path->packets_sent++;
     path->bytes_sent += writer->length;
@@ -273,6 +281,7 @@ static void batch_copy_way(struct braid_batch *batch, const struct braid_batch *
     batch->destination = from->destination;
     batch->encapsulation_port = from->encapsulation_port;
     batch->traffic_class = from->traffic_class;
+    batch->hop_limit = from->hop_limit;
     batch->dont_fragment = from->dont_fragment;
 }
 
@@ -281,7 +290,7 @@ static bool batch_has_way(const struct braid_batch *batch, const struct braid_ba
     return braid_address_equal(&batch->destination, &other->destination) &&
            braid_address_equal(&batch->source, &other->source) &&
            batch->encapsulation_port == other->encapsulation_port &&
-           batch->traffic_class == other->traffic_class &&
+           batch->traffic_class == other->traffic_class && batch->hop_limit == other->hop_limit &&
            batch->dont_fragment == other->dont_fragment;
 }
 
@@ -297,6 +306,7 @@ static bool transmit_responses(struct braid_engine *engine, struct braid_batch *
             .destination = response->destination,
             .encapsulation_port = response->encapsulation_port,
             .traffic_class = response->traffic_class,
+            .hop_limit = response->hop_limit,
         };
 
         if (count == 0)

@@ -28,6 +28,7 @@ static void batch_begin(struct sctp_association *association, struct braid_batch
     batch->destination = path->address;
     batch->encapsulation_port = path->encapsulation_port;
     batch->traffic_class = path_traffic_class(path);
+    batch->hop_limit = hop_limit_to(&association->parameters, &path->address);
     packet_begin(association, writer, batch->bytes, path_packet_size(path));
 }
 
@@ -273,7 +274,7 @@ void reply_end(struct sctp_association *association, const struct arrival *arriv
         response_send_over(reply, writer, path);
         return;
     }
-    reply->traffic_class = association->parameters.traffic_class;
+    response_take_parameters(reply, &association->parameters, arrival);
     authentication_end(association, writer);
     response_send(engine, reply, writer, arrival);
 }

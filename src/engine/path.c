@@ -262,6 +262,11 @@ uint8_t path_traffic_class(const struct sctp_path *path)
                                        : (uint8_t)path->own.traffic_class;
 }
 
+uint8_t hop_limit_to(const struct braid_parameters *parameters, const struct braid_address *address)
+{
+    return address->family == BRAID_IPV4 ? parameters->time_to_live : parameters->hop_limit;
+}
+
 bool path_discovers_mtu(const struct sctp_path *path)
 {
     return path->own.mtu_discovery < 0 ? path->association->parameters.path_mtu_discovery

@@ -433,7 +433,7 @@ struct response {
     struct response *next;
     struct braid_address source, destination;
     uint16_t encapsulation_port;
-    uint8_t traffic_class;
+    uint8_t traffic_class, hop_limit;
     uint16_t length, capacity;
     uint8_t bytes[];
 };
@@ -534,6 +534,9 @@ void event_send_failed(struct sctp_association *association, struct sent_message
 struct response *response_begin(struct braid_engine *engine, struct packet_writer *writer,
                                 size_t capacity, const struct sctp_common_header *header);
 /* Completes it and queues it: back to where `arrival` came from. */
+/* What the user wants of all packets, for one that response_send() takes next. */
+void response_take_parameters(struct response *response, const struct braid_parameters *parameters,
+                              const struct arrival *arrival);
 void response_send(struct braid_engine *engine, struct response *response,
                    struct packet_writer *writer, const struct arrival *arrival);
 /* The same for a path. */
@@ -730,6 +733,9 @@ struct sctp_path *association_reply_path(const struct sctp_association *associat
 /* What the user said of the path, else of the association. */
 uint32_t path_sack_delay(const struct sctp_path *path);
 uint8_t path_traffic_class(const struct sctp_path *path);
+/* Of packets to an address; 0: the host's. */
+uint8_t hop_limit_to(const struct braid_parameters *parameters,
+                     const struct braid_address *address);
 bool path_discovers_mtu(const struct sctp_path *path);
 /* The best of the others; `path` if there is no other that is confirmed. */
 struct sctp_path *association_other_path(const struct sctp_association *association,

@@ -398,7 +398,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
         parameter_write(&writer, SCTP_PARAMETER_UNRECOGNIZED, unrecognized.bytes,
                         unrecognized.length);
     chunk_end(&writer, chunk);
-    response->traffic_class = own->traffic_class;
+    response_take_parameters(response, own, arrival);
     response_send(engine, response, &writer, arrival);
 }
 

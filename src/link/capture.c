@@ -226,7 +226,7 @@ static size_t put_ipv4(uint8_t *to, const struct capture_packet *packet, uint8_t
     wire_put_u16(to + 2, (uint16_t)(IPV4_HEADER + payload));
     wire_put_u16(to + 4, identification);
     wire_put_u16(to + 6, packet->dont_fragment ? 0x4000 : 0);
-    to[8] = TIME_TO_LIVE;
+    to[8] = packet->hop_limit ? packet->hop_limit : TIME_TO_LIVE;
     to[9] = protocol;
     memcpy(to + 12, packet->source.bytes, 4);
     memcpy(to + 16, packet->destination.bytes, 4);
@@ -240,7 +240,7 @@ static size_t put_ipv6(uint8_t *to, const struct capture_packet *packet, uint8_t
     wire_put_u32(to, 6U << 28 | (uint32_t)packet->traffic_class << 20);
     wire_put_u16(to + 4, (uint16_t)payload);
     to[6] = protocol;
-    to[7] = TIME_TO_LIVE;
+    to[7] = packet->hop_limit ? packet->hop_limit : TIME_TO_LIVE;
     memcpy(to + 8, packet->source.bytes, 16);
     memcpy(to + 24, packet->destination.bytes, 16);
     return IPV6_HEADER;

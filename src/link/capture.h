@@ -31,6 +31,7 @@ struct capture_packet {
     struct braid_address source, destination;
     uint16_t source_port, destination_port; /* of UDP; both 0: SCTP over IP */
     uint8_t traffic_class;
+    uint8_t hop_limit; /* 0: what hosts mostly have */
     bool dont_fragment;
     const void *bytes; /* the SCTP packet */
     size_t length;     /* at most 65,535 less the headers */

@@ -96,6 +96,7 @@ static void capture_sent(struct link *link, const struct braid_batch *batch, siz
                                          .source_port = link->port,
                                          .destination_port = batch->encapsulation_port,
                                          .traffic_class = batch->traffic_class,
+                                         .hop_limit = batch->hop_limit,
                                          .dont_fragment = batch->dont_fragment,
                                          .bytes = batch->bytes + offset,
                                          .length = length,

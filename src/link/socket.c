@@ -261,6 +261,14 @@ static void control_add_traffic_class(struct msghdr *header, bool ipv6, int traf
                 &traffic_class, sizeof(traffic_class));
 }
 
+static void control_add_hop_limit(struct msghdr *header, bool ipv6, int hop_limit)
+{
+    if (hop_limit == 0)
+        return;
+    control_add(header, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_HOPLIMIT : IP_TTL, &hop_limit,
+                sizeof(hop_limit));
+}
+
 /*
  * Don't Fragment is a state of the socket, so it is set when it changes. PROBE sets the bit and
  * does not heed the path MTU that the host has learned: the engine keeps its own.
@@ -345,6 +353,7 @@ static int socket_link_send(struct link *link, const struct braid_batch *batch)
                                             self->over_ip ? 0 : batch->encapsulation_port);
     control_add_source(&header, &batch->source);
     control_add_traffic_class(&header, ipv6, batch->traffic_class);
+    control_add_hop_limit(&header, ipv6, batch->hop_limit);
     plain_length = header.msg_controllen;
     if (segments > 1) {
         uint16_t size = (uint16_t)batch->segment_size;

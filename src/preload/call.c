@@ -218,6 +218,8 @@ static bool is_stacks(int level, int name)
     case SO_DOMAIN:
     case SO_PROTOCOL:
     case SO_ACCEPTCONN:
+    case SO_PEERCRED:
+    case SO_PEEK_OFF:
         return true;
     default:
         return false;

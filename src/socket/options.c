@@ -31,8 +31,13 @@ int socket_get_option(struct sctp_socket *socket, int level, int name, void *val
                       struct sctp_socket **peeled)
 {
     const struct option *option = option_find(level, name);
-    struct option_call call = {
-        .socket = socket, .value = value, .length = *length, .caller = caller, .now = now};
+    struct option_call call = {.socket = socket,
+                               .level = level,
+                               .name = name,
+                               .value = value,
+                               .length = *length,
+                               .caller = caller,
+                               .now = now};
     int result;
 
     *peeled = NULL;
@@ -49,8 +54,13 @@ int socket_set_option(struct sctp_socket *socket, int level, int name, const voi
                       int32_t *association)
 {
     const struct option *option = option_find(level, name);
-    struct option_call call = {
-        .socket = socket, .value = (void *)value, .length = length, .caller = caller, .now = now};
+    struct option_call call = {.socket = socket,
+                               .level = level,
+                               .name = name,
+                               .value = (void *)value,
+                               .length = length,
+                               .caller = caller,
+                               .now = now};
     int result;
 
     *association = 0;
@@ -81,6 +91,16 @@ int option_answer(struct option_call *call, const void *from, size_t size)
     memcpy(call->value, from, size);
     call->length = size;
     return 0;
+}
+
+int option_answer_cut(struct option_call *call, const void *from, size_t size)
+{
+    return option_answer(call, from, call->length < size ? call->length : size);
+}
+
+int option_answer_int_cut(struct option_call *call, int value)
+{
+    return option_answer_cut(call, &value, sizeof(value));
 }
 
 int option_get_refused(struct option_call *call)

@@ -10,6 +10,7 @@
 /* A getsockopt() or setsockopt() on its way. */
 struct option_call {
     struct sctp_socket *socket;
+    int level, name;
     void *value;   /* get: what the caller's buffer held, to be changed. set: read only */
     size_t length; /* get: of the buffer, then of the answer */
     const struct socket_caller *caller;
@@ -42,7 +43,10 @@ int option_read(const struct option_call *call, void *to, size_t size);
 int option_read_exactly(const struct option_call *call, void *to, size_t size);
 /* Answers with a structure; the caller's buffer is large enough. */
 int option_answer(struct option_call *call, const void *from, size_t size);
-/* The `get` of what can only be set and still is an option to Linux: EOPNOTSUPP. */
+/* The same, cut to the caller's buffer, as Linux does for generic options. */
+int option_answer_cut(struct option_call *call, const void *from, size_t size);
+int option_answer_int_cut(struct option_call *call, int value);
+/* Of what is an option to Linux, but not in this way: EOPNOTSUPP. */
 int option_get_refused(struct option_call *call);
 /* An int, as most of Linux's on and off options are. */
 int option_read_int(const struct option_call *call, int *value);

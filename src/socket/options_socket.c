@@ -1,51 +1,41 @@
-/* The generic options: SOL_SOCKET, and those of IPv4 and IPv6 that SCTP has.
+/* The generic options, of SOL_SOCKET.
  *
- * RFC 6458, section 8.1.4 (SO_LINGER), 8.1.6 to 8.1.8 (SO_RCVBUF, SO_SNDBUF), socket(7), ip(7),
- * ipv6(7). Linux cuts answers of SOL_SOCKET to the caller's buffer.
+ * RFC 6458, section 8.1.4 (SO_LINGER), 8.1.6 to 8.1.8 (SO_RCVBUF, SO_SNDBUF), socket(7). Linux cuts
+ * answers of SOL_SOCKET to the caller's buffer.
  */
 #include "socket/options.h"
 
 #define WINDOW_MINIMUM 1500u /* RFC 9260, 3.3.2: a_rwnd of INIT */
 
-static int answer_cut(struct option_call *call, const void *from, size_t size)
-{
-    return option_answer(call, from, call->length < size ? call->length : size);
-}
-
-static int answer_int_cut(struct option_call *call, int value)
-{
-    return answer_cut(call, &value, sizeof(value));
-}
-
 static int get_type(struct option_call *call)
 {
-    return answer_int_cut(call,
-                          call->socket->style == SOCKET_ONE_TO_ONE ? SOCK_STREAM : SOCK_SEQPACKET);
+    return option_answer_int_cut(call, call->socket->style == SOCKET_ONE_TO_ONE ? SOCK_STREAM
+                                                                                : SOCK_SEQPACKET);
 }
 
 static int get_domain(struct option_call *call)
 {
-    return answer_int_cut(call, call->socket->domain);
+    return option_answer_int_cut(call, call->socket->domain);
 }
 
 static int get_protocol(struct option_call *call)
 {
-    return answer_int_cut(call, IPPROTO_SCTP);
+    return option_answer_int_cut(call, IPPROTO_SCTP);
 }
 
 static int get_acceptconn(struct option_call *call)
 {
-    return answer_int_cut(call, call->socket->state == SOCKET_LISTENING);
+    return option_answer_int_cut(call, call->socket->state == SOCKET_LISTENING);
 }
 
 static int get_error(struct option_call *call)
 {
-    return answer_int_cut(call, -socket_take_error(call->socket));
+    return option_answer_int_cut(call, -socket_take_error(call->socket));
 }
 
 static int get_reuseaddr(struct option_call *call)
 {
-    return answer_int_cut(call, call->socket->reuse_address);
+    return option_answer_int_cut(call, call->socket->reuse_address);
 }
 
 static int set_reuseaddr(struct option_call *call)
@@ -59,7 +49,7 @@ static int set_reuseaddr(struct option_call *call)
 
 static int get_reuseport(struct option_call *call)
 {
-    return answer_int_cut(call, call->socket->reuse_port);
+    return option_answer_int_cut(call, call->socket->reuse_port);
 }
 
 static int set_reuseport(struct option_call *call)
@@ -76,7 +66,7 @@ static int get_linger(struct option_call *call)
     struct linger linger = {.l_onoff = call->socket->linger,
                             .l_linger = (int)call->socket->linger_time};
 
-    return answer_cut(call, &linger, sizeof(linger));
+    return option_answer_cut(call, &linger, sizeof(linger));
 }
 
 static int set_linger(struct option_call *call)
@@ -113,7 +103,7 @@ static uint32_t buffer_size(int value, uint32_t maximum, uint32_t minimum)
 
 static int get_rcvbuf(struct option_call *call)
 {
-    return answer_int_cut(call, (int)call->socket->receive_buffer);
+    return option_answer_int_cut(call, (int)call->socket->receive_buffer);
 }
 
 static int set_rcvbuf(struct option_call *call)
@@ -132,7 +122,7 @@ static int set_rcvbuf(struct option_call *call)
 
 static int get_sndbuf(struct option_call *call)
 {
-    return answer_int_cut(call, (int)call->socket->send_buffer);
+    return option_answer_int_cut(call, (int)call->socket->send_buffer);
 }
 
 static int set_sndbuf(struct option_call *call)
@@ -149,6 +139,14 @@ static int set_sndbuf(struct option_call *call)
     return 0;
 }
 
+/* Of sockets that nobody in this host is the other end of. */
+static int get_peercred(struct option_call *call)
+{
+    static const struct ucred nobody = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+
+    return option_answer_cut(call, &nobody, sizeof(nobody));
+}
+
 const struct option options_of_socket[] = {
     {SOL_SOCKET, SO_TYPE, get_type, NULL},
     {SOL_SOCKET, SO_DOMAIN, get_domain, NULL},
@@ -160,112 +158,7 @@ const struct option options_of_socket[] = {
     {SOL_SOCKET, SO_LINGER, get_linger, set_linger},
     {SOL_SOCKET, SO_RCVBUF, get_rcvbuf, set_rcvbuf},
     {SOL_SOCKET, SO_SNDBUF, get_sndbuf, set_sndbuf},
-    {0},
-};
-
-/* ---- IP ---- */
-
-/* An int, or a single byte, as ip(7) takes both; nothing is 0. */
-static int read_byte_or_int(const struct option_call *call, int *value)
-{
-    if (call->length >= sizeof(int))
-        return option_read_int(call, value);
-    *value = call->length > 0 ? *(const uint8_t *)call->value : 0;
-    return 0;
-}
-
-static int answer_byte_or_int(struct option_call *call, int value)
-{
-    uint8_t byte = (uint8_t)value;
-
-    if (call->length < sizeof(int) && call->length > 0 && value >= 0 && value <= 255)
-        return option_answer(call, &byte, 1);
-    return answer_cut(call, &value, sizeof(value));
-}
-
-static void apply_traffic_class(struct sctp_socket *socket, struct braid_parameters *parameters)
-{
-    int class = socket->domain == AF_INET6 && socket->traffic_class != 0 ? socket->traffic_class
-                                                                         : socket->tos;
-
-    parameters->traffic_class = class & 0xfc; /* ECN is not the program's */
-}
-
-static int get_tos(struct option_call *call)
-{
-    return answer_byte_or_int(call, call->socket->tos);
-}
-
-static int set_tos(struct option_call *call)
-{
-    int value, error = read_byte_or_int(call, &value);
-
-    if (error < 0)
-        return error;
-    call->socket->tos = value & (socket_is_one_to_one(call->socket) ? 0xfc : 0xff);
-    option_for_all(call->socket, apply_traffic_class);
-    return 0;
-}
-
-/* Linux keeps what was set until it sends, and then as SPP_PMTUD_ENABLE says. */
-static int get_mtu_discover(struct option_call *call)
-{
-    return answer_byte_or_int(call, call->socket->mtu_discover);
-}
-
-static int set_mtu_discover(struct option_call *call)
-{
-    int value, error = read_byte_or_int(call, &value);
-
-    if (error < 0 || value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT)
-        return -EINVAL;
-    call->socket->mtu_discover = value;
-    return 0;
-}
-
-static int get_tclass(struct option_call *call)
-{
-    if (call->socket->domain != AF_INET6)
-        return -EOPNOTSUPP;
-    return answer_cut(call, &call->socket->traffic_class, sizeof(int));
-}
-
-static int set_tclass(struct option_call *call)
-{
-    int value, error = option_read_int(call, &value);
-
-    if (call->socket->domain != AF_INET6)
-        return -ENOPROTOOPT;
-    if (error < 0 || value < -1 || value > 0xff)
-        return -EINVAL;
-    call->socket->traffic_class = value < 0 ? 0 : value & 0xfc;
-    option_for_all(call->socket, apply_traffic_class);
-    return 0;
-}
-
-static int get_v6only(struct option_call *call)
-{
-    if (call->socket->domain != AF_INET6)
-        return -EOPNOTSUPP;
-    return answer_int_cut(call, call->socket->v6only);
-}
-
-static int set_v6only(struct option_call *call)
-{
-    int value, error = option_read_int(call, &value);
-
-    if (call->socket->domain != AF_INET6)
-        return -ENOPROTOOPT;
-    if (error < 0 || call->socket->port != 0)
-        return -EINVAL;
-    call->socket->v6only = value != 0;
-    return 0;
-}
-
-const struct option options_of_ip[] = {
-    {SOL_IP, IP_TOS, get_tos, set_tos},
-    {SOL_IP, IP_MTU_DISCOVER, get_mtu_discover, set_mtu_discover},
-    {SOL_IPV6, IPV6_TCLASS, get_tclass, set_tclass},
-    {SOL_IPV6, IPV6_V6ONLY, get_v6only, set_v6only},
+    {SOL_SOCKET, SO_PEERCRED, get_peercred, NULL},
+    {SOL_SOCKET, SO_PEEK_OFF, option_get_refused, option_get_refused},
     {0},
 };

@@ -127,7 +127,10 @@ struct sctp_socket {
     uint32_t partial_delivery_point;
     uint32_t autoclose;
     uint32_t adaptation;
-    int tos, traffic_class, mtu_discover; /* IP_TOS, IPV6_TCLASS, IP_MTU_DISCOVER */
+    int tos, traffic_class;              /* IP_TOS, IPV6_TCLASS */
+    int mtu_discover, mtu_discover_ipv6; /* IP_MTU_DISCOVER, IPV6_MTU_DISCOVER */
+    int time_to_live, hop_limit;         /* IP_TTL, IPV6_UNICAST_HOPS; -1: the host's */
+    uint32_t remembered;                 /* bits of options_ip.c */
 };
 
 struct socket_table {

@@ -64,6 +64,8 @@ struct sctp_socket *socket_new(struct socket_table *table, struct quota *quota)
     socket->send_buffer = SOCKET_BUFFER_DEFAULT;
     socket->mapped_v4 = true;
     socket->mtu_discover = IP_PMTUDISC_WANT;
+    socket->mtu_discover_ipv6 = IP_PMTUDISC_WANT;
+    socket->time_to_live = socket->hop_limit = -1;
     socket->encapsulation_port = table->config.encapsulation_port;
     socket_default_parameters(socket);
     socket->path.flags = SPP_HB_ENABLE | SPP_PMTUD_ENABLE | SPP_SACKDELAY_ENABLE;

@@ -264,7 +264,8 @@ static bool is_for_ourselves(const struct wire *wire, const struct braid_batch *
     return is_own_address(wire, &batch->destination);
 }
 
-static void capture_local(struct wire *wire, const struct braid_packet *packets, size_t count)
+static void capture_local(struct wire *wire, const struct braid_batch *batch,
+                          const struct braid_packet *packets, size_t count)
 {
     struct timespec now;
 
@@ -275,6 +276,8 @@ static void capture_local(struct wire *wire, const struct braid_packet *packets,
                           .time = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
                           .source = packets[i].source,
                           .destination = packets[i].destination,
+                          .traffic_class = batch->traffic_class,
+                          .hop_limit = batch->hop_limit,
                           .bytes = packets[i].bytes,
                           .length = packets[i].length,
                       });
@@ -296,7 +299,7 @@ static void deliver_to_ourselves(struct stack *stack, struct braid_batch *batch)
         packets[i].checksum_good = true; /* nothing could have damaged it */
     wire->local_packets += count;
     if (wire->capture)
-        capture_local(wire, packets, count);
+        capture_local(wire, batch, packets, count);
     braid_engine_receive(stack->engine, packets, count, stack->now);
 }
 

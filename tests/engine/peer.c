@@ -190,6 +190,7 @@ static void peer_take_batch(struct peer *peer, const struct braid_batch *batch)
                               .encapsulation_port = batch->encapsulation_port,
                               .dont_fragment = batch->dont_fragment,
                               .traffic_class = batch->traffic_class,
+                              .hop_limit = batch->hop_limit,
                               .length = length};
         memcpy(sent->bytes, batch->bytes + start, length);
         watcher_sent(peer->watcher, ENGINE, sent->bytes, length,

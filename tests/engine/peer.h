@@ -47,7 +47,7 @@ struct sent {
     struct braid_address source, destination;
     uint16_t encapsulation_port;
     bool dont_fragment;
-    uint8_t traffic_class;
+    uint8_t traffic_class, hop_limit;
     struct sctp_common_header header;
     size_t length;
     uint8_t bytes[];

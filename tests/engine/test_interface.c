@@ -48,6 +48,24 @@ static void test_endpoints(void **state)
     assert_int_not_equal(braid_endpoint_port(peer->engine, another), port);
 }
 
+/* All packets of an association have it: what answers others too. */
+static void test_hop_limit(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer *peer;
+
+    parameters.time_to_live = 7;
+    parameters.hop_limit = 9; /* of IPv6, which this is not */
+    peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    peer_accept(peer);
+    for (size_t i = 0; i < peer->sent_count; i++)
+        assert_int_equal(peer->sent[i]->hop_limit, 7);
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    assert_int_equal(expect(peer, "DATA")->hop_limit, 7);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 10);
+    assert_int_equal(expect_within(peer, 300 * MS, "SACK")->hop_limit, 7);
+}
+
 static void test_shared_port(void **state)
 {
     struct peer *peer = *state;
@@ -413,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         peer_test(test_endpoints),
+        peer_test(test_hop_limit),
         peer_test(test_shared_port),
         peer_test(test_endpoint_close),
         peer_test(test_backlog),

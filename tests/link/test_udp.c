@@ -113,6 +113,46 @@ static void test_broadcast(void **state)
     link_close(link);
 }
 
+/* The hop limit of the only packet in a batch, as who receives it sees it. */
+static int hop_limit_seen(int family, const char *destination, uint8_t hop_limit)
+{
+    struct sockaddr_in6 address = {.sin6_family =
+                                       (sa_family_t)family}; /* in front as sockaddr_in */
+    socklen_t length = sizeof(address);
+    int receiver = socket(family, SOCK_DGRAM, 0), on = 1, seen = 0;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    struct msghdr message = {.msg_control = control, .msg_controllen = sizeof(control)};
+    struct link *link = open_udp(0);
+    struct braid_batch batch;
+
+    assert_int_equal(bind(receiver, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(receiver, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(family == AF_INET
+                         ? setsockopt(receiver, IPPROTO_IP, IP_RECVTTL, &on, sizeof(on))
+                         : setsockopt(receiver, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on)),
+                     0);
+    batch = test_batch(NULL, destination, ntohs(address.sin6_port), 1, 100, 100);
+    batch.hop_limit = hop_limit;
+    test_send(link, &batch);
+    assert_true(recvmsg(receiver, &message, 0) >= 0);
+    assert_non_null(CMSG_FIRSTHDR(&message));
+    memcpy(&seen, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(seen));
+    link_close(link);
+    close(receiver);
+    return seen;
+}
+
+static void test_hop_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(hop_limit_seen(AF_INET, "127.0.0.1", 7), 7);
+    assert_int_equal(hop_limit_seen(AF_INET, "127.0.0.1", 255), 255);
+    assert_int_equal(hop_limit_seen(AF_INET6, "::1", 7), 7);
+    /* the host's own */
+    assert_true(hop_limit_seen(AF_INET, "127.0.0.1", 0) > 7);
+    assert_true(hop_limit_seen(AF_INET6, "::1", 0) > 7);
+}
+
 /* Without UDP_SEGMENT: each packet is a message. */
 static void test_without_segments(void **state)
 {
@@ -356,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_hop_limit),
         cmocka_unit_test(test_without_segments),
         cmocka_unit_test(test_both_families_at_once),
         cmocka_unit_test(test_port_unreachable),

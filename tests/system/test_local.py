@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from harness import (BRAID, BUILD, TRANSFER, Namespace, Process, Stack, check, directory, join, main,
-                     need_root, run, wait_for_link)
+                     need_root, run, tshark, wait_for_link)
 
 NOBODY = 65534
 
@@ -34,6 +34,38 @@ def unprivileged():
     is_good(stack.run(TRANSFER, "send", "127.0.0.1", "5001", 100_000_000, 3000, 8))
     server.wait()
     stack.stop()
+
+
+HOPS = """
+import socket
+def options(of):
+    of.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 7)
+    of.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 9)
+listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 132)
+options(listener)
+listener.bind(("::", 5001))
+listener.listen()
+for to in ("::1", "::ffff:127.0.0.1"):
+    client = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 132)
+    options(client)
+    client.connect((to, 5001))
+    accepted = listener.accept()[0]
+    client.send(b"there")
+    accepted.recv(10)
+    accepted.send(b"back")
+    client.recv(10)
+"""
+
+
+def hops():
+    """IP_TTL and IPV6_UNICAST_HOPS: every packet goes so far, of those who were accepted, too."""
+    stack = Stack("--udp", free_udp_port())
+    stack.run("python3", "-c", HOPS)
+    run([BRAID, "stack", "--name", stack.name, "--stop"])
+    stack.process.wait()
+    limits = [set(tshark(stack.capture, "-Y", of, "-T", "fields", "-e", f"{of}.{field}").split())
+              for of, field in (("ip", "ttl"), ("ipv6", "hlim"))]
+    check(limits == [{"7"}, {"9"}], f"IPv4, IPv6: {limits}")
 
 
 def one_to_many():
@@ -229,7 +261,7 @@ print(len(os.listdir("/proc/self/fd")) < 20)
 
 if __name__ == "__main__":
     need_root()
-    TESTS = [unprivileged, one_to_many, dump_live, forking_server, first_run_starts_the_stack, two_hosts_udp, two_hosts_raw,
+    TESTS = [unprivileged, hops, one_to_many, dump_live, forking_server, first_run_starts_the_stack, two_hosts_udp, two_hosts_raw,
              two_hosts_with_loss, stack_killed, run_without_program, run_program_that_is_not_there,
              run_program_that_cannot_be_run, run_raw_without_rights, run_with_port_in_use,
              run_with_options_for_a_running_stack, programs_without_sctp_are_left_alone]
