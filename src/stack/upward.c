@@ -18,7 +18,7 @@ enum {
 int upward_send(struct stack *stack, struct stack_socket *end, const struct channel_header *header,
                 const void *bytes, size_t length, int32_t *association)
 {
-    const uint8_t *position = bytes;
+    const uint8_t *position = bytes ? bytes : (const uint8_t *)""; /* pieces without a byte */
     size_t more = 0;
 
     /* further destinations stand in front of the message */
