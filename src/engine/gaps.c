@@ -69,6 +69,8 @@ void gaps_advance(struct gaps *gaps, uint32_t before, uint32_t cumulative_tsn_ac
 uint32_t gaps_same(const struct gaps *gaps, uint32_t index, const struct sctp_sack *sack,
                    uint32_t block)
 {
+    if (index == gaps_count(gaps)) /* there may be no place for any yet */
+        return 0;
     return (uint32_t)sack_gap_ack_blocks_repeated(sack, block, gaps->runs + gaps->begin + index,
                                                   gaps_count(gaps) - index);
 }
