@@ -201,8 +201,9 @@ static void show_notification(char *text, size_t size, const unsigned char *byte
                  id_of(n.sn_adaptation_event.sai_assoc_id));
         break;
     case SCTP_PARTIAL_DELIVERY_EVENT:
-        snprintf(text, size, "PARTIAL_DELIVERY %u id %d", n.sn_pdapi_event.pdapi_indication,
-                 id_of(n.sn_pdapi_event.pdapi_assoc_id));
+        snprintf(text, size, "PARTIAL_DELIVERY %u stream %u seq %u id %d",
+                 n.sn_pdapi_event.pdapi_indication, n.sn_pdapi_event.pdapi_stream,
+                 n.sn_pdapi_event.pdapi_seq, id_of(n.sn_pdapi_event.pdapi_assoc_id));
         break;
     case SCTP_AUTHENTICATION_EVENT:
         snprintf(text, size, "AUTHENTICATION key %u indication %u id %d",

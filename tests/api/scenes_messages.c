@@ -351,6 +351,36 @@ static void timeouts(void)
     close(ends[1]);
 }
 
+/* A message that was read in part, and whose rest never comes: RFC 6458, 6.1.7. */
+static void partial_delivery(void)
+{
+    static char bytes[200000];
+    int ends[2], point = 1000, pieces = 0;
+    struct linger linger = {1, 0};
+    struct msghdr message = {.msg_iov = &(struct iovec){bytes, 1000}, .msg_iovlen = 1};
+    pair(ends, ALL_EVENTS & ~DATA_EVENT);
+    for (int i = 0; i < 2; i++)
+        show("server", ends[1], 300, 0);
+    tell("point",
+         setsockopt(ends[1], SOL_SCTP, SCTP_PARTIAL_DELIVERY_POINT, &point, sizeof(point)));
+    tell("send", send(ends[0], bytes, sizeof(bytes), 0));
+    show("begins", ends[1], 1000, 0);
+    usleep(300000); /* until the window is full */
+    setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    tell("close", close(ends[0]));
+    struct pollfd p = {.fd = ends[1], .events = POLLIN};
+    while (poll(&p, 1, 2000) == 1 && recvmsg(ends[1], &message, MSG_PEEK) > 0 &&
+           !(message.msg_flags & (MSG_NOTIFICATION | MSG_EOR))) {
+        recvmsg(ends[1], &message, 0);
+        pieces++;
+    }
+    tell("went on", pieces > 10);
+    show("server", ends[1], 300, 0);
+    show("server", ends[1], 300, 0);
+    show("server", ends[1], 300, 0);
+    close(ends[1]);
+}
+
 void scenes_messages(void)
 {
     scene_run("infos", infos);
@@ -365,4 +395,5 @@ void scenes_messages(void)
     scene_run("destinations", destinations);
     scene_run("window", window);
     scene_run("timeouts", timeouts);
+    scene_run("partial_delivery", partial_delivery);
 }

@@ -222,6 +222,50 @@ static void test_autoclose(void **state)
     world_close(world);
 }
 
+/* An ERROR of the peer's (RFC 9260, 3.3.10), which it sends with a packet that it had ready. */
+static void test_remote_error(void **state)
+{
+    static const uint8_t chunk[] = {9, 0, 0, 12, 0, 1, 0, 8, 0, 7, 0, 0}; /* invalid stream 7 */
+    struct sctp_event event = {
+        .se_assoc_id = SCTP_ALL_ASSOC, .se_type = SCTP_REMOTE_ERROR, .se_on = 1};
+    struct sctp_remote_error *told;
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+    struct socket_received received;
+    uint8_t bytes[2000];
+    struct braid_batch batch = {.bytes = bytes, .capacity = sizeof(bytes), .maximum_packets = 1};
+    struct braid_packet packet = {
+        .bytes = bytes, .length = 12 + sizeof(chunk), .checksum_good = true};
+    int32_t association;
+
+    (void)state;
+    sockets_open(&sockets);
+    assert_int_equal(socket_set_option(sockets.client, IPPROTO_SCTP, SCTP_EVENT, &event,
+                                       sizeof(event), &user, world->now, &association),
+                     0);
+    assert_int_equal(send_text(world, sockets.client, "one", 0, 0, &sockets.to), 0);
+    world_run(world, SECOND);
+    while (strcmp(next_text(world, sockets.client), "-") != 0)
+        continue;
+    braid_engine_timeout(world->hosts[1].engine, world->now + 40 * SECOND); /* a HEARTBEAT is due */
+    assert_true(braid_engine_transmit(world->hosts[1].engine, &batch, world->now + 40 * SECOND));
+    packet.source = batch.source;
+    packet.destination = batch.destination;
+    memcpy(bytes + 12, chunk, sizeof(chunk));
+    braid_engine_receive(world->hosts[0].engine, &packet, 1, world->now);
+    socket_table_run(world->hosts[0].table, world->now);
+    assert_true(socket_receive(sockets.client, &received, world->now));
+    assert_int_equal(received.kind, SOCKET_NOTIFICATION);
+    assert_int_equal(received.length, sizeof(*told) + 4);
+    told = (void *)received.bytes;
+    assert_int_equal(told->sre_type, SCTP_REMOTE_ERROR);
+    assert_int_equal(told->sre_length, received.length);
+    assert_int_equal(ntohs(told->sre_error), 1);
+    assert_memory_equal(told->sre_data, chunk + 8, 4);
+    socket_received_release(sockets.client, &received, world->now);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_peel_off),
         cmocka_unit_test(test_close_ends_all),
         cmocka_unit_test(test_autoclose),
+        cmocka_unit_test(test_remote_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
