@@ -16,10 +16,12 @@
 
 #define MARGIN 16
 #define TIME_WIDTH 92
-#define STATE_WIDTH 190
+#define STATE_WIDTH 150
 #define LANE_WIDTH 30
 #define GAP_WIDTH 460
-#define NOTES_WIDTH 190
+#define TITLE_SIZE 220
+#define NOTE_CHARACTER_WIDTH 7
+#define TITLE_CHARACTER_WIDTH 9
 #define ROW_HEIGHT 30
 #define FOLD_HEIGHT 30
 #define HEADER_HEIGHT 44
@@ -47,11 +49,23 @@ static int lane_x(const struct trace_association *association, unsigned int side
     return x + LANE_WIDTH * (int)(left > 0 ? left - 1 : 0) + GAP_WIDTH + LANE_WIDTH * (int)address;
 }
 
-static int association_width(const struct trace_association *association)
+/* Where what stands beside the right lanes begins. */
+static int right_edge(const struct trace_association *association)
 {
     size_t right = association->sides[1].address_count;
 
-    return lane_x(association, 1, right > 0 ? right - 1 : 0) + STATE_WIDTH + NOTES_WIDTH + MARGIN;
+    return lane_x(association, 1, right > 0 ? right - 1 : 0) + 12;
+}
+
+static const char *association_title(const struct trace_association *association, uint32_t index,
+                                     char *text, size_t size)
+{
+    char title[160];
+
+    snprintf(text, size, "Association %" PRIu32 ": %s%s", index + 1,
+             ladder_association_title(association, title, sizeof(title)),
+             association->out_of_the_blue ? " (out of the blue)" : "");
+    return text;
 }
 
 static void print_escaped(FILE *out, const char *text)
@@ -158,11 +172,10 @@ static void print_header(struct drawing *drawing, uint32_t index)
 {
     const struct trace_association *association = drawing->association;
     int rows = (int)address_rows(association);
-    char title[160], address[DESCRIBE_ADDRESS_SIZE];
+    char title[TITLE_SIZE], address[DESCRIBE_ADDRESS_SIZE];
 
-    print_text(drawing, MARGIN, drawing->y + 20, "title", "Association %" PRIu32 ": %s%s",
-               index + 1, ladder_association_title(association, title, sizeof(title)),
-               association->out_of_the_blue ? " (out of the blue)" : "");
+    print_text(drawing, MARGIN, drawing->y + 20, "title", "%s",
+               association_title(association, index, title, sizeof(title)));
     drawing->y += HEADER_HEIGHT;
     for (unsigned int side = 0; side < 2; side++) {
         const struct trace_side *one = &association->sides[side];
@@ -203,14 +216,13 @@ static void print_silence(struct drawing *drawing, int64_t nanoseconds)
 static void print_states(struct drawing *drawing, const uint8_t before[2], const uint8_t after[2])
 {
     const struct trace_association *association = drawing->association;
-    size_t right = association->sides[1].address_count;
 
     if (before[0] != after[0])
         print_text(drawing, lane_x(association, 0, 0) - 12, drawing->y + ROW_HEIGHT / 2 + 4,
                    "state end", "%s", braid_state_name(after[0]));
     if (before[1] != after[1])
-        print_text(drawing, lane_x(association, 1, right > 0 ? right - 1 : 0) + 12,
-                   drawing->y + ROW_HEIGHT / 2 + 4, "state", "%s", braid_state_name(after[1]));
+        print_text(drawing, right_edge(association), drawing->y + ROW_HEIGHT / 2 + 4, "state", "%s",
+                   braid_state_name(after[1]));
 }
 
 static void print_arrow(struct drawing *drawing, const struct trace_packet *packet)
@@ -242,7 +254,7 @@ static void print_packet(struct drawing *drawing, const struct trace_packet *pac
                          bool state_told)
 {
     const struct trace_association *association = drawing->association;
-    size_t left = association->sides[0].address_count, right = association->sides[1].address_count;
+    size_t left = association->sides[0].address_count;
     int middle = (lane_x(association, 0, left > 0 ? left - 1 : 0) + lane_x(association, 1, 0)) / 2;
     int64_t time = packet->time - drawing->start;
     char label[LADDER_LABEL_SIZE], notes[LADDER_NOTES_SIZE];
@@ -261,9 +273,7 @@ static void print_packet(struct drawing *drawing, const struct trace_packet *pac
                LABEL_CHARACTERS, label, strlen(label) > LABEL_CHARACTERS ? "…" : "");
     ladder_notes(packet, notes);
     if (notes[0] != '\0')
-        print_text(drawing,
-                   lane_x(association, 1, right > 0 ? right - 1 : 0) +
-                       (state_told ? STATE_WIDTH : 12),
+        print_text(drawing, right_edge(association) + (state_told ? STATE_WIDTH : 0),
                    drawing->y + ROW_HEIGHT / 2 + 4, "note", "%s", notes);
     fputs("</g>\n", drawing->out);
 }
@@ -296,6 +306,12 @@ static void draw_association(struct drawing *drawing, uint32_t index)
     drawing->y += MARGIN;
 }
 
+static void widen(int *width, int needed)
+{
+    if (needed + MARGIN > *width)
+        *width = needed + MARGIN;
+}
+
 /* How large the whole will be. */
 static void measure(const struct ladder *ladder, int *width, int *height)
 {
@@ -305,12 +321,16 @@ static void measure(const struct ladder *ladder, int *width, int *height)
     *height = MARGIN;
     for (uint32_t i = 0; i < trace->association_count; i++) {
         const struct trace_association *association = &trace->associations[i];
+        char title[TITLE_SIZE], notes[LADDER_NOTES_SIZE];
+        uint8_t state = BRAID_CLOSED;
         int64_t last = INT64_MAX;
+        bool told;
 
         if (!ladder_wants(ladder, i))
             continue;
-        if (association_width(association) > *width)
-            *width = association_width(association);
+        widen(width, right_edge(association) + STATE_WIDTH);
+        widen(width, MARGIN + TITLE_CHARACTER_WIDTH * (int)strlen(association_title(
+                                                          association, i, title, sizeof(title))));
         *height += HEADER_HEIGHT + ADDRESS_HEIGHT * (int)address_rows(association) + 12 + MARGIN;
         size_t counted = 0;
 
@@ -321,6 +341,11 @@ static void measure(const struct ladder *ladder, int *width, int *height)
             if (packet->association != i)
                 continue;
             counted++;
+            ladder_notes(packet, notes);
+            told = packet->states[1] != state;
+            state = packet->states[1];
+            widen(width, right_edge(association) + (told ? STATE_WIDTH : 0) +
+                             NOTE_CHARACTER_WIDTH * (int)strlen(notes));
             if (last != INT64_MAX && packet->time - last >= LADDER_FOLD_NANOSECONDS)
                 *height += FOLD_HEIGHT;
             last = packet->time;

@@ -4,10 +4,14 @@
     check_completion.py BRAID FOLDER
 """
 import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 SCRIPT = """
 PATH=$1:$PATH
@@ -53,10 +57,37 @@ def check_bash(braid, folder):
         assert offered(braid, folder, "ladder", "-o", f"{work}/a") == {capture}
 
 
-def check_zsh(folder):
-    if shutil.which("zsh"):
-        subprocess.run(["zsh", "-n", f"{folder}/_braid"], check=True, timeout=20)
+def check_zsh(braid, folder):
+    """In zsh itself, on a terminal: what is typed with Tab is completed, and runs."""
+    if not shutil.which("zsh"):
+        return
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ.update(TERM="dumb", PATH=os.path.dirname(braid) + ":" + os.environ["PATH"])
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+    said = b""
+
+    def until(wanted):
+        nonlocal said
+        end = time.monotonic() + 30
+        while wanted not in said:
+            assert time.monotonic() < end, said
+            if select.select([terminal], [], [], 1)[0]:
+                said += os.read(terminal, 4096)
+
+    try:
+        os.write(terminal, f"fpath=({folder} $fpath); autoload -U compinit; compinit -D -u; print rea''dy\n".encode())
+        until(b"ready")
+        os.write(terminal, b"braid lad\t--hel\t\n")
+        until(b"usage: braid ladder")
+        os.write(terminal, b"braid sta\t--user-m\t1M --help\n")
+        until(b"usage: braid stack")
+        assert b"unrecognized" not in said, said
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.close(terminal)
+        os.waitpid(process, 0)
 
 
 check_bash(sys.argv[1], sys.argv[2])
-check_zsh(sys.argv[2])
+check_zsh(sys.argv[1], sys.argv[2])
