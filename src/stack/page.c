@@ -17,7 +17,7 @@
 
 enum {
     NAME_TRIES = 16,   /* generations of a slot, should somebody have taken the name */
-    END_SIZE = 106496, /* SO_SNDBUF of both ends, at most: the kernel doubles it */
+    END_SIZE = 212992, /* SO_SNDBUF of both ends, at most: the kernel doubles it */
     END_SIZE_LEAST = 2304,
     PLUG_SPARE = 512, /* bytes by which a plug passes a quarter of that */
 };

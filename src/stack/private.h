@@ -138,7 +138,8 @@ struct stack {
     uid_t owner; /* who started it */
     bool stop;
     bool settled; /* the last turn has done all that there was */
-    int error;    /* why it stops */
+    bool gathering;
+    int error; /* why it stops */
     struct braid_engine *engine;
     struct socket_table *sockets;
     struct wire wire;
@@ -153,6 +154,11 @@ struct stack {
     struct list ends, dead; /* struct stack_socket */
     struct list dirty;
     braid_time idle_since;
+
+    /* what programs have sent: in this turn, and in the current span of time (stack.c: gathering)
+     */
+    braid_time span_start;
+    uint32_t turn_messages, turn_bytes, span_messages;
 
     struct channel_page *page;
     int page_descriptor;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -31,6 +32,11 @@ enum {
     DESCRIPTORS_WANTED = CHANNEL_SLOTS + CONNECTIONS_MAXIMUM + DESCRIPTORS_LEAST,
     MEMORY_SHARE = 8, /* one user may have an eighth of the host's */
     SECOND = 1000000,
+    GATHER_SPAN = 1000,          /* us, in which programs send so many */
+    GATHER_LEAST = 64,           /* messages, or as many in proportion: */
+    GATHER_ENOUGH = 24,          /* of one turn no more are waited for, */
+    GATHER_ENOUGH_BYTES = 16384, /* or bytes */
+    GATHER_PAUSE = 20000,        /* ns */
 };
 
 braid_time stack_clock(void)
@@ -259,6 +265,28 @@ void stack_abort_all(struct stack *stack)
     wire_flush_capture(stack);
 }
 
+/* ---- Gathering ----
+ *
+ * Programs that send many small messages are given time for some more: a turn costs as much as ten
+ * of them. Who waits for answers never sends so many in so short a time that he is kept waiting. */
+
+static void gather(struct stack *stack)
+{
+    static const struct timespec pause = {.tv_nsec = GATHER_PAUSE};
+    braid_time span = stack->now - stack->span_start;
+
+    if (stack->gathering && stack->turn_messages > 0 && stack->turn_messages < GATHER_ENOUGH &&
+        stack->turn_bytes < GATHER_ENOUGH_BYTES)
+        nanosleep(&pause, NULL);
+    stack->span_messages += stack->turn_messages;
+    stack->turn_messages = stack->turn_bytes = 0;
+    if (span < GATHER_SPAN)
+        return;
+    stack->gathering = (uint64_t)stack->span_messages * GATHER_SPAN >= GATHER_LEAST * span;
+    stack->span_messages = 0;
+    stack->span_start = stack->now;
+}
+
 int stack_turn(struct stack *stack, int sleep)
 {
     struct epoll_event events[EVENTS];
@@ -293,8 +321,11 @@ int stack_run(struct stack *stack)
         int sleep = stack->settled && !stack->wire.more
                         ? time_to_sleep(stack, earlier(deadline, stack->wire.host_due))
                         : 0;
-        int error = stack->stop ? 0 : stack_turn(stack, sleep);
+        int error;
 
+        if (sleep != 0)
+            gather(stack);
+        error = stack->stop ? 0 : stack_turn(stack, sleep);
         if (error < 0)
             return error;
     }
@@ -519,6 +550,7 @@ static int open_all(struct stack *stack, bool *running, char *text, size_t size)
     int error;
 
     set_limits(stack, raise_limits());
+    (void)prctl(PR_SET_TIMERSLACK, 1); /* a pause is as long as it says */
     stack->epoll = epoll_create1(EPOLL_CLOEXEC);
     error = stack->epoll < 0 ? -errno : open_log(stack, text, size);
     if (error == 0)

@@ -189,6 +189,8 @@ static void upward_message(struct stack *stack, struct stack_socket *end,
         return;
     }
     end->message_length = length;
+    stack->turn_messages++;
+    stack->turn_bytes += (uint32_t)length;
     if (upward_is_blocked(end) || upward_send(stack, end, header, bytes, length, NULL) == -EAGAIN)
         upward_append(end, header, bytes, length, NULL);
 }
