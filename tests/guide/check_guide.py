@@ -62,7 +62,21 @@ def check_quotes():
     return wrong
 
 
-def run_block(block, folder, output_of):
+def start_server(command, folder):
+    """Starts it and waits until it says that it waits, or has ended. On a busy machine the server of the block before may still
+    be ending: then it is started again, as people do."""
+    end = time.monotonic() + 20
+    while True:
+        output = tempfile.TemporaryFile("w+")
+        process = subprocess.Popen(["sh", "-c", "exec " + command], cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        while "waiting" not in output_of(output) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        if "Address already in use" not in output_of(output) or time.monotonic() > end:
+            return process, output
+        time.sleep(0.5)
+
+
+def run_block(block, folder):
     """Runs the commands of a block. What is printed between them must be said by one of them."""
     background, said = [], ""
     expected = [line for line in block.splitlines() if not line.startswith("$ ")]
@@ -72,15 +86,10 @@ def run_block(block, folder, output_of):
                 continue
             command = line[2:]
             if command.endswith("&"):
-                output = tempfile.TemporaryFile("w+")
-                process = subprocess.Popen(["sh", "-c", "exec " + command[:-1]], cwd=folder, stdout=output,
-                                           stderr=subprocess.STDOUT)
+                process, output = start_server(command[:-1], folder)
                 background.append((process, output))
-                end = time.monotonic() + 20
-                while "waiting" not in output_of(output):
-                    if process.poll() is not None or time.monotonic() > end:
-                        return f"{command}: {output_of(output)}"
-                    time.sleep(0.05)
+                if "waiting" not in output_of(output):
+                    return f"{command}: {output_of(output)}"
                 continue
             done = subprocess.run(command, shell=True, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True, timeout=100, check=False)
@@ -126,7 +135,7 @@ def check_commands():
         for page in PAGES:
             for block in blocks(page, "console"):
                 commands += block.count("$ ")
-                problem = run_block(block, folder, output_of)
+                problem = run_block(block, folder)
                 if problem:
                     wrong.append(f"{os.path.basename(page)}: {problem}")
         subprocess.run([os.path.join(BUILD, "braid"), "stack", "--stop"], check=False)
