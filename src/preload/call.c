@@ -340,18 +340,43 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
 
 /* ---- The rest ---- */
 
+bool call_ioctl_is_of_internet(unsigned long name)
+{
+    return name == SIOCATMARK || (name >= SIOCGIFADDR && name <= SIOCSIFNETMASK);
+}
+
+/* About an interface: asked of a socket that is there for this. */
+static int ask_interface(unsigned long name, void *value)
+{
+    int inet = direct_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result = inet < 0 ? -errno : direct_ioctl(inet, name, value);
+
+    if (inet < 0)
+        return result;
+    if (result < 0)
+        result = -errno;
+    direct_close(inet);
+    return result;
+}
+
+static bool is_listener(uint32_t state)
+{
+    return state & CHANNEL_STATE_LISTENING && !(state & CHANNEL_STATE_ONE_TO_MANY);
+}
+
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value)
 {
     struct control request = {.operation = CHANNEL_QUEUE_SIZE, .argument = {TIOCOUTQ}};
     int result;
 
+    if (name == SIOCATMARK)
+        return is_listener(socket_state(socket)) ? -ENOTCONN : -ENOTTY;
+    if (call_ioctl_is_of_internet(name))
+        return socket_state(socket) & CHANNEL_STATE_IPV6 ? -ENOTTY : ask_interface(name, value);
     if (name == TIOCOUTQ)
         result = control(socket->descriptor, &request);
     else if (name == FIONREAD)
-        result = socket_state(socket) & CHANNEL_STATE_LISTENING &&
-                         !(socket_state(socket) & CHANNEL_STATE_ONE_TO_MANY)
-                     ? -ENOTCONN
-                     : receive_waiting(socket);
+        result = is_listener(socket_state(socket)) ? -ENOTCONN : receive_waiting(socket);
     else
         return -ENOSYS;
     if (result < 0)

@@ -227,6 +227,31 @@ TAKEN_OVER ssize_t writev(int descriptor, const struct iovec *parts, int count)
     return LIBC->writev(descriptor, parts, count);
 }
 
+static int flags_of(int flags)
+{
+    return flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+}
+
+/* An offset of -1 is none: the same as writev(). With another the kernel says that it cannot seek.
+ */
+TAKEN_OVER ssize_t pwritev64v2(int descriptor, const struct iovec *parts, int count, off64_t offset,
+                               int flags)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)parts,
+                             .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
+    ssize_t result;
+
+    if (offset == -1 && send_ours(descriptor, &message, flags_of(flags), &result))
+        return result;
+    return LIBC->pwritev64v2(descriptor, parts, count, offset, flags);
+}
+
+TAKEN_OVER ssize_t pwritev2(int descriptor, const struct iovec *parts, int count, off_t offset,
+                            int flags)
+{
+    return pwritev64v2(descriptor, parts, count, offset, flags);
+}
+
 TAKEN_OVER int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned int count, int flags)
 {
     struct program_socket ours;
@@ -373,6 +398,24 @@ TAKEN_OVER ssize_t readv(int descriptor, const struct iovec *parts, int count)
     return LIBC->readv(descriptor, parts, count);
 }
 
+TAKEN_OVER ssize_t preadv64v2(int descriptor, const struct iovec *parts, int count, off64_t offset,
+                              int flags)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)parts,
+                             .msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count};
+    ssize_t received;
+
+    if (offset == -1 && receive_ours(descriptor, &message, flags_of(flags), &received))
+        return received;
+    return LIBC->preadv64v2(descriptor, parts, count, offset, flags);
+}
+
+TAKEN_OVER ssize_t preadv2(int descriptor, const struct iovec *parts, int count, off_t offset,
+                           int flags)
+{
+    return preadv64v2(descriptor, parts, count, offset, flags);
+}
+
 TAKEN_OVER int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned int count, int flags,
                         struct timespec *timeout)
 {
@@ -433,7 +476,8 @@ TAKEN_OVER int ioctl(int descriptor, unsigned long request, ...)
     va_start(arguments, request);
     value = va_arg(arguments, void *);
     va_end(arguments);
-    if ((request == FIONREAD || request == TIOCOUTQ) && descriptor_is_ours(descriptor, &ours)) {
+    if ((request == FIONREAD || request == TIOCOUTQ || call_ioctl_is_of_internet(request)) &&
+        descriptor_is_ours(descriptor, &ours)) {
         int result = call_ioctl(&ours, request, value);
 
         if (result != -ENOSYS)

@@ -43,6 +43,8 @@
     X(ssize_t, write, (int, const void *, size_t))                                                 \
     X(ssize_t, readv, (int, const struct iovec *, int))                                            \
     X(ssize_t, writev, (int, const struct iovec *, int))                                           \
+    X(ssize_t, preadv64v2, (int, const struct iovec *, int, off64_t, int))                         \
+    X(ssize_t, pwritev64v2, (int, const struct iovec *, int, off64_t, int))                        \
     X(ssize_t, sendfile, (int, int, off_t *, size_t))                                              \
     X(ssize_t, sendfile64, (int, int, off64_t *, size_t))                                          \
     X(ssize_t, __read_chk, (int, void *, size_t, size_t))                                          \

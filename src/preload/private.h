@@ -135,7 +135,9 @@ int call_getsockopt(const struct program_socket *socket, int level, int name, vo
                     socklen_t *length);
 int call_setsockopt(const struct program_socket *socket, int level, int name, const void *value,
                     socklen_t length);
-/* FIONREAD and SIOCOUTQ. -ENOSYS: the real descriptor's. */
+/* Those that every socket of IPv4 answers, and one of AF_UNIX does not. */
+bool call_ioctl_is_of_internet(unsigned long name);
+/* FIONREAD, SIOCOUTQ, and those. -ENOSYS: the real descriptor's. */
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value);
 int call_close(const struct program_socket *socket);
 /* How long the sockaddr of a family is; 0: of none that SCTP has. */

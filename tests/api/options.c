@@ -4,6 +4,7 @@
  * set to values at the edges.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -399,6 +400,29 @@ static void probe_null(void)
     line_print("set SCTP_NODELAY with length -1", answers[3]);
 }
 
+/* Of an interface by its name, and the mark of urgent data, which SCTP has not. */
+static void probe_interface(void)
+{
+    static const struct {
+        const char *name;
+        unsigned long request;
+    } requests[] = {{"SIOCGIFADDR", SIOCGIFADDR},
+                    {"SIOCGIFNETMASK", SIOCGIFNETMASK},
+                    {"SIOCATMARK", SIOCATMARK}};
+    for (int r = 0; r < 3; r++) {
+        struct answer answers[STATES] = {0};
+        for (int i = 0; i < KINDS; i++) {
+            struct ifreq interface = {.ifr_name = "lo"};
+            struct sockaddr_in *address = (struct sockaddr_in *)&interface.ifr_addr;
+            if (ioctl(places[i].fd, requests[r].request, &interface) != 0)
+                answer_errno(&answers[i], errno);
+            else
+                answer_add(&answers[i], "ok %#x", ntohl(address->sin_addr.s_addr));
+        }
+        line_print(requests[r].name, answers);
+    }
+}
+
 static void probe_ioctls(void)
 {
     static const struct {
@@ -416,6 +440,7 @@ static void probe_ioctls(void)
         }
         line_print(requests[r].name, answers);
     }
+    probe_interface();
 }
 
 void probe_options(void)

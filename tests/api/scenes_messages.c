@@ -123,6 +123,9 @@ static void vectors(void)
     tell_text("lengths", "%u %u flags %d %d", got[0].msg_len, got[1].msg_len,
               got[0].msg_hdr.msg_flags & MSG_EOR, got[1].msg_hdr.msg_flags & MSG_EOR);
     tell("recvmmsg of nothing", recvmmsg(ends[1], got, 3, MSG_DONTWAIT, NULL));
+    tell("pwritev2", pwritev2(ends[0], out, 3, -1, 0));
+    tell("preadv2", preadv2(ends[1], in, 2, -1, 0));
+    tell("preadv2 at a place", preadv2(ends[1], in, 2, 5, 0));
     tell("sendmsg without parts", sendmsg(ends[0], &(struct msghdr){0}, MSG_NOSIGNAL));
     close(ends[0]);
     close(ends[1]);
