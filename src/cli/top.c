@@ -71,7 +71,7 @@ static void draw(struct top *top)
     if (top->typing)
         fprintf(out, "%s_   (Enter keeps it, Escape clears it)", top->view.search);
     fputc('\n', out);
-    top_view_print(&top->view, out, rows > 2 ? rows - 2 : 0);
+    top_view_print(&top->view, out, rows > 2 ? rows - 2 : 0, screen_columns());
     if (fclose(out) != 0)
         abort();
     screen_draw(text, !top->drawn);

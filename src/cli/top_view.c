@@ -21,18 +21,18 @@
 static const struct {
     const char *name;
     const char *heading;
-    int width; /* negative: to the left */
+    int width; /* negative: to the left, and at least */
 } columns[TOP_COLUMNS] = {
-    [TOP_STATE] = {"state", "State", -17},
-    [TOP_LOCAL] = {"local", "Local", -24},
-    [TOP_PEER] = {"peer", "Peer", -24},
-    [TOP_SENT] = {"sent", "Sent/s", 7},
-    [TOP_RECEIVED] = {"received", "Recv/s", 7},
-    [TOP_MESSAGES_OUT] = {"messages-out", "MsgO/s", 7},
-    [TOP_MESSAGES_IN] = {"messages-in", "MsgI/s", 7},
-    [TOP_RETRANSMITTED] = {"retransmitted", "Retr/s", 7},
-    [TOP_QUEUED] = {"queued", "Queued", 7},
-    [TOP_RTT] = {"rtt", "RTT ms", 8},
+    [TOP_STATE] = {"state", "State", -11},
+    [TOP_LOCAL] = {"local", "Local", -15},
+    [TOP_PEER] = {"peer", "Peer", -15},
+    [TOP_SENT] = {"sent", "Sent/s", 6},
+    [TOP_RECEIVED] = {"received", "Recv/s", 6},
+    [TOP_MESSAGES_OUT] = {"messages-out", "MsgO/s", 6},
+    [TOP_MESSAGES_IN] = {"messages-in", "MsgI/s", 6},
+    [TOP_RETRANSMITTED] = {"retransmitted", "Retr/s", 6},
+    [TOP_QUEUED] = {"queued", "Queued", 6},
+    [TOP_RTT] = {"rtt", "RTT ms", 6},
 };
 
 /* An association as it is shown. */
@@ -47,6 +47,7 @@ struct line {
 struct lines {
     struct line *lines;
     size_t count;
+    int widths[TOP_COLUMNS]; /* as above, of what is there; 0: the column has no room */
 };
 
 enum top_column top_column_find(const char *name)
@@ -223,7 +224,7 @@ static int compare_lines(const void *a, const void *b, void *context)
 static struct lines view_lines(struct top_view *view)
 {
     const struct top_look *now = &view->now, *before = &view->before;
-    struct lines lines = {calloc(now->count + 1, sizeof(struct line)), 0};
+    struct lines lines = {.lines = calloc(now->count + 1, sizeof(struct line))};
     double interval = view_interval(view);
 
     if (!lines.lines)
@@ -265,33 +266,66 @@ static const char *number_text(double number, char *text, size_t size)
     return text;
 }
 
-static void print_headings(const struct top_view *view, FILE *out)
+/* Columns of text are as wide as what stands in them. Where that is too much for the terminal,
+ * messages are left out: bytes tell nearly the same. */
+static void fit(struct lines *lines, enum top_column sort, unsigned int room)
+{
+    int needed = 0;
+
+    for (enum top_column i = 0; i < TOP_COLUMNS; i++)
+        lines->widths[i] = columns[i].width;
+    for (size_t i = 0; i < lines->count; i++) {
+        const struct line *line = &lines->lines[i];
+        const char *const texts[] = {line->state, line->local, line->peer};
+
+        for (enum top_column column = TOP_STATE; column <= TOP_PEER; column++) {
+            if (-(int)strlen(texts[column]) < lines->widths[column])
+                lines->widths[column] = -(int)strlen(texts[column]);
+        }
+    }
+    for (enum top_column i = 0; i < TOP_COLUMNS; i++)
+        needed += abs(lines->widths[i]) + 1;
+    for (enum top_column i = TOP_MESSAGES_OUT; i <= TOP_MESSAGES_IN; i++) {
+        if (needed > (int)room && i != sort)
+            lines->widths[i] = 0;
+    }
+}
+
+static void print_headings(const struct top_view *view, const struct lines *lines, FILE *out)
 {
     fputs(HIGHLIGHT, out);
     for (enum top_column i = 0; i < TOP_COLUMNS; i++) {
+        const char *mark = i != view->sort ? " " : view->reverse ? "^" : "*";
         char heading[32];
 
-        snprintf(heading, sizeof(heading), "%s%s", columns[i].heading,
-                 i != view->sort ? ""
-                 : view->reverse ? "^"
-                                 : "*");
-        fprintf(out, "%*s ", columns[i].width, heading);
+        if (lines->widths[i] == 0)
+            continue;
+        if (lines->widths[i] > 0) {
+            fprintf(out, "%*s%s", lines->widths[i], columns[i].heading, mark);
+        } else {
+            snprintf(heading, sizeof(heading), "%s%s", columns[i].heading, mark);
+            fprintf(out, "%*s ", lines->widths[i], heading);
+        }
     }
     fputs(HIGHLIGHT_END "\n", out);
 }
 
-static void print_line(FILE *out, const struct line *line)
+static void print_line(FILE *out, const struct lines *lines, const struct line *line)
 {
     char text[32];
 
-    fprintf(out, "%*s %*s %*s ", columns[TOP_STATE].width, line->state, columns[TOP_LOCAL].width,
-            line->local, columns[TOP_PEER].width, line->peer);
-    for (enum top_column i = TOP_SENT; i < TOP_RTT; i++)
-        fprintf(out, "%*s ", columns[i].width, number_text(line->numbers[i], text, sizeof(text)));
+    fprintf(out, "%*s %*s %*s ", lines->widths[TOP_STATE], line->state, lines->widths[TOP_LOCAL],
+            line->local, lines->widths[TOP_PEER], line->peer);
+    for (enum top_column i = TOP_SENT; i < TOP_RTT; i++) {
+        if (lines->widths[i] != 0)
+            fprintf(out, "%*s ", lines->widths[i],
+                    number_text(line->numbers[i], text, sizeof(text)));
+    }
     if (isnan(line->numbers[TOP_RTT]))
         fprintf(out, "%*s\n", columns[TOP_RTT].width, "-");
     else
-        fprintf(out, "%*.3f\n", columns[TOP_RTT].width, line->numbers[TOP_RTT]);
+        fprintf(out, "%*.*f\n", columns[TOP_RTT].width, line->numbers[TOP_RTT] < 10 ? 3 : 1,
+                line->numbers[TOP_RTT]);
 }
 
 /* The same path in the look before. */
@@ -311,15 +345,16 @@ static const struct braid_path_info *path_before(const struct top_view *view,
     return NULL;
 }
 
-static void print_path(const struct top_view *view, FILE *out, const struct line *line,
-                       const struct braid_path_info *path)
+static void print_path(const struct top_view *view, FILE *out, const struct lines *lines,
+                       const struct line *line, const struct braid_path_info *path)
 {
     const struct braid_path_info *before = path_before(view, line, path);
     double interval = view_interval(view);
     char address[DESCRIBE_ADDRESS_SIZE], sent[32], received[32], cwnd[32];
 
     fprintf(out, "  %s %*s %*s %*s  cwnd %s, rto %.0f ms, errors %" PRIu32 "/%" PRIu32 "\n",
-            path->primary ? "*" : " ", -(17 + 24 + 24 - 2),
+            path->primary ? "*" : " ",
+            lines->widths[TOP_STATE] + lines->widths[TOP_LOCAL] + lines->widths[TOP_PEER] + 2,
             describe_address(&path->address, address), columns[TOP_SENT].width,
             number_text(rate(path->bytes_sent, before ? before->bytes_sent : 0, interval), sent,
                         sizeof(sent)),
@@ -330,13 +365,14 @@ static void print_path(const struct top_view *view, FILE *out, const struct line
             path->path_max_retrans);
 }
 
-static void print_paths(const struct top_view *view, FILE *out, const struct line *line,
-                        unsigned int *left)
+static void print_paths(const struct top_view *view, FILE *out, const struct lines *lines,
+                        const struct line *line, unsigned int *left)
 {
     const struct status_record *record = &line->association->record;
 
     while (*left > 0 && (record = status_next_below(&view->now.status, record, STATUS_PATH))) {
-        print_path(view, out, line, &((const struct status_path *)(const void *)record)->info);
+        print_path(view, out, lines, line,
+                   &((const struct status_path *)(const void *)record)->info);
         --*left;
     }
 }
@@ -363,7 +399,7 @@ static void print_summary(const struct top_view *view, FILE *out, size_t shown)
     fputc('\n', out);
 }
 
-void top_view_print(struct top_view *view, FILE *out, unsigned int rows)
+void top_view_print(struct top_view *view, FILE *out, unsigned int rows, unsigned int room)
 {
     struct lines lines = view_lines(view);
     unsigned int left = rows > 3 ? rows - 3 : 0;
@@ -371,12 +407,13 @@ void top_view_print(struct top_view *view, FILE *out, unsigned int rows)
     if (view->scroll >= lines.count)
         view->scroll = lines.count > 0 ? lines.count - 1 : 0;
     print_summary(view, out, lines.count);
-    print_headings(view, out);
+    fit(&lines, view->sort, room);
+    print_headings(view, &lines, out);
     for (size_t i = view->scroll; i < lines.count && left > 0; i++) {
-        print_line(out, &lines.lines[i]);
+        print_line(out, &lines, &lines.lines[i]);
         left--;
         if (view->paths)
-            print_paths(view, out, &lines.lines[i], &left);
+            print_paths(view, out, &lines, &lines.lines[i], &left);
     }
     free(lines.lines);
 }

@@ -53,7 +53,8 @@ const char *top_column_name(enum top_column column);
 int top_view_look(struct top_view *view);
 void top_view_free(struct top_view *view);
 
-/* Writes as many lines as there are rows, without those at the end that are empty. */
-void top_view_print(struct top_view *view, FILE *out, unsigned int rows);
+/* Writes as many lines as there are rows, without those at the end that are empty. `room`: columns
+ * of the terminal; what needs more is cut off there. */
+void top_view_print(struct top_view *view, FILE *out, unsigned int rows, unsigned int room);
 
 #endif

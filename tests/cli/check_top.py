@@ -122,6 +122,9 @@ def check_shown(terminal):
     frame_with(terminal, lambda lines: len(associations(lines)) == 1)
     terminal.type("k")
     frame_with(terminal, lambda lines: len(associations(lines)) == 2)
+    terminal.resize(40, 80)
+    frame_with(terminal, lambda lines: len(lines) > 3 and "MsgO/s" not in lines[3] and "RTT ms" in lines[3])
+    assert max(len(line) for line in frame(terminal)) <= 80
     terminal.resize(5, 160)
     frame_with(terminal, lambda lines: len(lines) <= 5 and not associations(lines))
     terminal.resize(40, 160)
