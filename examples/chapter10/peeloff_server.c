@@ -4,7 +4,9 @@
  *     peeloff_server PORT ASSOCIATIONS
  *
  * Chapter 10: sctp_peeloff() (RFC 6458, section 9.2) takes an association out of a one-to-many
- * socket and makes a one-to-one socket of it. It ends when so many associations have been served.
+ * socket and gives it one of its own. recv() does not give 0 there when the peer shuts down, as it
+ * would on a one-to-one socket: a notification tells. The server ends when so many associations
+ * have been served.
  */
 #include <netinet/sctp.h>
 #include <sys/wait.h>
@@ -16,13 +18,17 @@
 static void serve(int association)
 {
     char message[1024];
-    ssize_t length;
+    int length, flags = 0;
 
-    while ((length = recv(association, message, sizeof(message), 0)) > 0) {
+    while ((length = sctp_recvmsg(association, message, sizeof(message), NULL, NULL, NULL,
+                                  &flags)) > 0) {
+        if (flags & MSG_NOTIFICATION) /* the one that was asked for: the peer sends no more */
+            exit(0);
         if (send(association, message, (size_t)length, 0) < 0)
             fail("send");
+        flags = 0;
     }
-    exit(length < 0);
+    fail("sctp_recvmsg");
 }
 
 /* The first message of an association: its sender gets a process. */
@@ -50,7 +56,7 @@ static void peel_off(int server, const struct sctp_sndrcvinfo *info, const char 
 
 int main(int argc, char **argv)
 {
-    struct sctp_event_subscribe events = {.sctp_data_io_event = 1};
+    struct sctp_event_subscribe events = {.sctp_data_io_event = 1, .sctp_shutdown_event = 1};
     struct sockaddr_in address;
     int server, count, status, failed = 0;
 
@@ -63,7 +69,7 @@ int main(int argc, char **argv)
     server = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
     if (server < 0)
         fail("socket");
-    /* So that sctp_recvmsg() tells which association a message is of. */
+    /* So that sctp_recvmsg() tells which association a message is of, and of its end. */
     if (setsockopt(server, IPPROTO_SCTP, SCTP_EVENTS, &events, sizeof(events)) < 0)
         fail("SCTP_EVENTS");
     if (bind(server, (struct sockaddr *)&address, sizeof(address)) < 0)
