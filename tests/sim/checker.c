@@ -282,7 +282,7 @@ static void end_check_ssn(struct end *end, struct stream *stream, uint16_t numbe
     if (ssn != 0)
         fail_msg("flow %u, stream %u: SSN %u, not %u", end->in->serial, number, ssn, expected);
     if (!end->resets)
-        end->resets = calloc(STREAMS, 1);
+        end->resets = calloc(STREAMS, sizeof(*end->resets));
     assert_non_null(end->resets);
     if (end->resets[number] < 0)
         fail_msg("flow %u, stream %u: was reset twice without a word", end->in->serial, number);
@@ -411,22 +411,16 @@ static void end_up(struct end *end)
     end_give_back(end);
 }
 
-static void end_reset_stream(struct end *end, uint16_t stream)
-{
-    if (end->resets[stream] < 1)
-        end->resets[stream]++;
-}
-
 /* The peer's streams were reset. */
 static void end_reset(struct end *end, const uint16_t *streams, size_t count)
 {
     if (!end->resets)
-        end->resets = calloc(STREAMS, 1);
+        end->resets = calloc(STREAMS, sizeof(*end->resets));
     assert_non_null(end->resets);
     for (size_t i = 0; i < count; i++)
-        end_reset_stream(end, streams[i]);
+        end->resets[streams[i]]++;
     for (uint32_t i = 0; count == 0 && i < STREAMS; i++)
-        end_reset_stream(end, (uint16_t)i);
+        end->resets[i]++;
 }
 
 /* RFC 6525. What was refused has changed nothing. */

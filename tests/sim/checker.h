@@ -79,9 +79,9 @@ struct end {
     size_t partial_length;
     bool partial_open;
     unsigned int partial_broken; /* a message began before the one in partial delivery ended */
-    /* What the peer resets, by stream: 1 if the reader was told, and the numbers may begin anew;
-     * -1 if they did and he has to be told. */
-    int8_t *resets;
+    /* What the peer resets, by stream: how often the numbers may begin anew, for the reader was
+     * told so; -1 if they did and he has to be told. */
+    int16_t *resets;
     /* the scenario's */
     struct traffic {
         unsigned int total, sent; /* messages */
