@@ -67,7 +67,7 @@ void heartbeat_start(struct sctp_path *path)
     struct sctp_association *association = path->association;
     struct braid_engine *engine = association->engine;
     uint32_t burst = maximum(1, association->parameters.hb_max_burst);
-    uint32_t before = 0;
+    uint32_t before = 0, turns;
 
     if (path->state == BRAID_PATH_POTENTIALLY_FAILED && is_probed(path)) {
         probe(path);
@@ -77,14 +77,19 @@ void heartbeat_start(struct sctp_path *path)
         wait_for_next(path, engine->now, true);
         return;
     }
-    /* HB.Max.Burst of them now, as many after the next RTO, and so on. */
+    /* HB.Max.Burst of them now, as many after the next RTO, and so on. Within this host there is
+     * time: no other path helps there, and programs that are tried on one host hear of addresses
+     * as late as from Linux. */
     for (uint8_t i = 0; i < path->index; i++)
         before += association->paths[i]->state == BRAID_PATH_UNCONFIRMED;
-    if (before < burst)
+    turns = before / burst;
+    if (braid_address_is_loopback(&association->paths[association->primary]->address))
+        turns++;
+    if (turns == 0)
         request(path);
     else
         timer_start(&engine->wheel, &path->heartbeat_timer,
-                    engine->now + (braid_time)(before / burst) * path->rto);
+                    engine->now + (braid_time)turns * path->rto);
 }
 
 void heartbeat_hurry(struct sctp_path *path)

@@ -229,6 +229,24 @@ static void sockets(void)
     tell("socketpair", socketpair(AF_INET, SOCK_STREAM, IPPROTO_SCTP, pair_of));
 }
 
+/* The server has another address, which is not yet confirmed: 5.4 of RFC 9260, 6.1.2 of RFC 6458.
+ */
+static void unconfirmed(void)
+{
+    struct sockaddr_in address = server_address(), any = address;
+    int server = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), fd = client(SOCK_STREAM);
+    any.sin_addr.s_addr = htonl(INADDR_ANY);
+    tell("bind", bind(server, (struct sockaddr *)&any, sizeof(any)));
+    tell("listen", listen(server, 1));
+    subscribe(fd, ALL_EVENTS);
+    tell("connect", connect(fd, (struct sockaddr *)&address, sizeof(address)));
+    for (int i = 0; i < 2; i++)
+        show("client", fd, 300, 0);
+    show_silence("client has no more", fd);
+    close(fd);
+    close(server);
+}
+
 void scenes_addresses(void)
 {
     scene_run("names", names);
@@ -236,4 +254,5 @@ void scenes_addresses(void)
     scene_run("several", several);
     scene_run("shared_ports", shared_ports);
     scene_run("sockets", sockets);
+    scene_run("unconfirmed", unconfirmed);
 }

@@ -136,7 +136,7 @@ static int hop_limit_seen(int family, const char *destination, uint8_t hop_limit
     test_send(link, &batch);
     assert_true(recvmsg(receiver, &message, 0) >= 0);
     assert_non_null(CMSG_FIRSTHDR(&message));
-    memcpy(&seen, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(seen));
+    memcpy(&seen, CMSG_DATA((struct cmsghdr *)control), sizeof(seen));
     link_close(link);
     close(receiver);
     return seen;
