@@ -25,11 +25,11 @@ static const bool keeping = true;
 #endif
 
 /* Where much is in use, as much may come back at once, and be wanted again. */
-static size_t kept_maximum(const struct pool *pool, unsigned int class)
+static bool keeps_too_much(const struct pool *pool, unsigned int class)
 {
-    if (!keeping)
-        return 0;
-    return pool->used[class] > POOL_KEPT ? pool->used[class] : POOL_KEPT;
+    size_t kept = pool->kept[class];
+
+    return keeping ? kept > POOL_KEPT && kept > pool->used[class] : kept > 0;
 }
 
 static struct pool_block *take(struct pool *pool, unsigned int class)
@@ -74,7 +74,7 @@ void pool_release(struct pool *pool, void *bytes, size_t length)
     pool->free[class] = block;
     pool->kept[class] += (size_t)1 << class;
     pool->used[class] -= (size_t)1 << class;
-    while (pool->kept[class] > kept_maximum(pool, class))
+    while (keeps_too_much(pool, class))
         free(take(pool, class));
 }
 
