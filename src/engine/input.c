@@ -329,6 +329,7 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
     }
     if (first.type == SCTP_CHUNK_COOKIE_ECHO) {
         if (!association && has_abort(iterator, &first)) {
+            arrival->auth = NULL;
             out_of_the_blue(engine, arrival); /* rule 2 goes before rule 4 */
             return;
         }
