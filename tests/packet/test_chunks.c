@@ -178,7 +178,7 @@ static void sack_repeated(void **state)
     struct sctp_sack read;
 
     (void)state;
-    for (uint16_t i = 0; i < BLOCKS; i++) {
+    for (uint32_t i = 0; i < BLOCKS; i++) {
         blocks[i] = (struct sctp_gap_ack_block){(uint16_t)(i * 10 + 2), (uint16_t)(i * 10 + 5)};
         halves[i].start = (uint16_t)(CUMULATIVE + blocks[i].start); /* some are above 0x800000 */
         halves[i].end = (uint16_t)(CUMULATIVE + blocks[i].end);
@@ -191,7 +191,7 @@ static void sack_repeated(void **state)
     assert_int_equal(sack_gap_ack_blocks_repeated(&read, 5, halves + 5, BLOCKS - 5), BLOCKS - 5);
     assert_int_equal(sack_gap_ack_blocks_repeated(&read, BLOCKS, halves, BLOCKS), 0);
     assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves + 1, BLOCKS - 1), 0);
-    for (uint16_t i = 0; i < BLOCKS; i++) {
+    for (uint32_t i = 0; i < BLOCKS; i++) {
         halves[i].end++;
         assert_int_equal(sack_gap_ack_blocks_repeated(&read, 0, halves, BLOCKS), i);
         halves[i].end--;
