@@ -122,9 +122,32 @@ static int send_to(struct socket_association *association, const struct outgoing
     return error == -ENOTCONN ? -EPIPE : error;
 }
 
-/* SCTP_SENDALL (RFC 6458, 5.3.2): to each association that is up. */
+static bool has_no_room(const struct socket_association *association)
+{
+    struct braid_association_info info;
+
+    return association->up && !association->down &&
+           braid_association_info(association->socket->table->engine, association->engine, &info) ==
+               0 &&
+           !info.writable;
+}
+
+/* SCTP_SENDALL (RFC 6458, 5.3.2): to each association that is up. Who finds no room tries again, so
+ * nobody may have had the message already: all must have room. */
 static int send_to_all(struct sctp_socket *socket, const struct outgoing *message, braid_time now)
 {
+    if (message->length > 0 && !(message->send.flags & SCTP_ABORT)) {
+        LIST_FOR_EACH(link, &socket->associations)
+        {
+            struct socket_association *association =
+                LIST_ENTRY(link, struct socket_association, link);
+            /* it says what is wrong, and that there is room again */
+            int error = has_no_room(association) ? send_to(association, message, now) : 0;
+
+            if (error < 0)
+                return error;
+        }
+    }
     LIST_FOR_EACH_SAFE(link, &socket->associations)
     {
         struct socket_association *association = LIST_ENTRY(link, struct socket_association, link);

@@ -266,6 +266,53 @@ static void test_remote_error(void **state)
     world_close(world);
 }
 
+/* SCTP_SENDALL, while one of two associations has no room: it is tried again later, so the other
+ * must not get the message yet. */
+static void test_send_to_all(void **state)
+{
+    struct sockets sockets;
+    struct world *world = &sockets.world;
+    struct sctp_socket *clients[2];
+    static char much[4096];
+
+    (void)state;
+    sockets_open(&sockets);
+    clients[0] = sockets.client;
+    clients[1] = socket_make(&world->hosts[0], AF_INET, SOCK_SEQPACKET);
+    memset(much, 'x', sizeof(much) - 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(send_text(world, clients[i], "hello", 0, 0, &sockets.to), 0);
+        world_run(world, SECOND);
+        assert_string_equal(next_text(world, sockets.server), "COMM_UP");
+        assert_string_equal(next_text(world, sockets.server), "hello");
+    }
+    assert_string_equal(next_text(world, clients[0]), "COMM_UP");
+    for (int full = 0; full < 2; full++) {
+        uint32_t engine = socket_next_association(sockets.server, 0);
+        int32_t identifier;
+        const char *text;
+
+        if (full == 1)
+            engine = socket_next_association(sockets.server, engine);
+        identifier = socket_association_identifier(world->hosts[1].table, engine);
+        while (send_text(world, sockets.server, much, 0, identifier, NULL) == 0)
+            ;
+        assert_int_equal(send_text(world, sockets.server, "all", SCTP_SENDALL, 0, NULL), -EAGAIN);
+        world_run(world, 10 * SECOND);
+        for (int i = 0; i < 2; i++)
+            do {
+                text = next_text(world, clients[i]);
+                assert_string_not_equal(text, "all");
+                world_run(world, SECOND);
+            } while (strcmp(text, "-") != 0);
+        assert_int_equal(send_text(world, sockets.server, "all", SCTP_SENDALL, 0, NULL), 0);
+        world_run(world, SECOND);
+        for (int i = 0; i < 2; i++)
+            assert_string_equal(next_text(world, clients[i]), "all");
+    }
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_close_ends_all),
         cmocka_unit_test(test_autoclose),
         cmocka_unit_test(test_remote_error),
+        cmocka_unit_test(test_send_to_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
