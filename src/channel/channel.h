@@ -87,6 +87,7 @@ enum channel_type {
     CHANNEL_PLUG,     /* either: nothing; fills the queue so that the end is not writable */
     CHANNEL_MESSAGE,  /* stack to program: a user message, a piece of one, or a notification */
     CHANNEL_ACCEPT,   /* stack to program: a new association; its socket is in SCM_RIGHTS */
+    CHANNEL_WAKE,     /* stack to program: nothing; who waits is to look at the page again */
 };
 
 enum channel_flags {

@@ -226,7 +226,7 @@ static void look_at_next(const struct program_socket *socket, struct channel_hea
     if (!(wanted & CHANNEL_RECEIVE_NXTINFO) || (header->flags & CHANNEL_HAS_NEXT && !peeked))
         return;
     whole = peek_header(socket->descriptor, &next, MSG_DONTWAIT);
-    if (whole < (ssize_t)sizeof(next))
+    if (whole < (ssize_t)sizeof(next) || next.type == CHANNEL_WAKE)
         return;
     header->flags |= CHANNEL_HAS_NEXT;
     header->next = next.info;
@@ -275,7 +275,8 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
     return received;
 }
 
-/* The next message or notification, or as much of it as there is room for. */
+/* The next message or notification, or as much of it as there is room for. EAGAIN if all is
+ * different now, too (CHANNEL_WAKE). */
 static ssize_t read_next(const struct program_socket *socket, struct msghdr *message, int flags,
                          bool wait)
 {
@@ -300,6 +301,11 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
         return received;
     if (header.generation != socket->generation)
         descriptor_forget(socket->descriptor); /* another of ours has its number */
+    if (header.type == CHANNEL_WAKE) {
+        if (flags & MSG_PEEK)
+            take_away(socket->descriptor);
+        return -EAGAIN;
+    }
     look_at_next(socket, &header, flags & MSG_PEEK);
     describe(socket, &header, message, true);
     return received - (ssize_t)sizeof(header);
@@ -357,6 +363,8 @@ static ssize_t receive_judged(const struct program_socket *socket, struct msghdr
     if (state & CHANNEL_STATE_LISTENING && !(state & CHANNEL_STATE_ONE_TO_MANY))
         return -ENOTCONN;
     received = read_next(socket, message, flags, can_hope(state));
+    if (received == -EAGAIN && state & CHANNEL_STATE_PEELED_OFF)
+        state = socket_state(socket); /* the association may have ended meanwhile */
     if (received == -EAGAIN && !can_hope(state)) {
         if (may_wait(socket, flags)) {
             control_settle(); /* what came before the end may be on its way */

@@ -351,6 +351,12 @@ bool socket_has_ended(const struct sctp_socket *socket)
     return socket->association_count == 0 || socket->peer_shut;
 }
 
+bool socket_is_abandoned(const struct sctp_socket *socket)
+{
+    return socket->style == SOCKET_PEELED_OFF && socket->association_count == 0 &&
+           list_is_empty(&socket->readable);
+}
+
 static uint32_t socket_channel_state(const struct sctp_socket *socket,
                                      const struct socket_association *only)
 {

@@ -142,6 +142,9 @@ void socket_describe(const struct sctp_socket *socket, struct socket_description
 /* One-to-one: nothing will come to be read any more, and all that came was. Of what was peeled off
  * Linux tells this only if it failed; the rest is for notifications. */
 bool socket_has_ended(const struct sctp_socket *socket);
+/* What was peeled off has lost its association, and all that came was read. Linux shows no end, but
+ * who waits in recv() waits no longer. */
+bool socket_is_abandoned(const struct sctp_socket *socket);
 /* The engine's identifiers of its associations: the first for after = 0; 0 at the end. */
 uint32_t socket_next_association(const struct sctp_socket *socket, uint32_t after);
 /* Addresses that it is bound to, at most `capacity`; returns how many there are. */

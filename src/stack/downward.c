@@ -337,6 +337,15 @@ static void send_end(struct stack *stack, struct stack_socket *end)
     shutdown(end->watch.descriptor, SHUT_WR);
 }
 
+/* A wait in recv() must end though the descriptor does not: socket_is_abandoned(). */
+static void send_wake(struct stack *stack, struct stack_socket *end)
+{
+    struct channel_header header = {.type = CHANNEL_WAKE};
+
+    page_publish(stack, end);
+    end->woken = send_down(end, &header, NULL, 0, -1) == 0;
+}
+
 /* Nobody will read it. */
 static void discard(struct stack *stack, struct stack_socket *end)
 {
@@ -382,5 +391,7 @@ void downward_send(struct stack *stack, struct stack_socket *end)
         socket_hold(end->socket, end->payload, stack->now);
     if (!end->ended && end->next_count == 0 && socket_has_ended(end->socket))
         send_end(stack, end);
+    else if (!end->ended && !end->woken && end->next_count == 0 && socket_is_abandoned(end->socket))
+        send_wake(stack, end);
     end_set_events(stack, end);
 }

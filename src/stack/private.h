@@ -77,6 +77,7 @@ struct stack_socket {
 
     /* downwards: downward.c */
     bool ended;                   /* no more is sent down */
+    bool woken;                   /* CHANNEL_WAKE was sent */
     bool full;                    /* more than a quarter of `size` is unread */
     bool notifications_only;      /* what is unread, if anything, are notifications */
     uint32_t size;                /* SO_SNDBUF of the stack end, */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -253,6 +254,51 @@ static void peel_off(void **state)
     close(listener);
 }
 
+/* Its association ends while somebody waits for a message. */
+static void wait_for_peeled_off(void **state)
+{
+    struct sockaddr_in address;
+    int listener = new_listener(&address), client = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+    struct sctp_rcvinfo received;
+    socklen_t size = sizeof(received);
+    unsigned int type;
+    char bytes[16];
+    struct iovec room = {bytes, sizeof(bytes)};
+    int flags = 0, status, own;
+    pid_t child;
+
+    (void)state;
+    switch_on(listener, SCTP_RECVRCVINFO);
+    assert_int_equal(sctp_sendmsg(client, "hello", 5, (struct sockaddr *)&address, sizeof(address),
+                                  0, 0, 0, 0, 0),
+                     5);
+    assert_int_equal(sctp_recvv(listener, &room, 1, NULL, NULL, &received, &size, &type, &flags),
+                     5);
+    own = sctp_peeloff(listener, received.rcv_assoc_id);
+    assert_true(own >= 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        usleep(200000);
+        _exit(sctp_sendmsg(client, NULL, 0, (struct sockaddr *)&address, sizeof(address), 0,
+                           SCTP_EOF, 0, 0, 0) == 0
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(recv(own, bytes, sizeof(bytes), 0), -1);
+    assert_int_equal(errno, ENOTCONN);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    /* once more, and without waiting */
+    assert_int_equal(recv(own, bytes, sizeof(bytes), 0), -1);
+    assert_int_equal(errno, ENOTCONN);
+    assert_int_equal(recv(own, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    close(own);
+    close(client);
+    close(listener);
+}
+
 /* Deprecated, and not in Debian's library. */
 static void send_to_several(void **state)
 {
@@ -290,6 +336,7 @@ int main(void)
         cmocka_unit_test(messages_with_sndrcvinfo),
         cmocka_unit_test(messages_with_vectors),
         cmocka_unit_test(peel_off),
+        cmocka_unit_test(wait_for_peeled_off),
         cmocka_unit_test(send_to_several),
     };
 
