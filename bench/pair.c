@@ -81,7 +81,7 @@ void pair_open(struct pair *pair, const struct braid_parameters *parameters, uns
         pair_fail("network", -ENOMEM);
     host_open(pair, &pair->sender, 1, addresses);
     host_open(pair, &pair->receiver, 2, addresses);
-    for (uint16_t i = 0; i < PAIR_PORTS; i++)
+    for (int i = 0; i < PAIR_PORTS; i++)
         braid_endpoint_listen(pair->receiver.engine,
                               open_endpoint(&pair->receiver, parameters, (uint16_t)(PAIR_PORT + i)),
                               BACKLOG);
