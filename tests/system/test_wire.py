@@ -251,8 +251,8 @@ def calls():
             check(wire.expect(ABORT)[0][:2] == struct.pack("!H", MISSING_PARAMETER), "another cause")
             client.wait(1)
     check(wire.expect(COOKIE_ECHO) == [b"a biscuit"], "another cookie")
-    wire.send(chunk(COOKIE_ACK))
-    wire.send(chunk(SHUTDOWN, struct.pack("!I", wire.received_tsn - 1)))
+    # in one packet: before the program can send anything
+    wire.send(chunk(COOKIE_ACK) + chunk(SHUTDOWN, struct.pack("!I", wire.received_tsn - 1)))
     wire.expect(SHUTDOWN_ACK)
     wire.send(chunk(SHUTDOWN_COMPLETE))
     wire.expect_silence("SHUTDOWN COMPLETE")
