@@ -1,0 +1,85 @@
+/*
+ * Making an association: from INIT to COOKIE ACK, and the State Cookie in between.
+ *
+ * RFC 9260, section 5.
+ */
+#ifndef ENGINE_SETUP_H
+#define ENGINE_SETUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "braid/engine.h"
+#include "engine/auth.h"
+#include "engine/numbers.h"
+#include "packet/chunks.h"
+
+struct arrival;
+struct braid_engine;
+struct sctp_association;
+
+/* ---- setup.c ---- */
+
+void setup_start(struct sctp_association *association);
+void setup_write_init(struct sctp_association *association, struct packet_writer *writer);
+void setup_timeout(struct sctp_association *association); /* T1-init, T1-cookie */
+/* An INIT: `association` is the one that it seems to belong to, or NULL. */
+void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
+                        const struct sctp_chunk *chunk, struct sctp_association *association);
+void setup_receive_init_ack(struct sctp_association *association, struct arrival *arrival,
+                            const struct sctp_chunk *chunk);
+/* Returns the association to which the rest of the packet belongs, NULL if it is to be discarded.
+ */
+struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
+                                                   struct arrival *arrival,
+                                                   const struct sctp_chunk *chunk,
+                                                   struct sctp_association *association);
+void setup_receive_cookie_ack(struct sctp_association *association);
+void setup_receive_stale_cookie(struct sctp_association *association, uint32_t staleness);
+/* An ABORT back to where the packet came from, not of an association (5.1, 8.4). NULL: no cause. */
+void abort_statelessly(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
+                       bool tag_reflected, const struct packet_writer *causes);
+/* Where an INIT ACK from an unknown address belongs to, by the addresses that it lists. */
+struct sctp_association *setup_find_by_addresses(const struct braid_engine *engine,
+                                                 const struct arrival *arrival,
+                                                 const struct sctp_chunk *chunk);
+
+/* ---- cookie.c ---- */
+
+#define COOKIE_LENGTH_MAXIMUM 2048
+
+/* What the State Cookie (5.1.3) carries. */
+struct cookie {
+    braid_time created;
+    uint32_t life; /* ms */
+    uint32_t local_tag, peer_tag;
+    uint32_t local_tie_tag, peer_tie_tag;
+    uint32_t local_initial_tsn, peer_initial_tsn;
+    uint32_t peer_rwnd, local_rwnd;
+    uint16_t outbound_streams, inbound_streams;
+    uint16_t local_port, peer_port;
+    uint16_t encapsulation_port;
+    bool adaptation_given;
+    bool asconf;              /* the peer has ASCONF */
+    bool partial_reliability; /* both have FORWARD TSN */
+    bool reconfig;            /* both have RE-CONFIG */
+    bool ecn;                 /* both have ECN */
+    uint8_t address_count;    /* the peer's, the source of its INIT first */
+    uint32_t adaptation;
+    struct braid_address local_address;
+    struct braid_address addresses[ADDRESSES_MAXIMUM];
+    struct authentication_terms local_terms, peer_terms; /* RFC 4895, 6.3 */
+};
+
+/* Writes it with its MAC; returns its length, at most COOKIE_LENGTH_MAXIMUM; 0 on failure. */
+size_t cookie_write(struct braid_engine *engine, const struct cookie *cookie, uint8_t *bytes);
+/* False if it is not one of ours. */
+bool cookie_read(struct braid_engine *engine, const uint8_t *bytes, size_t length,
+                 struct cookie *cookie);
+
+/* 5.3.1: the association's tag has been used. A cookie that has it is not to make another. */
+void cookie_spend(const struct sctp_association *association);
+bool cookie_is_spent(const struct braid_engine *engine, uint32_t local_tag);
+
+#endif
