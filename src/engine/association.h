@@ -144,11 +144,6 @@ void association_established(struct sctp_association *association);
  * the wire. */
 void association_down(struct sctp_association *association, enum braid_down_reason reason,
                       const void *causes, size_t length);
-/* Sends an ABORT with these error causes, then ends. NULL: none. */
-void association_abort(struct sctp_association *association, enum braid_down_reason reason,
-                       const struct packet_writer *causes);
-/* The same for a peer that broke the protocol in a way that has no cause of its own. */
-void association_abort_violation(struct sctp_association *association);
 bool association_may_send_data(const struct sctp_association *association);
 /* Begins a packet of control chunks to the peer, COOKIE ACK first if it is due. */
 struct response *association_respond(struct sctp_association *association,
@@ -175,6 +170,26 @@ uint32_t association_fragmentation_point(const struct sctp_association *associat
 
 /* ---- teardown.c ---- */
 
+/* An ABORT back to where the packet came from, not of an association (5.1, 8.4). NULL: no cause. */
+void abort_statelessly(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
+                       bool tag_reflected, const struct packet_writer *causes);
+/* The same with one cause. */
+void abort_for_cause(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
+                     uint16_t cause, const void *value, size_t length);
+/* One cause, or none if it is too long. */
+void cause_write(struct packet_writer *causes, uint8_t bytes[CAUSES_MAXIMUM], uint16_t cause,
+                 const void *value, size_t length);
+/* Sends an ABORT with these error causes, then ends. NULL: none. */
+void association_abort(struct sctp_association *association, enum braid_down_reason reason,
+                       const struct packet_writer *causes);
+/* The same for a peer that broke the protocol in a way that has no cause of its own. */
+void association_abort_violation(struct sctp_association *association);
+/* 3.3.10.12, with as much of the reason as a packet takes. */
+void association_abort_by_user(struct sctp_association *association, const void *reason,
+                               size_t length);
+void teardown_receive_abort(struct sctp_association *association, const struct arrival *arrival,
+                            const struct sctp_chunk *chunk);
+
 /* Goes on with a shutdown when all data was acknowledged (9.2). */
 void teardown_continue(struct sctp_association *association);
 void teardown_timeout(struct sctp_association *association); /* T2-shutdown */
@@ -184,8 +199,6 @@ void teardown_receive_shutdown(struct sctp_association *association, struct arri
                                const struct sctp_chunk *chunk);
 void teardown_receive_shutdown_ack(struct sctp_association *association, struct arrival *arrival);
 void teardown_receive_shutdown_complete(struct sctp_association *association);
-void teardown_receive_abort(struct sctp_association *association, const struct arrival *arrival,
-                            const struct sctp_chunk *chunk);
 
 /* ---- ecn.c ---- */
 

@@ -3,8 +3,9 @@
  * go. The other parts have a header each:
  *
  *   numbers.h      serial numbers, units, limits
- *   association.h  an association: association.c, teardown.c, ecn.c
- *   setup.h        its making: setup.c, cookie.c
+ *   association.h  an association: association.c, user.c, teardown.c, ecn.c
+ *   setup.h        its making: setup.c, setup_answer.c, setup_parameters.c,
+ *                  cookie.c, cookie_echo.c
  *   path.h         a path: path.c, heartbeat.c, congestion.c, plpmtud.c
  *   sender.h       what goes out: sender.c, sack.c, gaps.c, schedule.c, abandon.c
  *   receiver.h     what comes in: receiver.c, reassembly.c

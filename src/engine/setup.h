@@ -18,32 +18,75 @@
 struct arrival;
 struct braid_engine;
 struct sctp_association;
+struct sctp_endpoint;
 
-/* ---- setup.c ---- */
+/* ---- setup_parameters.c ---- */
+
+#define UNRECOGNIZED_MAXIMUM 512 /* bytes that one answer spends on parameters it does not know */
+
+/* What INIT and INIT ACK carry. */
+struct init_parameters {
+    struct braid_address addresses[ADDRESSES_MAXIMUM]; /* the packet's source first */
+    uint8_t address_count;
+    bool supported_given, ipv4, ipv6;
+    bool adaptation_given;
+    uint32_t adaptation;
+    bool partial_reliability;                  /* both sides offer it */
+    bool lists_asconf, lists_auth;             /* in Supported Extensions */
+    bool reconfig;                             /* both sides list RE-CONFIG */
+    bool ecn;                                  /* both sides offer it */
+    uint32_t cookie_preservative;              /* ms */
+    bool has_cookie, has_host_name, malformed; /* state_cookie and host_name are valid */
+    struct sctp_parameter state_cookie, host_name;
+    uint8_t unrecognized[UNRECOGNIZED_MAXIMUM]; /* whole parameters, to be reported */
+    size_t unrecognized_length;
+    struct authentication_terms terms; /* of the peer; empty: none, or we do not offer it */
+};
+
+/* Those of a packet, as far as we have (`own`) the same. */
+void setup_read_parameters(struct braid_engine *engine, struct init_parameters *parameters,
+                           const struct sctp_init *init, const struct sctp_endpoint *endpoint,
+                           const struct arrival *arrival, const struct braid_parameters *own);
+bool setup_peer_speaks(const struct init_parameters *parameters, enum braid_family family);
+bool setup_offers_asconf(const struct braid_parameters *own);
+/* The addresses of ours that the peer is told, unless there is only the one it talks to. */
+void setup_write_addresses(struct packet_writer *writer, const struct braid_address *addresses,
+                           size_t count, const struct braid_address *talking);
+void setup_write_extensions(struct packet_writer *writer, bool authentication, bool asconf,
+                            bool reconfig);
+
+/* ---- setup.c: the side that begins ---- */
 
 void setup_start(struct sctp_association *association);
 void setup_write_init(struct sctp_association *association, struct packet_writer *writer);
 void setup_timeout(struct sctp_association *association); /* T1-init, T1-cookie */
+void setup_receive_init_ack(struct sctp_association *association, struct arrival *arrival,
+                            const struct sctp_chunk *chunk);
+void setup_receive_cookie_ack(struct sctp_association *association);
+void setup_receive_stale_cookie(struct sctp_association *association, uint32_t staleness);
+/* Whose an INIT or INIT ACK from an unknown address is, by the addresses that it lists. */
+struct sctp_association *setup_find_by_addresses(const struct braid_engine *engine,
+                                                 const struct arrival *arrival,
+                                                 const struct sctp_chunk *chunk);
+/* An address that the peer lists. */
+void setup_add_listed(struct sctp_association *association, const struct braid_address *address,
+                      const struct braid_address *local, uint16_t encapsulation_port);
+
+/* ---- setup_answer.c ---- */
+
 /* An INIT: `association` is the one that it seems to belong to, or NULL. */
 void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
                         const struct sctp_chunk *chunk, struct sctp_association *association);
-void setup_receive_init_ack(struct sctp_association *association, struct arrival *arrival,
-                            const struct sctp_chunk *chunk);
-/* Returns the association to which the rest of the packet belongs, NULL if it is to be discarded.
+
+/* ---- cookie_echo.c ---- */
+
+/* Returns the association to which the rest of the packet belongs, NULL if it is to be
+ * discarded.
  */
 struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
                                                    struct arrival *arrival,
                                                    const struct sctp_chunk *chunk,
                                                    struct sctp_association *association);
-void setup_receive_cookie_ack(struct sctp_association *association);
-void setup_receive_stale_cookie(struct sctp_association *association, uint32_t staleness);
-/* An ABORT back to where the packet came from, not of an association (5.1, 8.4). NULL: no cause. */
-void abort_statelessly(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
-                       bool tag_reflected, const struct packet_writer *causes);
-/* Where an INIT ACK from an unknown address belongs to, by the addresses that it lists. */
-struct sctp_association *setup_find_by_addresses(const struct braid_engine *engine,
-                                                 const struct arrival *arrival,
-                                                 const struct sctp_chunk *chunk);
 
 /* ---- cookie.c ---- */
 

@@ -5,6 +5,111 @@
  */
 #include "engine/private.h"
 
+/* ---- ABORT: 9.1 ---- */
+
+void abort_statelessly(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
+                       bool tag_reflected, const struct packet_writer *causes)
+{
+    size_t length = causes ? causes->length : 0;
+    struct sctp_common_header header = {arrival->header.destination_port,
+                                        arrival->header.source_port, tag};
+    struct packet_writer writer;
+    struct response *response =
+        response_begin(engine, &writer, 32 + wire_padded((uint32_t)length), &header);
+    size_t chunk;
+
+    if (!response)
+        return;
+    chunk = abort_begin(&writer, tag_reflected);
+    if (causes)
+        packet_write_bytes(&writer, causes->bytes, length);
+    chunk_end(&writer, chunk);
+    response_send(engine, response, &writer, arrival);
+}
+
+void cause_write(struct packet_writer *causes, uint8_t bytes[CAUSES_MAXIMUM], uint16_t cause,
+                 const void *value, size_t length)
+{
+    packet_writer_init(causes, bytes, CAUSES_MAXIMUM);
+    parameter_write(causes, cause, value, length);
+    if (causes->overflowed)
+        packet_writer_rewind(causes, 0);
+}
+
+void abort_for_cause(struct braid_engine *engine, const struct arrival *arrival, uint32_t tag,
+                     uint16_t cause, const void *value, size_t length)
+{
+    uint8_t bytes[CAUSES_MAXIMUM];
+    struct packet_writer causes;
+
+    cause_write(&causes, bytes, cause, value, length);
+    abort_statelessly(engine, arrival, tag, false, &causes);
+}
+
+void association_abort(struct sctp_association *association, enum braid_down_reason reason,
+                       const struct packet_writer *causes)
+{
+    const uint8_t *bytes = causes ? causes->bytes : NULL;
+    size_t length = causes ? causes->length : 0;
+
+    /* Before INIT ACK there is no tag that the peer would accept (8.5.1): nothing is sent. */
+    if (association->peer_tag && association->path_count > 0) {
+        struct packet_writer writer;
+        struct response *response =
+            association_respond(association, &writer, 32 + wire_padded((uint32_t)length));
+
+        if (response) {
+            size_t chunk = abort_begin(&writer, false);
+
+            packet_write_bytes(&writer, bytes, length);
+            chunk_end(&writer, chunk);
+            response_send_over(response, &writer, association_data_path(association));
+        }
+    }
+    association_down(association, reason, bytes, length);
+}
+
+void association_abort_violation(struct sctp_association *association)
+{
+    uint8_t bytes[SCTP_PARAMETER_HEADER_LENGTH];
+    struct packet_writer causes;
+
+    packet_writer_init(&causes, bytes, sizeof(bytes));
+    parameter_write(&causes, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
+    association_abort(association, BRAID_DOWN_PROTOCOL, &causes);
+}
+
+void association_abort_by_user(struct sctp_association *association, const void *reason,
+                               size_t length)
+{
+    uint8_t bytes[CAUSES_MAXIMUM];
+    struct packet_writer causes;
+
+    packet_writer_init(&causes, bytes, sizeof(bytes));
+    if (length > sizeof(bytes) - SCTP_PARAMETER_HEADER_LENGTH)
+        length = sizeof(bytes) - SCTP_PARAMETER_HEADER_LENGTH;
+    parameter_write(&causes, SCTP_CAUSE_USER_INITIATED_ABORT, reason, length);
+    association_abort(association, BRAID_DOWN_ABORTED_BY_USER, &causes);
+}
+
+void teardown_receive_abort(struct sctp_association *association, const struct arrival *arrival,
+                            const struct sctp_chunk *chunk)
+{
+    struct sctp_abort abort;
+
+    if (!abort_read(chunk, &abort))
+        return;
+    /* 8.5.1 B, for an ABORT that stands behind other chunks. */
+    if (arrival->header.verification_tag !=
+        (abort.tag_reflected ? association->peer_tag : association->local_tag))
+        return;
+    if (asconf_is_deleting(association, &arrival->destination)) /* RFC 5061, 5.3.1 */
+        return;
+    association_down(association, BRAID_DOWN_ABORTED_BY_PEER, abort.causes, abort.causes_length);
+}
+
+/* ---- SHUTDOWN: 9.2 ---- */
+
 static void start_t2(struct sctp_association *association)
 {
     const struct sctp_path *path = association->paths[association->setup_path];
@@ -132,20 +237,4 @@ void teardown_receive_shutdown_complete(struct sctp_association *association)
 {
     if (association->state == BRAID_SHUTDOWN_ACK_SENT)
         association_down(association, BRAID_DOWN_SHUTDOWN, NULL, 0);
-}
-
-void teardown_receive_abort(struct sctp_association *association, const struct arrival *arrival,
-                            const struct sctp_chunk *chunk)
-{
-    struct sctp_abort abort;
-
-    if (!abort_read(chunk, &abort))
-        return;
-    /* 8.5.1 B, for an ABORT that stands behind other chunks. */
-    if (arrival->header.verification_tag !=
-        (abort.tag_reflected ? association->peer_tag : association->local_tag))
-        return;
-    if (asconf_is_deleting(association, &arrival->destination)) /* RFC 5061, 5.3.1 */
-        return;
-    association_down(association, BRAID_DOWN_ABORTED_BY_PEER, abort.causes, abort.causes_length);
 }
