@@ -232,6 +232,22 @@ ssize_t channel_receive(int connection, void *head, size_t head_length, void *bo
     return received;
 }
 
+int channel_ask(int connection, uint32_t operation, struct channel_reply *reply, int *descriptor)
+{
+    struct channel_request request = {.version = CHANNEL_VERSION, .operation = operation};
+    int error = connection;
+
+    *descriptor = -1;
+    if (error >= 0)
+        error = channel_send(connection, &request, sizeof(request), NULL, 0, -1);
+    if (error == 0 || error == -EPIPE) { /* who is refused may be told before he has asked */
+        ssize_t received = channel_receive(connection, reply, sizeof(*reply), NULL, 0, descriptor);
+
+        error = received == sizeof(*reply) ? reply->result : -EPROTO;
+    }
+    return error;
+}
+
 void channel_drain(int connection)
 {
     static const int on = 1;

@@ -285,6 +285,12 @@ int channel_send(int connection, const void *head, size_t head_length, const voi
 ssize_t channel_receive(int connection, void *head, size_t head_length, void *body,
                         size_t body_length, int *descriptor);
 
+/* Asks for an operation that is about no socket, and reads the reply; a descriptor that came with
+ * it goes to `descriptor`, or -1. `connection` may be the error of channel_connect(), which is then
+ * returned. 0, the stack's refusal, or another negative errno: -EPROTO if it does not understand.
+ */
+int channel_ask(int connection, uint32_t operation, struct channel_reply *reply, int *descriptor);
+
 /* Closes a descriptor that came from somebody else, whatever it is: without waiting for what a TCP
  * socket with SO_LINGER still has to send. */
 void channel_discard(int descriptor);

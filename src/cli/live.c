@@ -49,21 +49,13 @@ static int live_close(void *cookie)
 }
 
 /* The descriptor that the stack answers with, or a negative errno. */
-static int ask(const char *name)
+static int ask_for_packets(const char *name)
 {
-    struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_CAPTURE};
-    struct channel_reply reply = {.result = -EPROTO};
+    struct channel_reply reply;
+    int descriptor;
     int connection = channel_connect(name);
-    int descriptor = -1;
-    int error = connection;
+    int error = channel_ask(connection, CHANNEL_CAPTURE, &reply, &descriptor);
 
-    if (error >= 0)
-        error = channel_send(connection, &request, sizeof(request), NULL, 0, -1);
-    if (error == 0 || error == -EPIPE) { /* who is refused may be told before he has asked */
-        ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, &descriptor);
-
-        error = received == sizeof(reply) ? reply.result : -EPROTO;
-    }
     if (connection >= 0)
         close(connection);
     if (error == 0)
@@ -77,7 +69,7 @@ FILE *live_open(const char *name, int *error)
     struct live *live = calloc(1, sizeof(*live));
     FILE *file = NULL;
 
-    *error = live ? ask(name) : -ENOMEM;
+    *error = live ? ask_for_packets(name) : -ENOMEM;
     if (*error >= 0) {
         live->descriptor = *error;
         file = fopencookie(live, "r", functions);

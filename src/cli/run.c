@@ -117,10 +117,10 @@ static int start_stack(const struct run_options *options)
 /* 0 when programs can find it. */
 static int reach_stack(struct run_options *options)
 {
-    struct channel_request hello = {.version = CHANNEL_VERSION, .operation = CHANNEL_HELLO};
-    struct channel_reply reply = {.result = -ECONNREFUSED};
-    int page = -1;
+    struct channel_reply reply;
+    int page;
     int connection = channel_connect(options->name);
+    int error = channel_ask(connection, CHANNEL_HELLO, &reply, &page);
 
     if (connection == -EACCES)
         return cli_failure(&run_command,
@@ -135,12 +135,10 @@ static int reach_stack(struct run_options *options)
             fprintf(stderr, "braid run: starting the stack named '%s'\n", options->name);
         return start_stack(options);
     }
-    if (channel_send(connection, &hello, sizeof(hello), NULL, 0, -1) == 0)
-        (void)channel_receive(connection, &reply, sizeof(reply), NULL, 0, &page);
     if (page >= 0)
         close(page);
     close(connection);
-    options->is_service = reply.result == 0 && reply.argument[0] == 0;
+    options->is_service = error == 0 && reply.argument[0] == 0;
     if (options->stack_count > 0)
         return cli_failure(&run_command,
                            "a stack named '%s' is running already, so %s says nothing to it: stop "

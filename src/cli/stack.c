@@ -217,18 +217,14 @@ static int run(const struct stack_options *options)
 
 static int stop(const char *name)
 {
-    struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STOP};
     struct channel_reply reply;
+    int descriptor;
     uid_t owner;
     int connection = channel_connect_to_any(name, &owner);
-    int error = connection < 0 ? connection
-                               : channel_send(connection, &request, sizeof(request), NULL, 0, -1);
+    int error = channel_ask(connection, CHANNEL_STOP, &reply, &descriptor);
 
-    if (error == 0) {
-        ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, NULL);
-
-        error = received == sizeof(reply) ? reply.result : -EPROTO;
-    }
+    if (descriptor >= 0)
+        close(descriptor);
     if (connection >= 0) {
         char end;
 

@@ -67,22 +67,14 @@ static void end_texts(const struct status *status)
     }
 }
 
-static int ask(const char *name, struct status *status)
+static int ask_and_read(const char *name, struct status *status)
 {
-    struct channel_request request = {.version = CHANNEL_VERSION, .operation = CHANNEL_STATUS};
     struct channel_reply reply;
-    int descriptor = -1;
+    int descriptor;
     uid_t owner;
     int connection = channel_connect_to_any(name, &owner);
-    int error = connection;
+    int error = channel_ask(connection, CHANNEL_STATUS, &reply, &descriptor);
 
-    if (error >= 0)
-        error = channel_send(connection, &request, sizeof(request), NULL, 0, -1);
-    if (error == 0 || error == -EPIPE) { /* who is refused may be told before he has asked */
-        ssize_t received = channel_receive(connection, &reply, sizeof(reply), NULL, 0, &descriptor);
-
-        error = received == sizeof(reply) ? reply.result : -EPROTO;
-    }
     if (error == 0)
         error = descriptor >= 0 ? read_file(descriptor, status) : -EPROTO;
     if (error == 0)
@@ -97,7 +89,7 @@ static int ask(const char *name, struct status *status)
 int status_ask(const char *name, struct status *status)
 {
     const struct status_record *first;
-    int error = ask(name, status);
+    int error = ask_and_read(name, status);
 
     if (error < 0)
         return error;
