@@ -17,21 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tool.h"
+
 enum { ROUND_TRIPS_MAXIMUM = 1 << 22, AT_ONCE = 32 };
-
-static void fail(const char *what)
-{
-    (void)fprintf(stderr, "peers: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static int socket_bound(int type, struct sockaddr_in *address)
 {
@@ -41,7 +29,7 @@ static int socket_bound(int type, struct sockaddr_in *address)
     *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     if (descriptor < 0 || bind(descriptor, (struct sockaddr *)address, sizeof(*address)) < 0 ||
         getsockname(descriptor, (struct sockaddr *)address, &length) < 0)
-        fail("socket");
+        tool_fail("socket");
     return descriptor;
 }
 
@@ -76,7 +64,7 @@ static void udp_ping(size_t size, double seconds)
     struct sockaddr_in server, client;
     int far = socket_bound(SOCK_DGRAM, &server), near = socket_bound(SOCK_DGRAM, &client);
     pid_t child = fork();
-    double end = now() + seconds;
+    double end = tool_now() + seconds;
     size_t count = 0;
 
     if (child == 0) {
@@ -84,16 +72,16 @@ static void udp_ping(size_t size, double seconds)
         echo(far);
     }
     if (child < 0 || connect(near, (struct sockaddr *)&server, sizeof(server)) < 0)
-        fail("connect");
+        tool_fail("connect");
     while (count < ROUND_TRIPS_MAXIMUM) {
-        double begin = now();
+        double begin = tool_now();
 
         if (begin >= end)
             break;
         if (send(near, bytes, size, 0) != (ssize_t)size ||
             recv(near, bytes, sizeof(bytes), 0) != (ssize_t)size)
-            fail("ping");
-        times[count++] = now() - begin;
+            tool_fail("ping");
+        times[count++] = tool_now() - begin;
     }
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
@@ -128,22 +116,22 @@ static void tcp_connect(double seconds)
     pid_t child;
 
     if (listen(listener, 4096) < 0)
-        fail("listen");
+        tool_fail("listen");
     child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         accept_all(listener);
     }
-    begin = now();
+    begin = tool_now();
     end = begin + seconds;
-    while (now() < end) {
+    while (tool_now() < end) {
         int descriptors[AT_ONCE];
 
         for (int i = 0; i < AT_ONCE; i++) {
             descriptors[i] = socket(AF_INET, SOCK_STREAM, 0);
             if (descriptors[i] < 0 ||
                 connect(descriptors[i], (struct sockaddr *)&server, sizeof(server)) < 0)
-                fail("connect");
+                tool_fail("connect");
         }
         for (int i = 0; i < AT_ONCE; i++) {
             setsockopt(descriptors[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -154,7 +142,7 @@ static void tcp_connect(double seconds)
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     printf("{\"connections\": %llu, \"connections_per_second\": %.0f}\n", (unsigned long long)count,
-           (double)count / (now() - begin));
+           (double)count / (tool_now() - begin));
 }
 
 int main(int argc, char **argv)

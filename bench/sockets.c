@@ -18,30 +18,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tool.h"
+
 enum { SIZE_MAXIMUM = 65536, BUFFER = 1 << 20 };
 
 static uint8_t message[SIZE_MAXIMUM];
-
-static void fail(const char *what)
-{
-    (void)fprintf(stderr, "sockets: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static int open_socket(void)
 {
     int descriptor = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), buffer = BUFFER;
 
     if (descriptor < 0)
-        fail("socket");
+        tool_fail("socket");
     setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
     return descriptor;
@@ -56,21 +44,21 @@ static void receive_all(uint16_t port)
     ssize_t got;
 
     if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(listener, 1) < 0)
-        fail("listen");
+        tool_fail("listen");
     printf("ready\n");
     fflush(stdout);
     descriptor = accept(listener, NULL, NULL);
     if (descriptor < 0)
-        fail("accept");
+        tool_fail("accept");
     while ((got = recv(descriptor, message, sizeof(message), 0)) > 0) {
         if (messages++ % 16 == 0)
-            last = now();
+            last = tool_now();
         if (messages == 1)
             first = last;
         bytes += (uint64_t)got;
     }
     if (got < 0)
-        fail("recv");
+        tool_fail("recv");
     printf("{\"messages\": %llu, \"messages_per_second\": %.0f, \"bits_per_second\": %.0f}\n",
            (unsigned long long)messages, (double)messages / (last - first),
            (double)bytes * 8 / (last - first));
@@ -80,14 +68,14 @@ static void send_all(const char *host, uint16_t port, size_t size, double second
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     int descriptor = open_socket();
-    double end = now() + seconds;
+    double end = tool_now() + seconds;
 
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1 ||
         connect(descriptor, (struct sockaddr *)&address, sizeof(address)) < 0)
-        fail("connect");
-    for (uint64_t sent = 0; sent % 16 != 0 || now() < end; sent++)
+        tool_fail("connect");
+    for (uint64_t sent = 0; sent % 16 != 0 || tool_now() < end; sent++)
         if (send(descriptor, message, size, 0) != (ssize_t)size)
-            fail("send");
+            tool_fail("send");
     close(descriptor);
 }
 
