@@ -130,16 +130,30 @@ int option_association(const struct option_call *call, sctp_assoc_t identifier,
     return 0;
 }
 
+int option_read_value(const struct option_call *call, struct sctp_assoc_value *value,
+                      struct socket_association **association)
+{
+    int error = option_read(call, value, sizeof(*value));
+
+    return error < 0 ? error : option_association(call, value->assoc_id, association);
+}
+
+int option_read_value_exactly(const struct option_call *call, struct sctp_assoc_value *value,
+                              struct socket_association **association)
+{
+    int error = option_read_exactly(call, value, sizeof(*value));
+
+    return error < 0 ? error : option_association(call, value->assoc_id, association);
+}
+
 int option_get_supported(struct option_call *call, bool offered,
                          bool (*has)(const struct braid_association_info *info))
 {
     struct socket_association *association = NULL;
     struct braid_association_info info = {0};
     struct sctp_assoc_value value;
-    int error = option_read(call, &value, sizeof(value));
+    int error = option_read_value(call, &value, &association);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
     if (association)
@@ -152,10 +166,8 @@ int option_set_supported(struct option_call *call, bool *offered)
 {
     struct socket_association *association = NULL;
     struct sctp_assoc_value value;
-    int error = option_read_exactly(call, &value, sizeof(value));
+    int error = option_read_value_exactly(call, &value, &association);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
     *offered = value.assoc_value != 0;

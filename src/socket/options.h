@@ -56,6 +56,11 @@ int option_answer_int(struct option_call *call, int value);
  * where only SCTP_FUTURE_ASSOC stands for the socket itself: `*association` is NULL then. */
 int option_association(const struct option_call *call, sctp_assoc_t identifier,
                        struct socket_association **association);
+/* Copies a sctp_assoc_value in, and finds which association it is about. */
+int option_read_value(const struct option_call *call, struct sctp_assoc_value *value,
+                      struct socket_association **association);
+int option_read_value_exactly(const struct option_call *call, struct sctp_assoc_value *value,
+                              struct socket_association **association);
 
 /* SCTP_PR_SUPPORTED and its like: does an association have what both sides must offer, or the
  * socket offer it to future ones? */

@@ -10,10 +10,8 @@ static int get_supported(struct option_call *call)
     struct socket_association *association = NULL;
     struct braid_authentication_info info = {0};
     struct sctp_assoc_value value;
-    int error = option_read(call, &value, sizeof(value));
+    int error = option_read_value(call, &value, &association);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
     value.assoc_value = call->socket->parameters.asconf;

@@ -50,10 +50,8 @@ static int get_supported(struct option_call *call)
     struct socket_association *association = NULL;
     struct braid_authentication_info info = {0};
     struct sctp_assoc_value value;
-    int error = option_read(call, &value, sizeof(value));
+    int error = option_read_value(call, &value, &association);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
     value.assoc_value = call->socket->parameters.authentication;
@@ -66,10 +64,8 @@ static int set_supported(struct option_call *call)
 {
     struct socket_association *association = NULL;
     struct sctp_assoc_value value;
-    int error = option_read_exactly(call, &value, sizeof(value));
+    int error = option_read_value_exactly(call, &value, &association);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
     call->socket->parameters.authentication = value.assoc_value != 0;

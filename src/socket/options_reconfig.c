@@ -44,10 +44,8 @@ static int get_enabled(struct option_call *call)
     struct socket_association *association = NULL;
     const struct braid_parameters *parameters;
     struct sctp_assoc_value value;
-    int error = option_read(call, &value, sizeof(value));
+    int error = option_read_value(call, &value, &association);
 
-    if (error == 0)
-        error = option_association(call, value.assoc_id, &association);
     if (error < 0)
         return error;
     parameters = parameters_of(call->socket, association);
