@@ -66,6 +66,7 @@
     X(int, execveat, (int, const char *, char *const[], char *const[], int))                       \
     X(int, posix_spawn, SPAWN_PARAMETERS)                                                          \
     X(int, posix_spawnp, SPAWN_PARAMETERS)                                                         \
+    X(void *, dlopen, (const char *, int))                                                         \
     X(long, syscall, (long, ...))
 
 struct libc {

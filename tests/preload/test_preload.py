@@ -35,6 +35,13 @@ def unseen():
     passes(os.path.join(BUILD, "tests", "preload", "unseen"))
 
 
+def deep():
+    """Libraries that find libc before what `braid run` loads."""
+    if os.environ.get("SANITIZED", "none") != "none":
+        return  # the sanitizer has no RTLD_DEEPBIND
+    passes(os.path.join(BUILD, "tests", "preload", "deep"))
+
+
 def copied(count, length):
     """Bytes that the stack and the program copied while so many messages went from one socket to the other."""
     programs = os.path.join(BUILD, "tests", "preload")
@@ -99,4 +106,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, full, unseen, one_copy, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
