@@ -173,6 +173,10 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
     if (!cookie_echo_read(chunk, &echo) ||
         !cookie_read(engine, echo.cookie, echo.cookie_length, &cookie)) {
         engine->statistics.bad_cookie++;
+        /* Where nobody listens there is no endpoint that 5.1.5 could speak of: 8.4, rule 8. */
+        if (!association && !endpoint_find_listener(engine, arrival->header.destination_port,
+                                                    &arrival->destination))
+            abort_statelessly(engine, arrival, arrival->header.verification_tag, true, NULL);
         return NULL;
     }
     if (cookie.local_port != arrival->header.destination_port ||
