@@ -93,7 +93,7 @@ lint:
 	@scripts/install-dependencies lint
 	@$(MAKE) --no-print-directory build
 	@git ls-files '*.[ch]' | xargs clang-format --dry-run -Werror
-	@git ls-files 'src/*.c' | xargs -P 2 -n 1 clang-tidy --quiet -p build
+	@git ls-files 'src/*.c' 'bench/*.c' 'tests/*.c' | xargs -P 2 -n 1 clang-tidy --quiet -p build
 
 clean:
 	@rm -rf build

@@ -167,7 +167,7 @@ static const struct option options[] = {
     NUMBER(IPPROTO_TCP, TCP_NODELAY),
 };
 
-#define KINDS PEELED + 1 /* options are asked of SCTP sockets */
+#define KINDS (PEELED + 1) /* options are asked of SCTP sockets */
 #define OPTIONS (int)(sizeof(options) / sizeof(options[0]))
 
 static struct place places[STATES];

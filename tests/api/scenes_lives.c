@@ -349,7 +349,7 @@ static void queue_of_listener(void)
 {
     struct sockaddr_in address = server_address();
     int waiting = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), fds[4];
-    bind(waiting, (struct sockaddr *)&address, sizeof(address));
+    (void)bind(waiting, (struct sockaddr *)&address, sizeof(address));
     listen(waiting, 1);
     for (int i = 0; i < 4; i++) {
         fds[i] = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
@@ -381,7 +381,7 @@ static void inherits(void)
     setsockopt(waiting, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     subscribe(waiting, ALL_EVENTS);
     int fd = client(SOCK_STREAM);
-    connect(fd, (struct sockaddr *)&address, sizeof(address));
+    (void)connect(fd, (struct sockaddr *)&address, sizeof(address));
     int accepted = accept(waiting, NULL, NULL);
     show_option("NODELAY", accepted, SOL_SCTP, SCTP_NODELAY);
     show_option("RECVRCVINFO", accepted, SOL_SCTP, SCTP_RECVRCVINFO);
@@ -408,7 +408,7 @@ static void streams(void)
     int waiting = listener(SOCK_STREAM);
     ends[0] = client(SOCK_STREAM);
     setsockopt(ends[0], SOL_SCTP, SCTP_INITMSG, &init, sizeof(init));
-    connect(ends[0], (struct sockaddr *)&address, sizeof(address));
+    (void)connect(ends[0], (struct sockaddr *)&address, sizeof(address));
     ends[1] = accept(waiting, NULL, NULL);
     for (int i = 0; i < 2; i++) {
         struct sctp_status status = {0};
