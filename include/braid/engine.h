@@ -207,6 +207,7 @@ struct braid_endpoint_config {
     size_t address_count;
     bool ipv4, ipv6; /* families for "all of the host" */
     bool share_port; /* EADDRINUSE is not raised against another that shares */
+    bool free_bind;  /* `addresses` may be such that the host does not have, or not yet */
     const struct braid_parameters *parameters; /* NULL: the defaults */
     const struct braid_keys *keys; /* each future association starts with a copy of them;
                                       stays the caller's. NULL: the empty key 0 */

@@ -298,6 +298,7 @@ int braid_endpoint_open(struct braid_engine *engine, const struct braid_endpoint
     list_init(&endpoint->associations);
     endpoint->port = config->port;
     endpoint->share_port = config->share_port;
+    endpoint->free_bind = config->free_bind;
     endpoint->user = config->user;
     endpoint->keys = config->keys;
     endpoint->account = config->account;
@@ -317,7 +318,7 @@ int braid_endpoint_open(struct braid_engine *engine, const struct braid_endpoint
         struct braid_address address = braid_address_normalise(&config->addresses[i]);
 
         error = -EADDRNOTAVAIL;
-        if (!engine_has_address(engine, &address))
+        if (!endpoint->free_bind && !engine_has_address(engine, &address))
             goto fail;
         endpoint->addresses[endpoint->address_count++] = address;
         if (address.family == BRAID_IPV4)
@@ -379,7 +380,8 @@ int braid_endpoint_set_addresses(struct braid_engine *engine, uint32_t identifie
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         after[i] = braid_address_normalise(&addresses[i]);
-        if (!engine_has_address(engine, &after[i]) && !endpoint_has_address(endpoint, &after[i])) {
+        if (!endpoint->free_bind && !engine_has_address(engine, &after[i]) &&
+            !endpoint_has_address(endpoint, &after[i])) {
             free(after);
             return -EADDRNOTAVAIL;
         }

@@ -49,7 +49,7 @@ struct sctp_endpoint {
     struct braid_address *addresses; /* none: all of the host */
     uint32_t address_count;
     bool ipv4, ipv6;
-    bool share_port;
+    bool share_port, free_bind;
     uint32_t backlog, unclaimed;
 };
 

@@ -200,6 +200,12 @@ int call_name(const struct program_socket *socket, bool peer, struct sockaddr *a
 
 /* ---- Options ---- */
 
+#define NEWER 76 /* than Linux 6.1, which has SO_RCVMARK last */
+
+#ifndef SO_TXREHASH
+#define SO_TXREHASH 74 /* since Linux 5.18 */
+#endif
+
 /* Of SOL_SOCKET, those that mean the SCTP socket; the rest mean its descriptor. */
 static bool is_stacks(int level, int name)
 {
@@ -219,10 +225,17 @@ static bool is_stacks(int level, int name)
     case SO_PROTOCOL:
     case SO_ACCEPTCONN:
     case SO_PEERCRED:
+    case SO_PEERNAME:
+    case SO_PEERGROUPS:
     case SO_PEEK_OFF:
+    case SO_BUF_LOCK:
+    case SO_ATTACH_FILTER:
+    case SO_ATTACH_BPF:
+    case SO_ATTACH_REUSEPORT_CBPF:
+    case SO_ATTACH_REUSEPORT_EBPF:
         return true;
     default:
-        return false;
+        return name >= NEWER || name == SO_TXREHASH;
     }
 }
 

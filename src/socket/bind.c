@@ -3,7 +3,7 @@
  * RFC 6458, section 3.1.2, 4.1.2 (bind), 9.1 (sctp_bindx). The engine's endpoint is opened only
  * when it is needed (listen, connect), so that addresses can come and go before.
  */
-#include "socket/private.h"
+#include "socket/options.h"
 
 static struct list *port_list(struct socket_table *table, uint16_t port)
 {
@@ -84,15 +84,23 @@ static bool port_is_used(struct socket_table *table, uint16_t port)
     return false;
 }
 
-/* A port that no socket has; 0 if there is none. */
-static uint16_t choose_port(struct socket_table *table)
+/* A port that no socket has; 0 if there is none. A range that the socket asks for (IP_LOCAL_PORT_
+ * RANGE) holds as far as it lies within the host's. */
+static uint16_t choose_port(const struct sctp_socket *socket)
 {
-    uint32_t count = (uint32_t)table->config.port_highest - table->config.port_lowest + 1;
-    uint32_t random;
+    struct socket_table *table = socket->table;
+    uint32_t lowest = table->config.port_lowest, highest = table->config.port_highest;
+    uint32_t own_lowest = socket->port_range & UINT16_MAX, own_highest = socket->port_range >> 16;
+    uint32_t count, random;
 
+    if (own_lowest > lowest && own_lowest <= highest)
+        lowest = own_lowest;
+    if (own_highest != 0 && own_highest < highest && own_highest >= lowest)
+        highest = own_highest;
+    count = highest - lowest + 1;
     table->config.random(table->config.context, &random, sizeof(random));
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t port = (uint16_t)(table->config.port_lowest + (random + i) % count);
+        uint16_t port = (uint16_t)(lowest + (random + i) % count);
 
         if (!port_is_used(table, port))
             return port;
@@ -110,6 +118,13 @@ static bool host_has(const struct socket_table *table, const struct braid_addres
         if (braid_address_equal(address, &table->addresses[i]))
             return true;
     return false;
+}
+
+/* To addresses that the host does not have, or not yet: ip(7). */
+static bool binds_freely(const struct sctp_socket *socket)
+{
+    return option_kept(socket, SOL_IP, IP_FREEBIND) != 0 ||
+           option_kept(socket, SOL_IP, IP_TRANSPARENT) != 0;
 }
 
 /* As on Linux "any" is alike to each address that it stands for, from either side. */
@@ -152,7 +167,9 @@ static int bind_one(struct sctp_socket *socket, const void *bytes, size_t length
 
     if (error < 0)
         return error;
-    if (!host_has(socket->table, &address))
+    if (!binds_freely(socket) && !host_has(socket->table, &address))
+        return -EADDRNOTAVAIL;
+    if (!braid_address_is_unspecified(&address) && !braid_address_is_unicast(&address))
         return -EADDRNOTAVAIL;
     if (socket->port != 0 && port == 0)
         port = socket->port;
@@ -163,7 +180,7 @@ static int bind_one(struct sctp_socket *socket, const void *bytes, size_t length
     if (is_bound_to(socket, &address) || socket->bound_count == SOCKET_BOUND_MAXIMUM)
         return -EINVAL;
     if (port == 0)
-        port = choose_port(socket->table);
+        port = choose_port(socket);
     if (port == 0 || port_conflicts(socket, port, &address))
         return -EADDRINUSE;
     socket_take_port(socket, port);
@@ -190,7 +207,7 @@ int socket_autobind(struct sctp_socket *socket)
 
     if (socket->port != 0)
         return 0;
-    port = choose_port(socket->table);
+    port = choose_port(socket);
     if (port == 0)
         return -EAGAIN;
     socket_take_port(socket, port);
@@ -215,6 +232,7 @@ int socket_open_endpoint(struct sctp_socket *socket)
         .addresses = socket->bound,
         .address_count = socket->bound_count,
         .share_port = true, /* who may share is decided here */
+        .free_bind = true,  /* and which addresses there are */
         .parameters = &socket->parameters,
         .keys = socket->keys,
         .account = &socket->quota->account,

@@ -18,14 +18,6 @@ static const struct option *option_find(int level, int name)
     return NULL;
 }
 
-/* Of a level that Linux does not have on such a socket, getsockopt() says so. */
-static int error_of_unknown(const struct sctp_socket *socket, int level)
-{
-    bool known = level == SOL_SCTP || level == SOL_SOCKET || level == SOL_IP;
-
-    return known || socket->domain == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
-}
-
 int socket_get_option(struct sctp_socket *socket, int level, int name, void *value, size_t *length,
                       const struct socket_caller *caller, braid_time now,
                       struct sctp_socket **peeled)
@@ -41,9 +33,7 @@ int socket_get_option(struct sctp_socket *socket, int level, int name, void *val
     int result;
 
     *peeled = NULL;
-    if (!option || !option->get)
-        return error_of_unknown(socket, level);
-    result = option->get(&call);
+    result = option && option->get ? option->get(&call) : option_get_kept(&call);
     *length = call.length;
     *peeled = call.peeled;
     return result;
@@ -66,9 +56,7 @@ int socket_set_option(struct sctp_socket *socket, int level, int name, const voi
     *association = 0;
     if (level == SOL_SOCKET && length < sizeof(int))
         return -EINVAL;
-    if (!option || !option->set)
-        return -ENOPROTOOPT;
-    result = option->set(&call);
+    result = option && option->set ? option->set(&call) : option_set_kept(&call);
     *association = call.association;
     return result;
 }
@@ -88,7 +76,8 @@ int option_read_exactly(const struct option_call *call, void *to, size_t size)
 
 int option_answer(struct option_call *call, const void *from, size_t size)
 {
-    memcpy(call->value, from, size);
+    if (size > 0)
+        memcpy(call->value, from, size);
     call->length = size;
     return 0;
 }
@@ -100,6 +89,23 @@ int option_answer_cut(struct option_call *call, const void *from, size_t size)
 
 int option_answer_int_cut(struct option_call *call, int value)
 {
+    return option_answer_cut(call, &value, sizeof(value));
+}
+
+int option_read_byte_or_int(const struct option_call *call, int *value)
+{
+    if (call->length >= sizeof(int))
+        return option_read_int(call, value);
+    *value = call->length > 0 ? *(const uint8_t *)call->value : 0;
+    return 0;
+}
+
+int option_answer_byte_or_int(struct option_call *call, int value)
+{
+    uint8_t byte = (uint8_t)value;
+
+    if (call->length < sizeof(int) && call->length > 0 && value >= 0 && value <= 255)
+        return option_answer(call, &byte, 1);
     return option_answer_cut(call, &value, sizeof(value));
 }
 

@@ -52,6 +52,17 @@ int option_get_refused(struct option_call *call);
 int option_read_int(const struct option_call *call, int *value);
 int option_answer_int(struct option_call *call, int value);
 
+/* An int, or a single byte, as ip(7) takes both; nothing is 0. */
+int option_read_byte_or_int(const struct option_call *call, int *value);
+int option_answer_byte_or_int(struct option_call *call, int value);
+
+/* Those that are only kept, and the error of all others (options_kept.c). */
+int option_get_kept(struct option_call *call);
+int option_set_kept(struct option_call *call);
+void option_keep_initial(struct sctp_socket *socket);
+/* The value of one of them. */
+int option_kept(const struct sctp_socket *socket, int level, int name);
+
 /* Which association an option is about. EINVAL if `identifier` names none, on a one-to-many socket
  * where only SCTP_FUTURE_ASSOC stands for the socket itself: `*association` is NULL then. */
 int option_association(const struct option_call *call, sctp_assoc_t identifier,

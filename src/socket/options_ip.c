@@ -1,23 +1,14 @@
 /* The options of IPv4 and IPv6 that SCTP has: ip(7), ipv6(7). */
 #include "socket/options.h"
 
-/* An int, or a single byte, as ip(7) takes both; nothing is 0. */
-static int read_byte_or_int(const struct option_call *call, int *value)
-{
-    if (call->length >= sizeof(int))
-        return option_read_int(call, value);
-    *value = call->length > 0 ? *(const uint8_t *)call->value : 0;
-    return 0;
-}
+#define IPV6_MTU_MINIMUM 1280 /* RFC 8200, section 5 */
 
-static int answer_byte_or_int(struct option_call *call, int value)
-{
-    uint8_t byte = (uint8_t)value;
-
-    if (call->length < sizeof(int) && call->length > 0 && value >= 0 && value <= 255)
-        return option_answer(call, &byte, 1);
-    return option_answer_cut(call, &value, sizeof(value));
-}
+#ifndef IP_LOCAL_PORT_RANGE /* since Linux 6.3 */
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+#ifndef IP_PROTOCOL
+#define IP_PROTOCOL 52
+#endif
 
 static int read_ipv6_int(const struct option_call *call, int *value)
 {
@@ -38,12 +29,12 @@ static void apply_traffic_class(struct sctp_socket *socket, struct braid_paramet
 
 static int get_tos(struct option_call *call)
 {
-    return answer_byte_or_int(call, call->socket->tos);
+    return option_answer_byte_or_int(call, call->socket->tos);
 }
 
 static int set_tos(struct option_call *call)
 {
-    int value, error = read_byte_or_int(call, &value);
+    int value, error = option_read_byte_or_int(call, &value);
 
     if (error < 0)
         return error;
@@ -57,12 +48,12 @@ static int set_tos(struct option_call *call)
 
 static int get_mtu_discover(struct option_call *call)
 {
-    return answer_byte_or_int(call, call->socket->mtu_discover);
+    return option_answer_byte_or_int(call, call->socket->mtu_discover);
 }
 
 static int set_mtu_discover(struct option_call *call)
 {
-    int value, error = read_byte_or_int(call, &value);
+    int value, error = option_read_byte_or_int(call, &value);
 
     if (error < 0 || value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT)
         return -EINVAL;
@@ -103,12 +94,12 @@ static int get_ttl(struct option_call *call)
 {
     int value = call->socket->time_to_live;
 
-    return answer_byte_or_int(call, value < 0 ? HOPS_DEFAULT : value);
+    return option_answer_byte_or_int(call, value < 0 ? HOPS_DEFAULT : value);
 }
 
 static int set_ttl(struct option_call *call)
 {
-    int value, error = read_byte_or_int(call, &value);
+    int value, error = option_read_byte_or_int(call, &value);
 
     if (error < 0 || call->length == 0 || value == 0 || value < -1 || value > 255)
         return -EINVAL;
@@ -138,48 +129,90 @@ static int set_hops(struct option_call *call)
     return 0;
 }
 
-/* ---- What Linux remembers for SCTP sockets, and does nothing with: ancillary data of IP is not
- * given with messages, and bind() always chooses a port ---- */
+/* ---- Of the only association's path ---- */
 
-static const struct {
-    int level, name;
-} remembered[] = {
-    {SOL_IP, IP_PKTINFO},         {SOL_IP, IP_RECVTTL},
-    {SOL_IP, IP_RECVTOS},         {SOL_IP, IP_BIND_ADDRESS_NO_PORT},
-    {SOL_IPV6, IPV6_RECVPKTINFO}, {SOL_IPV6, IPV6_RECVHOPLIMIT},
-    {SOL_IPV6, IPV6_RECVTCLASS},
-};
-
-static uint32_t remembered_bit(const struct option_call *call)
+/* ENOTCONN: nothing has been sent anywhere yet. */
+static int read_path_mtu(const struct option_call *call, bool ipv6, uint32_t *mtu)
 {
-    for (size_t i = 0; i < sizeof(remembered) / sizeof(remembered[0]); i++)
-        if (remembered[i].level == call->level && remembered[i].name == call->name)
-            return 1U << i;
+    struct braid_engine *engine = call->socket->table->engine;
+    const struct socket_association *only =
+        socket_is_one_to_many(call->socket) ? NULL : socket_find_association(call->socket, 0);
+    struct braid_association_info info;
+    struct braid_path_info path;
+
+    if (!only || braid_association_info(engine, only->engine, &info) < 0 ||
+        braid_path_info(engine, only->engine, info.primary_path, &path) < 0 ||
+        (path.address.family == BRAID_IPV6) != ipv6)
+        return -ENOTCONN;
+    *mtu = path.mtu;
     return 0;
 }
 
-static int get_remembered(struct option_call *call)
+static int get_mtu(struct option_call *call)
 {
-    bool on = call->socket->remembered & remembered_bit(call);
+    uint32_t mtu;
+    int error = read_path_mtu(call, false, &mtu);
 
-    if (call->level == SOL_IP)
-        return answer_byte_or_int(call, on);
-    if (call->socket->domain != AF_INET6)
-        return -EOPNOTSUPP;
-    return option_answer_int_cut(call, on);
+    return error < 0 ? error : option_answer_byte_or_int(call, (int)mtu);
 }
 
-static int set_remembered(struct option_call *call)
+static int get_mtu_ipv6(struct option_call *call)
 {
-    int value, error = call->level == SOL_IP ? read_byte_or_int(call, &value)
-                                             : read_ipv6_int(call, &value);
+    uint32_t mtu;
+    int error = call->socket->domain == AF_INET6 ? read_path_mtu(call, true, &mtu) : -EOPNOTSUPP;
+
+    return error < 0 ? error : option_answer_int_cut(call, (int)mtu);
+}
+
+/* A limit for fragments, which packets of SCTP are not cut into. */
+static int set_mtu_ipv6(struct option_call *call)
+{
+    int value, error = read_ipv6_int(call, &value);
 
     if (error < 0)
         return error;
-    call->socket->remembered &= ~remembered_bit(call);
-    if (value != 0)
-        call->socket->remembered |= remembered_bit(call);
+    return value != 0 && value < IPV6_MTU_MINIMUM ? -EINVAL : 0;
+}
+
+static int get_path_mtu(struct option_call *call)
+{
+    struct ip6_mtuinfo answer = {.ip6m_addr = {.sin6_family = AF_INET6}};
+    int error = call->socket->domain == AF_INET6 ? read_path_mtu(call, true, &answer.ip6m_mtu)
+                                                 : -EOPNOTSUPP;
+
+    if (error == 0 && call->length < sizeof(answer))
+        error = -EINVAL;
+    return error < 0 ? error : option_answer(call, &answer, sizeof(answer));
+}
+
+/* ---- Ports ---- */
+
+static int get_port_range(struct option_call *call)
+{
+    return option_answer_byte_or_int(call, (int)call->socket->port_range);
+}
+
+/* The lowest in the lower half, the highest in the upper; 0: the host's. */
+static int set_port_range(struct option_call *call)
+{
+    uint32_t range;
+    uint16_t lowest, highest;
+    int error = option_read_exactly(call, &range, sizeof(range));
+
+    if (error < 0)
+        return error;
+    lowest = (uint16_t)range;
+    highest = (uint16_t)(range >> 16);
+    if (lowest != 0 && highest != 0 && lowest > highest)
+        return -EINVAL;
+    call->socket->port_range = range;
     return 0;
+}
+
+/* Linux tells the port: what is the protocol of a raw socket is the port of others. */
+static int get_protocol(struct option_call *call)
+{
+    return option_answer_byte_or_int(call, call->socket->port);
 }
 
 /* ---- IPv6 ---- */
@@ -227,13 +260,11 @@ const struct option options_of_ip[] = {
     {SOL_IP, IP_TOS, get_tos, set_tos},
     {SOL_IP, IP_MTU_DISCOVER, get_mtu_discover, set_mtu_discover},
     {SOL_IP, IP_TTL, get_ttl, set_ttl},
-    {SOL_IP, IP_PKTINFO, get_remembered, set_remembered},
-    {SOL_IP, IP_RECVTTL, get_remembered, set_remembered},
-    {SOL_IP, IP_RECVTOS, get_remembered, set_remembered},
-    {SOL_IP, IP_BIND_ADDRESS_NO_PORT, get_remembered, set_remembered},
-    {SOL_IPV6, IPV6_RECVPKTINFO, get_remembered, set_remembered},
-    {SOL_IPV6, IPV6_RECVHOPLIMIT, get_remembered, set_remembered},
-    {SOL_IPV6, IPV6_RECVTCLASS, get_remembered, set_remembered},
+    {SOL_IP, IP_MTU, get_mtu, NULL},
+    {SOL_IP, IP_LOCAL_PORT_RANGE, get_port_range, set_port_range},
+    {SOL_IP, IP_PROTOCOL, get_protocol, NULL},
+    {SOL_IPV6, IPV6_MTU, get_mtu_ipv6, set_mtu_ipv6},
+    {SOL_IPV6, IPV6_PATHMTU, get_path_mtu, NULL},
     {SOL_IPV6, IPV6_UNICAST_HOPS, get_hops, set_hops},
     {SOL_IPV6, IPV6_MTU_DISCOVER, get_mtu_discover_ipv6, set_mtu_discover_ipv6},
     {SOL_IPV6, IPV6_TCLASS, get_tclass, set_tclass},

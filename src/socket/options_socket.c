@@ -5,6 +5,7 @@
  */
 #include "socket/options.h"
 
+#define BUFFER_FORCED_MAXIMUM (INT32_MAX / 2)
 #define WINDOW_MINIMUM 1500u /* RFC 9260, 3.3.2: a_rwnd of INIT */
 
 static int get_type(struct option_call *call)
@@ -101,6 +102,37 @@ static uint32_t buffer_size(int value, uint32_t maximum, uint32_t minimum)
     return size < minimum ? minimum : size;
 }
 
+/* SO_RCVBUFFORCE, SO_SNDBUFFORCE: whatever the host allows others. */
+static int read_forced_size(const struct option_call *call, uint32_t minimum, uint32_t *size)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (error < 0)
+        return error;
+    if (!call->caller->privileged)
+        return -EPERM;
+    *size = buffer_size(value < 0 ? 0 : value, BUFFER_FORCED_MAXIMUM, minimum);
+    return 0;
+}
+
+enum { LOCK_SEND = 1, LOCK_RECEIVE = 2 }; /* SO_BUF_LOCK: was set by the program */
+
+static void set_receive_buffer(struct sctp_socket *socket, uint32_t size)
+{
+    socket->receive_buffer = size;
+    socket->buffer_lock |= LOCK_RECEIVE;
+    option_for_all(socket, apply_buffers);
+    socket_changed(socket, SOCKET_STATE);
+}
+
+static void set_send_buffer(struct sctp_socket *socket, uint32_t size)
+{
+    socket->send_buffer = size;
+    socket->buffer_lock |= LOCK_SEND;
+    option_for_all(socket, apply_buffers);
+    socket_changed(socket, SOCKET_STATE | SOCKET_WRITABLE);
+}
+
 static int get_rcvbuf(struct option_call *call)
 {
     return option_answer_int_cut(call, (int)call->socket->receive_buffer);
@@ -113,11 +145,19 @@ static int set_rcvbuf(struct option_call *call)
 
     if (error < 0)
         return error;
-    socket->receive_buffer =
-        buffer_size(value, socket->table->config.receive_buffer_maximum, SOCKET_RECEIVE_MINIMUM);
-    option_for_all(socket, apply_buffers);
-    socket_changed(socket, SOCKET_STATE);
+    set_receive_buffer(socket, buffer_size(value, socket->table->config.receive_buffer_maximum,
+                                           SOCKET_RECEIVE_MINIMUM));
     return 0;
+}
+
+static int set_rcvbufforce(struct option_call *call)
+{
+    uint32_t size;
+    int error = read_forced_size(call, SOCKET_RECEIVE_MINIMUM, &size);
+
+    if (error == 0)
+        set_receive_buffer(call->socket, size);
+    return error;
 }
 
 static int get_sndbuf(struct option_call *call)
@@ -132,11 +172,47 @@ static int set_sndbuf(struct option_call *call)
 
     if (error < 0)
         return error;
-    socket->send_buffer =
-        buffer_size(value, socket->table->config.send_buffer_maximum, SOCKET_SEND_MINIMUM);
-    option_for_all(socket, apply_buffers);
-    socket_changed(socket, SOCKET_STATE | SOCKET_WRITABLE);
+    set_send_buffer(socket, buffer_size(value, socket->table->config.send_buffer_maximum,
+                                        SOCKET_SEND_MINIMUM));
     return 0;
+}
+
+static int set_sndbufforce(struct option_call *call)
+{
+    uint32_t size;
+    int error = read_forced_size(call, SOCKET_SEND_MINIMUM, &size);
+
+    if (error == 0)
+        set_send_buffer(call->socket, size);
+    return error;
+}
+
+static int get_buf_lock(struct option_call *call)
+{
+    return option_answer_int_cut(call, call->socket->buffer_lock);
+}
+
+static int set_buf_lock(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (error < 0)
+        return error;
+    if (value & ~(LOCK_SEND | LOCK_RECEIVE))
+        return -EINVAL;
+    call->socket->buffer_lock = value;
+    return 0;
+}
+
+/* As getpeername(), of the whole address or less. */
+static int get_peername(struct option_call *call)
+{
+    union channel_address address;
+    size_t length = 0;
+
+    if (socket_getpeername(call->socket, &address, &length) < 0)
+        return -ENOTCONN;
+    return length < call->length ? -EINVAL : option_answer(call, &address, call->length);
 }
 
 /* Of sockets that nobody in this host is the other end of. */
@@ -158,6 +234,10 @@ const struct option options_of_socket[] = {
     {SOL_SOCKET, SO_LINGER, get_linger, set_linger},
     {SOL_SOCKET, SO_RCVBUF, get_rcvbuf, set_rcvbuf},
     {SOL_SOCKET, SO_SNDBUF, get_sndbuf, set_sndbuf},
+    {SOL_SOCKET, SO_RCVBUFFORCE, NULL, set_rcvbufforce},
+    {SOL_SOCKET, SO_SNDBUFFORCE, NULL, set_sndbufforce},
+    {SOL_SOCKET, SO_BUF_LOCK, get_buf_lock, set_buf_lock},
+    {SOL_SOCKET, SO_PEERNAME, get_peername, NULL},
     {SOL_SOCKET, SO_PEERCRED, get_peercred, NULL},
     {SOL_SOCKET, SO_PEEK_OFF, option_get_refused, option_get_refused},
     {0},

@@ -20,6 +20,7 @@
 #define SOCKET_SEND_MINIMUM 4608u     /* Linux's SOCK_MIN_SNDBUF */
 #define SOCKET_BOUND_MAXIMUM 64u      /* addresses of one socket */
 #define SOCKET_CONNECT_MAXIMUM 64u    /* addresses of one connectx() */
+#define SOCKET_KEPT_MAXIMUM 64u       /* options that are only kept */
 #define SOCKET_EVENTS 14              /* types of notifications, SCTP_DATA_IO_EVENT first */
 
 /* SCTP_PR_SCTP_TTL and so on are enum braid_policy, moved left. */
@@ -130,7 +131,9 @@ struct sctp_socket {
     int tos, traffic_class;              /* IP_TOS, IPV6_TCLASS */
     int mtu_discover, mtu_discover_ipv6; /* IP_MTU_DISCOVER, IPV6_MTU_DISCOVER */
     int time_to_live, hop_limit;         /* IP_TTL, IPV6_UNICAST_HOPS; -1: the host's */
-    uint32_t remembered;                 /* bits of options_ip.c */
+    int16_t kept[SOCKET_KEPT_MAXIMUM];   /* by the table of options_kept.c */
+    uint32_t port_range;                 /* IP_LOCAL_PORT_RANGE */
+    int buffer_lock;                     /* SO_BUF_LOCK */
 };
 
 struct socket_table {

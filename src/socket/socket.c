@@ -66,6 +66,7 @@ struct sctp_socket *socket_new(struct socket_table *table, struct quota *quota)
     socket->mtu_discover = IP_PMTUDISC_WANT;
     socket->mtu_discover_ipv6 = IP_PMTUDISC_WANT;
     socket->time_to_live = socket->hop_limit = -1;
+    option_keep_initial(socket);
     socket->encapsulation_port = table->config.encapsulation_port;
     socket_default_parameters(socket);
     socket->path.flags = SPP_HB_ENABLE | SPP_PMTUD_ENABLE | SPP_SACKDELAY_ENABLE;

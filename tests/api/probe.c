@@ -359,6 +359,7 @@ int main(int count, char **arguments)
     wanted = count > 1 ? arguments[1] : NULL;
     setvbuf(stdout, NULL, _IOLBF, 0);
     probe_options();
+    probe_numbers();
     probe_calls();
     probe_scenes();
     return 0;

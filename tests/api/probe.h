@@ -56,6 +56,7 @@ void line_print(const char *name, const struct answer answers[STATES]);
 bool line_wanted(const char *name);
 
 void probe_options(void);
+void probe_numbers(void);
 void probe_calls(void);
 void probe_scenes(void);
 
