@@ -97,6 +97,9 @@ struct braid_parameters {
     uint8_t traffic_class;   /* DSCP and ECN byte of packets */
     uint8_t time_to_live;    /* of packets over IPv4; 0: the host's */
     uint8_t hop_limit;       /* of packets over IPv6; 0: the host's */
+    uint8_t priority;        /* of packets in the host's queues; 0: as others */
+    uint32_t interface;      /* index of the only one that packets leave and come in by, or of a
+                                device that it is enslaved to; 0: any */
 };
 
 /* The values of RFC 9260, section 16. */
@@ -111,9 +114,9 @@ struct braid_engine_config {
     void (*random)(void *context, void *bytes, size_t length);
 
     /* Chooses the source address of packets to `destination` and tells the MTU of the route, as a
-     * host's routing table does. May be NULL: then the endpoint's own addresses decide. Returns
-     * false if there is no route. */
-    bool (*route)(void *context, const struct braid_address *destination,
+     * host's routing table does, for packets that leave by `interface` (0: any). May be NULL: then
+     * the endpoint's own addresses decide. Returns false if there is no route. */
+    bool (*route)(void *context, const struct braid_address *destination, uint32_t interface,
                   struct braid_address *source, uint32_t *mtu);
 
     void *context; /* passed to both */
@@ -147,6 +150,8 @@ struct braid_packet {
     uint16_t encapsulation_port; /* the UDP port it came from; 0 if it came over IP */
     bool congestion_experienced; /* the IP header's ECN field said CE */
     bool checksum_good;          /* the link vouches for it; CRC32c is not computed */
+    uint32_t interface;          /* index of the one that it came in by; 0: not known */
+    uint32_t master;             /* of the device that this one is enslaved to; 0: none */
 };
 
 /* Takes packets that arrived together; SACKs are decided once, after the last of them. */
@@ -172,6 +177,8 @@ struct braid_batch {
     uint8_t traffic_class;
     uint8_t hop_limit; /* or time to live; 0: the host's */
     bool dont_fragment;
+    uint8_t priority;
+    uint32_t interface; /* to leave by; 0: as the host's routes say */
 };
 
 /* Builds what is due now. False when nothing is left to send. */

@@ -45,7 +45,7 @@ static void host_random(void *context, void *bytes, size_t length)
 }
 
 /* Many associations go the same way: its route is looked up once in a while. */
-static bool host_route(void *context, const struct braid_address *destination,
+static bool host_route(void *context, const struct braid_address *destination, uint32_t interface,
                        struct braid_address *source, uint32_t *mtu)
 {
     struct perf_host *host = context;
@@ -56,7 +56,8 @@ static bool host_route(void *context, const struct braid_address *destination,
     if (!braid_address_equal(&known->destination, destination) ||
         host->now - known->looked_up > ROUTE_LIFE) {
         *known = (struct perf_route){.destination = *destination, .looked_up = host->now};
-        known->found = route_lookup(&host->routes, destination, &known->source, &known->mtu) == 0;
+        known->found =
+            route_lookup(&host->routes, destination, interface, &known->source, &known->mtu) == 0;
     }
     *source = known->source;
     *mtu = known->mtu;
@@ -104,7 +105,7 @@ int perf_host_open(struct perf_host *host, const struct perf_options *options, u
 {
     int error;
 
-    *host = (struct perf_host){.routes = {{-1, -1}}, .now = perf_clock()};
+    *host = (struct perf_host){.routes = {.descriptors = {-1, -1}}, .now = perf_clock()};
     braid_parameters_default(&host->parameters);
     host->parameters.path_mtu = options->mtu;
     host->parameters.send_buffer = host->parameters.receive_buffer = options->buffer;

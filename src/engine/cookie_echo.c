@@ -83,7 +83,7 @@ static struct sctp_association *accept_association(struct braid_engine *engine,
                                                    const struct cookie *cookie)
 {
     struct sctp_endpoint *listener =
-        endpoint_find_listener(engine, cookie->local_port, &cookie->local_address);
+        endpoint_find_listener(engine, cookie->local_port, &cookie->local_address, arrival->packet);
     struct sctp_association *association = NULL;
 
     if (listener && listener->unclaimed < listener->backlog)
@@ -175,7 +175,7 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
         engine->statistics.bad_cookie++;
         /* Where nobody listens there is no endpoint that 5.1.5 could speak of: 8.4, rule 8. */
         if (!association && !endpoint_find_listener(engine, arrival->header.destination_port,
-                                                    &arrival->destination))
+                                                    &arrival->destination, arrival->packet))
             abort_statelessly(engine, arrival, arrival->header.verification_tag, true, NULL);
         return NULL;
     }

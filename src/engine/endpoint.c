@@ -33,8 +33,15 @@ bool endpoint_has_address(const struct sctp_endpoint *endpoint, const struct bra
     return false;
 }
 
+bool packet_is_of_interface(const struct braid_packet *packet, uint32_t interface)
+{
+    return interface == 0 || packet->interface == 0 || packet->interface == interface ||
+           packet->master == interface;
+}
+
 struct sctp_endpoint *endpoint_find_listener(const struct braid_engine *engine, uint16_t port,
-                                             const struct braid_address *address)
+                                             const struct braid_address *address,
+                                             const struct braid_packet *packet)
 {
     struct sctp_port *found = port_find(engine, port);
     struct sctp_endpoint *any = NULL;
@@ -45,7 +52,8 @@ struct sctp_endpoint *endpoint_find_listener(const struct braid_engine *engine, 
     {
         struct sctp_endpoint *endpoint = LIST_ENTRY(link, struct sctp_endpoint, listener_link);
 
-        if (!endpoint_has_address(endpoint, address))
+        if (!endpoint_has_address(endpoint, address) ||
+            !packet_is_of_interface(packet, endpoint->parameters.interface))
             continue;
         if (endpoint->address_count > 0)
             return endpoint;

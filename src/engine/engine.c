@@ -246,6 +246,8 @@ void response_take_parameters(struct response *response, const struct braid_para
 {
     response->traffic_class = parameters->traffic_class;
     response->hop_limit = hop_limit_to(parameters, &arrival->source);
+    response->priority = parameters->priority;
+    response->interface = parameters->interface;
 }
 
 void response_send(struct braid_engine *engine, struct response *response,
@@ -267,6 +269,8 @@ void response_send_over(struct response *response, struct packet_writer *writer,
     response->encapsulation_port = path->encapsulation_port;
     response->traffic_class = path_traffic_class(path);
     response->hop_limit = hop_limit_to(&association->parameters, &path->address);
+    response->priority = association->parameters.priority;
+    response->interface = association->parameters.interface;
     authentication_end(association, writer);
     path->packets_sent++;
     path->bytes_sent += writer->length;
@@ -283,6 +287,8 @@ static void batch_copy_way(struct braid_batch *batch, const struct braid_batch *
     batch->traffic_class = from->traffic_class;
     batch->hop_limit = from->hop_limit;
     batch->dont_fragment = from->dont_fragment;
+    batch->priority = from->priority;
+    batch->interface = from->interface;
 }
 
 static bool batch_has_way(const struct braid_batch *batch, const struct braid_batch *other)
@@ -291,7 +297,8 @@ static bool batch_has_way(const struct braid_batch *batch, const struct braid_ba
            braid_address_equal(&batch->source, &other->source) &&
            batch->encapsulation_port == other->encapsulation_port &&
            batch->traffic_class == other->traffic_class && batch->hop_limit == other->hop_limit &&
-           batch->dont_fragment == other->dont_fragment;
+           batch->dont_fragment == other->dont_fragment && batch->priority == other->priority &&
+           batch->interface == other->interface;
 }
 
 /* Those that go one way and have one size. */
@@ -307,6 +314,8 @@ static bool transmit_responses(struct braid_engine *engine, struct braid_batch *
             .encapsulation_port = response->encapsulation_port,
             .traffic_class = response->traffic_class,
             .hop_limit = response->hop_limit,
+            .priority = response->priority,
+            .interface = response->interface,
         };
 
         if (count == 0)

@@ -342,7 +342,8 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
         association = setup_find_by_addresses(engine, arrival, &first);
     if (!association && first.type == SCTP_CHUNK_AUTH)
         association = find_by_asconf(engine, arrival, iterator);
-    if (!association) {
+    if (!association ||
+        !packet_is_of_interface(arrival->packet, association->parameters.interface)) {
         out_of_the_blue(engine, arrival);
         return;
     }
@@ -388,5 +389,10 @@ void packet_arrived(struct braid_engine *engine, const struct braid_packet *pack
     arrival.path =
         path_hash_find(engine, NULL, &arrival.destination, arrival.header.destination_port,
                        &arrival.source, arrival.header.source_port);
+    if (arrival.path &&
+        !packet_is_of_interface(packet, arrival.path->association->parameters.interface)) {
+        engine->statistics.out_of_the_blue++; /* an ABORT would end what goes on elsewhere */
+        return;
+    }
     receive_packet(engine, &arrival, arrival.path ? arrival.path->association : NULL);
 }

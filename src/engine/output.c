@@ -29,6 +29,8 @@ static void batch_begin(struct sctp_association *association, struct braid_batch
     batch->encapsulation_port = path->encapsulation_port;
     batch->traffic_class = path_traffic_class(path);
     batch->hop_limit = hop_limit_to(&association->parameters, &path->address);
+    batch->priority = association->parameters.priority;
+    batch->interface = association->parameters.interface;
     packet_begin(association, writer, batch->bytes, path_packet_size(path));
 }
 

@@ -217,7 +217,8 @@ void path_look_up_route(struct sctp_path *path)
     struct braid_address source = {0}, source_before = path->source;
 
     path->route_known =
-        !config->route || config->route(config->context, &path->address, &source, &mtu);
+        !config->route || config->route(config->context, &path->address,
+                                        association->parameters.interface, &source, &mtu);
     source = braid_address_normalise(&source);
     path->source = choose_source(path, &source);
     if (source_before.family && !braid_address_equal(&path->source, &source_before))

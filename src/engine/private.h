@@ -77,7 +77,8 @@ struct response {
     struct response *next;
     struct braid_address source, destination;
     uint16_t encapsulation_port;
-    uint8_t traffic_class, hop_limit;
+    uint8_t traffic_class, hop_limit, priority;
+    uint32_t interface;
     uint16_t length, capacity;
     uint8_t bytes[];
 };
@@ -203,9 +204,12 @@ bool endpoint_peer_may_have(const struct braid_engine *engine, const struct brai
  * all of them, and have auto_asconf, are told. All paths look up their routes. */
 void endpoints_change_host(struct braid_engine *engine, struct braid_address *addresses,
                            uint32_t count);
+/* May one who is bound to an interface (0: to none) have the packet? */
+bool packet_is_of_interface(const struct braid_packet *packet, uint32_t interface);
 /* The listener that an INIT or COOKIE ECHO for these goes to. */
 struct sctp_endpoint *endpoint_find_listener(const struct braid_engine *engine, uint16_t port,
-                                             const struct braid_address *address);
+                                             const struct braid_address *address,
+                                             const struct braid_packet *packet);
 /* The addresses that are told to `peer` (5.1.2): those that reach as far as it, of families that
  * both have. Returns how many. */
 size_t endpoint_list_addresses(const struct braid_engine *engine,

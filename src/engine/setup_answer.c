@@ -156,7 +156,7 @@ void setup_receive_init(struct braid_engine *engine, struct arrival *arrival,
         association = setup_find_by_addresses(engine, arrival, chunk);
     endpoint = association ? association->endpoint
                            : endpoint_find_listener(engine, arrival->header.destination_port,
-                                                    &arrival->destination);
+                                                    &arrival->destination, arrival->packet);
     if (!endpoint) {
         engine->statistics.out_of_the_blue++;
         abort_statelessly(engine, arrival, init.initiate_tag, false, NULL);

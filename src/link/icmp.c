@@ -26,7 +26,7 @@ void socket_link_report_too_big(struct socket_link *self, const struct braid_bat
     if (error->length > sizeof(self->quoted))
         error->length = sizeof(self->quoted);
     memcpy(self->quoted, batch->bytes, error->length);
-    (void)route_lookup(&self->routes, &batch->destination, NULL, &error->mtu);
+    (void)route_lookup(&self->routes, &batch->destination, batch->interface, NULL, &error->mtu);
     self->local_error_waits = true;
 }
 

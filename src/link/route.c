@@ -52,8 +52,21 @@ void routes_close(struct routes *routes)
     }
 }
 
+/* Each look-up may be for another. In network order, as the kernel wants it; Linux before 6.0 looks
+ * at it only when something is sent. */
+static void set_interface(struct routes *routes, bool ipv6, uint32_t interface)
+{
+    uint32_t value = htonl(interface);
+
+    if (routes->interfaces[ipv6] == interface)
+        return;
+    routes->interfaces[ipv6] = interface;
+    (void)setsockopt(routes->descriptors[ipv6], ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                     ipv6 ? IPV6_UNICAST_IF : IP_UNICAST_IF, &value, sizeof(value));
+}
+
 /* To connect a UDP socket sends nothing, but makes the host choose route and source. */
-int route_lookup(struct routes *routes, const struct braid_address *destination,
+int route_lookup(struct routes *routes, const struct braid_address *destination, uint32_t interface,
                  struct braid_address *source, uint32_t *mtu)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -67,6 +80,7 @@ int route_lookup(struct routes *routes, const struct braid_address *destination,
     if (length == 0 || descriptor < 0)
         return -EAFNOSUPPORT;
     (void)connect(descriptor, &nobody, sizeof(nobody)); /* forget the last source */
+    set_interface(routes, ipv6, interface);
     if (connect(descriptor, &address.any, length) < 0)
         return -errno;
     length = sizeof(address);

@@ -16,7 +16,8 @@
 
 /* A way to ask the routing table: a socket for each family, which sends nothing. */
 struct routes {
-    int descriptors[2]; /* IPv4, IPv6; -1: the host does not have the family */
+    int descriptors[2];     /* IPv4, IPv6; -1: the host does not have the family */
+    uint32_t interfaces[2]; /* what IP_UNICAST_IF and IPV6_UNICAST_IF say */
 };
 
 /* Opens the sockets. EAFNOSUPPORT if the host has neither family, EMFILE and the like. */
@@ -24,11 +25,12 @@ int routes_open(struct routes *routes);
 void routes_close(struct routes *routes);
 
 /*
- * The source address that the host would choose for packets to `destination`, and the MTU of an IP
+ * The source address that the host would choose for packets to `destination` that leave by
+ * `interface` (0: by any), and the MTU of an IP
  * packet on the way there, as far as the host knows it: that of the route, of the interface, or one
  * that it learned from ICMP. Either may be NULL. ENETUNREACH, EHOSTUNREACH, EACCES, EAFNOSUPPORT.
  */
-int route_lookup(struct routes *routes, const struct braid_address *destination,
+int route_lookup(struct routes *routes, const struct braid_address *destination, uint32_t interface,
                  struct braid_address *source, uint32_t *mtu);
 
 /*

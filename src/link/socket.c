@@ -128,10 +128,12 @@ static size_t receive_control(struct socket_link *self, struct socket_received *
 
         if (level == IPPROTO_IP && type == IP_PKTINFO) {
             packet->destination = destination_ipv4(data);
+            packet->interface = (uint32_t)((const struct in_pktinfo *)data)->ipi_ifindex;
         } else if (level == IPPROTO_IPV6 && type == IPV6_PKTINFO) {
             const struct in6_pktinfo *info = data;
 
             packet->destination = socket_address_ipv6(&info->ipi6_addr, info->ipi6_ifindex);
+            packet->interface = info->ipi6_ifindex;
         } else if (level == IPPROTO_IP && type == IP_TOS) {
             packet->congestion_experienced = (*(const uint8_t *)data & ECN_MASK) == ECN_CE;
         } else if (level == IPPROTO_IPV6 && type == IPV6_TCLASS) {
@@ -238,17 +240,25 @@ static void control_add(struct msghdr *header, int level, int type, const void *
     header->msg_controllen += CMSG_SPACE(size);
 }
 
-static void control_add_source(struct msghdr *header, const struct braid_address *source)
+/* The source, and the interface to leave by. */
+static void control_add_way(struct msghdr *header, bool ipv6, const struct braid_batch *batch)
 {
-    if (source->family == BRAID_IPV4) {
-        struct in_pktinfo info = {0};
+    const struct braid_address *source = &batch->source;
 
-        memcpy(&info.ipi_spec_dst, source->bytes, 4);
+    if (source->family == BRAID_UNSPECIFIED && batch->interface == 0)
+        return;
+    if (!ipv6) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)batch->interface};
+
+        if (source->family != BRAID_UNSPECIFIED)
+            memcpy(&info.ipi_spec_dst, source->bytes, 4);
         control_add(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
-    } else if (source->family == BRAID_IPV6) {
-        struct in6_pktinfo info = {.ipi6_ifindex = source->scope};
+    } else {
+        struct in6_pktinfo info = {.ipi6_ifindex =
+                                       source->scope != 0 ? source->scope : batch->interface};
 
-        memcpy(&info.ipi6_addr, source->bytes, 16);
+        if (source->family != BRAID_UNSPECIFIED)
+            memcpy(&info.ipi6_addr, source->bytes, 16);
         control_add(header, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
     }
 }
@@ -282,6 +292,25 @@ static void socket_set_discovery(struct link_socket *socket, bool ipv6, bool don
     if (setsockopt(socket->descriptor, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
                    ipv6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &value, sizeof(value)) == 0)
         socket->discovery = value;
+}
+
+/*
+ * The priority in the host's queues is a state of the socket, too. IP_TOS sets it with the traffic
+ * class (ip(7)), also as ancillary data: so with a priority both are set, in that order.
+ */
+static void socket_set_priority(struct link_socket *socket, bool ipv6,
+                                const struct braid_batch *batch)
+{
+    int class = batch->priority != 0 && !ipv6 ? batch->traffic_class : 0;
+    int priority = batch->priority;
+
+    if (socket->priority == priority && socket->traffic_class == class)
+        return;
+    if (!ipv6)
+        (void)setsockopt(socket->descriptor, IPPROTO_IP, IP_TOS, &class, sizeof(class));
+    (void)setsockopt(socket->descriptor, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
+    socket->priority = priority;
+    socket->traffic_class = class;
 }
 
 /*
@@ -351,8 +380,10 @@ static int socket_link_send(struct link *link, const struct braid_batch *batch)
         return -EAFNOSUPPORT;
     header.msg_namelen = socket_address_set(&address, &batch->destination,
                                             self->over_ip ? 0 : batch->encapsulation_port);
-    control_add_source(&header, &batch->source);
-    control_add_traffic_class(&header, ipv6, batch->traffic_class);
+    control_add_way(&header, ipv6, batch);
+    socket_set_priority(socket, ipv6, batch);
+    if (ipv6 || batch->priority == 0)
+        control_add_traffic_class(&header, ipv6, batch->traffic_class);
     control_add_hop_limit(&header, ipv6, batch->hop_limit);
     plain_length = header.msg_controllen;
     if (segments > 1) {
@@ -390,7 +421,7 @@ static int socket_link_send(struct link *link, const struct braid_batch *batch)
 static bool socket_link_source(struct link *link, const struct braid_address *destination,
                                struct braid_address *source)
 {
-    return route_lookup(&socket_link_of(link)->routes, destination, source, NULL) == 0;
+    return route_lookup(&socket_link_of(link)->routes, destination, 0, source, NULL) == 0;
 }
 
 static uint64_t socket_link_time(struct link *link)
@@ -444,7 +475,7 @@ struct socket_link *socket_link_new(const char *name)
         return NULL;
     self->link.operations = &operations;
     self->link.name = name;
-    self->routes = (struct routes){{-1, -1}};
+    self->routes = (struct routes){.descriptors = {-1, -1}};
     for (int i = 0; i < LINK_SOCKET_MAXIMUM; i++)
         self->sockets[i].descriptor = self->guards[i] = -1;
     socket_link_shut(self);

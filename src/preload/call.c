@@ -226,6 +226,8 @@ static bool is_stacks(int level, int name)
     case SO_ACCEPTCONN:
     case SO_PEERCRED:
     case SO_PEERNAME:
+    case SO_PRIORITY:
+    case SO_BINDTOIFINDEX:
     case SO_PEERGROUPS:
     case SO_PEEK_OFF:
     case SO_BUF_LOCK:
@@ -298,6 +300,8 @@ int call_getsockopt(const struct program_socket *socket, int level, int name, vo
     struct control request = {.operation = CHANNEL_GETSOCKOPT, .argument = {level, name}};
     int result;
 
+    if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
+        return interface_bound(socket, value, length);
     if (!is_stacks(level, name))
         return -ENOSYS;
     if (is_wild(length) || (*length > 0 && is_wild(value)))
@@ -334,6 +338,8 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
     int32_t association;
     int result;
 
+    if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
+        return interface_bind(socket, value, length);
     if (!is_stacks(level, name))
         return -ENOSYS;
     if (length > 0 && is_wild(value))
@@ -353,25 +359,6 @@ int call_setsockopt(const struct program_socket *socket, int level, int name, co
 
 /* ---- The rest ---- */
 
-bool call_ioctl_is_of_internet(unsigned long name)
-{
-    return name == SIOCATMARK || (name >= SIOCGIFADDR && name <= SIOCSIFNETMASK);
-}
-
-/* About an interface: asked of a socket that is there for this. */
-static int ask_interface(unsigned long name, void *value)
-{
-    int inet = direct_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int result = inet < 0 ? -errno : direct_ioctl(inet, name, value);
-
-    if (inet < 0)
-        return result;
-    if (result < 0)
-        result = -errno;
-    direct_close(inet);
-    return result;
-}
-
 static bool is_listener(uint32_t state)
 {
     return state & CHANNEL_STATE_LISTENING && !(state & CHANNEL_STATE_ONE_TO_MANY);
@@ -384,8 +371,8 @@ int call_ioctl(const struct program_socket *socket, unsigned long name, void *va
 
     if (name == SIOCATMARK)
         return is_listener(socket_state(socket)) ? -ENOTCONN : -ENOTTY;
-    if (call_ioctl_is_of_internet(name))
-        return socket_state(socket) & CHANNEL_STATE_IPV6 ? -ENOTTY : ask_interface(name, value);
+    if (interface_is_asked(name))
+        return socket_state(socket) & CHANNEL_STATE_IPV6 ? -ENOTTY : interface_ask(name, value);
     if (name == TIOCOUTQ)
         result = control(socket->descriptor, &request);
     else if (name == FIONREAD)

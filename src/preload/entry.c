@@ -476,7 +476,7 @@ TAKEN_OVER int ioctl(int descriptor, unsigned long request, ...)
     va_start(arguments, request);
     value = va_arg(arguments, void *);
     va_end(arguments);
-    if ((request == FIONREAD || request == TIOCOUTQ || call_ioctl_is_of_internet(request)) &&
+    if ((request == FIONREAD || request == TIOCOUTQ || interface_is_asked(request)) &&
         descriptor_is_ours(descriptor, &ours)) {
         int result = call_ioctl(&ours, request, value);
 

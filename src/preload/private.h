@@ -13,6 +13,7 @@
  *   transfer.c    files and pipes            start.c      a stack, should there be none
  *   exec.c        the environment of programs that are started
  *   image.c       can the library be loaded into a program?
+ *   interface.c   interfaces by their names
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
  * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.
@@ -135,8 +136,6 @@ int call_getsockopt(const struct program_socket *socket, int level, int name, vo
                     socklen_t *length);
 int call_setsockopt(const struct program_socket *socket, int level, int name, const void *value,
                     socklen_t length);
-/* Those that every socket of IPv4 answers, and one of AF_UNIX does not. */
-bool call_ioctl_is_of_internet(unsigned long name);
 /* FIONREAD, SIOCOUTQ, and those. -ENOSYS: the real descriptor's. */
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value);
 int call_close(const struct program_socket *socket);
@@ -145,6 +144,16 @@ socklen_t address_length(sa_family_t family);
 /* Copies an address to a caller that has room for *length bytes, and says how long it is. Either
  * may be NULL. */
 void give_address(const union channel_address *from, struct sockaddr *address, socklen_t *length);
+
+/* ---- interface.c ---- */
+
+/* An ioctl() that every socket of IPv4 answers, and one of AF_UNIX does not? */
+bool interface_is_asked(unsigned long name);
+/* Asks it of a socket that is there for this. */
+int interface_ask(unsigned long name, void *value);
+/* SO_BINDTODEVICE. */
+int interface_bind(const struct program_socket *socket, const char *name, socklen_t length);
+int interface_bound(const struct program_socket *socket, char *name, socklen_t *length);
 
 /* ---- image.c ---- */
 

@@ -54,6 +54,12 @@ static bool may_share(const struct sctp_socket *socket, const struct sctp_socket
     return socket->reuse_port && other->reuse_port && socket->quota == other->quota;
 }
 
+/* Both are bound to one, and no packet is for both. */
+static bool interfaces_differ(const struct sctp_socket *socket, const struct sctp_socket *other)
+{
+    return socket->interface != 0 && other->interface != 0 && socket->interface != other->interface;
+}
+
 static bool port_conflicts(const struct sctp_socket *socket, uint16_t port,
                            const struct braid_address *address)
 {
@@ -63,7 +69,8 @@ static bool port_conflicts(const struct sctp_socket *socket, uint16_t port,
     {
         const struct sctp_socket *other = LIST_ENTRY(link, struct sctp_socket, port_link);
 
-        if (other == socket || other->port != port || may_share(socket, other))
+        if (other == socket || other->port != port || may_share(socket, other) ||
+            interfaces_differ(socket, other))
             continue;
         for (size_t i = 0; i < other->bound_count; i++)
             if (addresses_conflict(socket, address, other, &other->bound[i]))
@@ -120,11 +127,11 @@ static bool host_has(const struct socket_table *table, const struct braid_addres
     return false;
 }
 
-/* To addresses that the host does not have, or not yet: ip(7). */
-static bool binds_freely(const struct sctp_socket *socket)
+/* To addresses that the host does not have, or not yet: ip(7), ipv6(7). */
+static bool binds_freely(const struct sctp_socket *socket, const struct braid_address *address)
 {
     return option_kept(socket, SOL_IP, IP_FREEBIND) != 0 ||
-           option_kept(socket, SOL_IP, IP_TRANSPARENT) != 0;
+           (address->family == BRAID_IPV6 && option_kept(socket, SOL_IP, IP_TRANSPARENT) != 0);
 }
 
 /* As on Linux "any" is alike to each address that it stands for, from either side. */
@@ -167,7 +174,7 @@ static int bind_one(struct sctp_socket *socket, const void *bytes, size_t length
 
     if (error < 0)
         return error;
-    if (!binds_freely(socket) && !host_has(socket->table, &address))
+    if (!binds_freely(socket, &address) && !host_has(socket->table, &address))
         return -EADDRNOTAVAIL;
     if (!braid_address_is_unspecified(&address) && !braid_address_is_unicast(&address))
         return -EADDRNOTAVAIL;

@@ -204,6 +204,63 @@ static int set_buf_lock(struct option_call *call)
     return 0;
 }
 
+/* ---- The host's queues and interfaces ---- */
+
+#define PRIORITY_MAXIMUM 6 /* that everybody may ask for, and so the stack */
+
+static void apply_priority(struct sctp_socket *socket, struct braid_parameters *parameters)
+{
+    parameters->priority =
+        (uint8_t)(socket->priority < 0 || socket->priority > PRIORITY_MAXIMUM ? PRIORITY_MAXIMUM
+                                                                              : socket->priority);
+}
+
+static int get_priority(struct option_call *call)
+{
+    return option_answer_int_cut(call, call->socket->priority);
+}
+
+static int set_priority(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (error < 0)
+        return error;
+    if ((value < 0 || value > PRIORITY_MAXIMUM) && !call->caller->privileged)
+        return -EPERM;
+    call->socket->priority = value;
+    option_for_all(call->socket, apply_priority);
+    return 0;
+}
+
+static void apply_interface(struct sctp_socket *socket, struct braid_parameters *parameters)
+{
+    parameters->interface = socket->interface;
+}
+
+static int get_bindtoifindex(struct option_call *call)
+{
+    return option_answer_int_cut(call, (int)call->socket->interface);
+}
+
+/* SO_BINDTODEVICE, too: the program's side finds the index. */
+static int set_bindtoifindex(struct option_call *call)
+{
+    int value, error = option_read_int(call, &value);
+
+    if (error < 0)
+        return error;
+    if (call->socket->interface != 0 && !call->caller->privileged)
+        return -EPERM;
+    if (value < 0)
+        return -EINVAL;
+    call->socket->interface = (uint32_t)value;
+    option_for_all(call->socket, apply_interface);
+    return 0;
+}
+
+/* ---- Peers ---- */
+
 /* As getpeername(), of the whole address or less. */
 static int get_peername(struct option_call *call)
 {
@@ -236,6 +293,8 @@ const struct option options_of_socket[] = {
     {SOL_SOCKET, SO_SNDBUF, get_sndbuf, set_sndbuf},
     {SOL_SOCKET, SO_RCVBUFFORCE, NULL, set_rcvbufforce},
     {SOL_SOCKET, SO_SNDBUFFORCE, NULL, set_sndbufforce},
+    {SOL_SOCKET, SO_PRIORITY, get_priority, set_priority},
+    {SOL_SOCKET, SO_BINDTOIFINDEX, get_bindtoifindex, set_bindtoifindex},
     {SOL_SOCKET, SO_BUF_LOCK, get_buf_lock, set_buf_lock},
     {SOL_SOCKET, SO_PEERNAME, get_peername, NULL},
     {SOL_SOCKET, SO_PEERCRED, get_peercred, NULL},

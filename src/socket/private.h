@@ -134,6 +134,8 @@ struct sctp_socket {
     int16_t kept[SOCKET_KEPT_MAXIMUM];   /* by the table of options_kept.c */
     uint32_t port_range;                 /* IP_LOCAL_PORT_RANGE */
     int buffer_lock;                     /* SO_BUF_LOCK */
+    int priority;                        /* SO_PRIORITY */
+    uint32_t interface;                  /* SO_BINDTOIFINDEX; 0: any */
 };
 
 struct socket_table {

@@ -207,7 +207,7 @@ void wire_follow_host(struct stack *stack);
 int wire_listen(struct stack *stack, int descriptor);
 /* Writes what was captured in this turn. */
 void wire_flush_capture(struct stack *stack);
-bool wire_route(void *context, const struct braid_address *destination,
+bool wire_route(void *context, const struct braid_address *destination, uint32_t interface,
                 struct braid_address *source, uint32_t *mtu);
 /* Sends what is due. True if packets were delivered to ourselves: then there may be more to send,
  * after programs got what was in them, so that the acknowledgement tells of the room. */

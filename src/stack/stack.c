@@ -529,7 +529,7 @@ static struct stack *stack_new(const struct stack_config *config)
     stack->log = stack->epoll = stack->page_descriptor = -1;
     stack->signals.descriptor = stack->rendezvous.descriptor = -1;
     stack->wire.host_watch.descriptor = -1;
-    stack->wire.routes = (struct routes){{-1, -1}};
+    stack->wire.routes = (struct routes){.descriptors = {-1, -1}};
     stack->idle_since = BRAID_TIME_NEVER;
     list_init(&stack->connections);
     list_init(&stack->waiting);

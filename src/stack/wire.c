@@ -12,6 +12,7 @@
 
 enum {
     BATCH_BYTES = 65535,
+    LOOPBACK = 1,           /* its index, in each network namespace */
     RECEIVE_ROUNDS = 16,    /* calls of link_receive() before others have their turn */
     TRANSMIT_BATCHES = 256, /* the same for batches out */
     HOST_PAUSE = 100000,    /* us between two looks at the host's addresses and routes, */
@@ -242,7 +243,7 @@ static bool is_own_address(const struct wire *wire, const struct braid_address *
     return false;
 }
 
-bool wire_route(void *context, const struct braid_address *destination,
+bool wire_route(void *context, const struct braid_address *destination, uint32_t interface,
                 struct braid_address *source, uint32_t *mtu)
 {
     struct stack *stack = context;
@@ -250,7 +251,7 @@ bool wire_route(void *context, const struct braid_address *destination,
 
     if (!wire->udp && !wire->raw && !is_own_address(wire, destination))
         return false;
-    return route_lookup(&wire->routes, destination, source, mtu) == 0;
+    return route_lookup(&wire->routes, destination, interface, source, mtu) == 0;
 }
 
 /* ---- Out ---- */
@@ -295,8 +296,10 @@ static void deliver_to_ourselves(struct stack *stack, struct braid_batch *batch)
     if (port != 0 && wire->udp)
         port = wire->udp->port;
     count = link_batch_packets(batch, port, packets, WIRE_PACKETS);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         packets[i].checksum_good = true; /* nothing could have damaged it */
+        packets[i].interface = batch->interface != 0 ? batch->interface : LOOPBACK;
+    }
     wire->local_packets += count;
     if (wire->capture)
         capture_local(wire, batch, packets, count);

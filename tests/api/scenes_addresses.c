@@ -247,6 +247,45 @@ static void unconfirmed(void)
     close(server);
 }
 
+static int on(int fd, int level, int option)
+{
+    int one = 1;
+    return setsockopt(fd, level, option, &one, sizeof(one));
+}
+
+/* Addresses that the host does not have: IP_FREEBIND, IP_TRANSPARENT, for which RFC 6458 has no
+ * words; ip(7). */
+static void foreign(void)
+{
+    struct sockaddr_in address = other_address(server_address(), 0xc0000207);
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = server_address().sin_port};
+    inet_pton(AF_INET6, "2001:db8::7", &v6.sin6_addr);
+    int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+    tell("bind", bind(fd, (struct sockaddr *)&address, sizeof(address)));
+    tell("IP_FREEBIND", on(fd, IPPROTO_IP, IP_FREEBIND));
+    tell("bind freely", bind(fd, (struct sockaddr *)&address, sizeof(address)));
+    tell_names("bound", fd);
+    tell("listen", listen(fd, 1));
+    address.sin_addr.s_addr = htonl(0xc0000208);
+    tell("sctp_bindx", sctp_bindx(fd, (struct sockaddr *)&address, 1, SCTP_BINDX_ADD_ADDR));
+    tell_list("its own", fd, false, 0);
+    close(fd);
+    fd = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+    tell("IP_TRANSPARENT", on(fd, IPPROTO_IP, IP_TRANSPARENT));
+    tell("bind transparently", bind(fd, (struct sockaddr *)&address, sizeof(address)));
+    close(fd);
+    fd = socket(AF_INET6, SOCK_SEQPACKET, IPPROTO_SCTP);
+    tell("IPV6_TRANSPARENT", on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT));
+    tell("IPv6 bind transparently", bind(fd, (struct sockaddr *)&v6, sizeof(v6)));
+    close(fd);
+    fd = socket(AF_INET6, SOCK_STREAM, IPPROTO_SCTP);
+    tell("IPv6 bind", bind(fd, (struct sockaddr *)&v6, sizeof(v6)));
+    tell("IPV6_FREEBIND", on(fd, IPPROTO_IPV6, IPV6_FREEBIND));
+    show_option("IP_FREEBIND too", fd, IPPROTO_IP, IP_FREEBIND);
+    tell("IPv6 bind freely", bind(fd, (struct sockaddr *)&v6, sizeof(v6)));
+    close(fd);
+}
+
 void scenes_addresses(void)
 {
     scene_run("names", names);
@@ -255,4 +294,5 @@ void scenes_addresses(void)
     scene_run("shared_ports", shared_ports);
     scene_run("sockets", sockets);
     scene_run("unconfirmed", unconfirmed);
+    scene_run("foreign", foreign);
 }

@@ -35,11 +35,12 @@ static void engine_random(void *context, void *bytes, size_t length)
     random_bytes(&peer->random, bytes, length);
 }
 
-static bool engine_route(void *context, const struct braid_address *destination,
+static bool engine_route(void *context, const struct braid_address *destination, uint32_t interface,
                          struct braid_address *source, uint32_t *mtu)
 {
     const struct peer *peer = context;
 
+    (void)interface;
     *mtu = peer->mtu;
     *source = peer->here[0];
     for (unsigned int i = 0; i < peer->paths; i++) {

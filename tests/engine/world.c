@@ -14,11 +14,12 @@ static void host_random(void *context, void *bytes, size_t length)
     random_bytes(&host->random, bytes, length);
 }
 
-static bool host_route(void *context, const struct braid_address *destination,
+static bool host_route(void *context, const struct braid_address *destination, uint32_t interface,
                        struct braid_address *source, uint32_t *mtu)
 {
     struct host *host = context;
 
+    (void)interface;
     if (!memory_host_route(host->link, destination, source, mtu))
         return false;
     /* the pair of the same network */

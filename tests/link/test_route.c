@@ -19,7 +19,7 @@ static void assert_route(struct routes *routes, const char *destination, const c
     struct braid_address found;
     uint32_t found_mtu = 0;
 
-    assert_int_equal(route_lookup(routes, &to, &found, &found_mtu), 0);
+    assert_int_equal(route_lookup(routes, &to, 0, &found, &found_mtu), 0);
     assert_true(braid_address_equal(&found, &expected));
     assert_int_equal(found_mtu, mtu);
 }
@@ -51,8 +51,8 @@ static void test_without_network(void **state)
     if (!test_enter_namespace())
         skip();
     assert_int_equal(routes_open(&routes), 0);
-    assert_int_equal(route_lookup(&routes, &nowhere, &source, NULL), -ENETUNREACH);
-    assert_int_equal(route_lookup(&routes, &none, &source, NULL), -EAFNOSUPPORT);
+    assert_int_equal(route_lookup(&routes, &nowhere, 0, &source, NULL), -ENETUNREACH);
+    assert_int_equal(route_lookup(&routes, &none, 0, &source, NULL), -EAFNOSUPPORT);
     assert_route(&routes, "127.0.0.1", "127.0.0.1", 65535); /* it has 65,536 */
     assert_route(&routes, "::1", "::1", 65535);
     assert_true(find_address("127.0.0.1", 0) >= 0);
@@ -80,7 +80,7 @@ static void test_routes(void **state)
     assert_route(&routes, "192.0.2.7", "192.0.2.1", 1400);
     assert_route(&routes, "2001:db8::7", "2001:db8::1", 1400);
     assert_route(&routes, "192.0.2.1", "192.0.2.1", 65535); /* ourselves, through loopback */
-    assert_int_equal(route_lookup(&routes, &unreachable, NULL, NULL), -EHOSTUNREACH);
+    assert_int_equal(route_lookup(&routes, &unreachable, 0, NULL, NULL), -EHOSTUNREACH);
     routes_close(&routes);
 }
 

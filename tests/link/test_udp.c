@@ -153,6 +153,38 @@ static void test_hop_limit(void **state)
     assert_true(hop_limit_seen(AF_INET6, "::1", 0) > 7);
 }
 
+/* A priority keeps the traffic class, and holds for its own packets only. */
+static void test_priority(void **state)
+{
+    struct link *from = open_udp(0);
+    struct link *to = open_udp(0);
+    struct braid_batch batch = test_batch(NULL, "127.0.0.1", to->port, 1, 100, 100);
+    static const uint8_t priorities[] = {0, 5, 6, 0};
+    struct braid_packet packet;
+
+    (void)state;
+    batch.traffic_class = 3; /* what of it is seen at the other end: congestion */
+    for (size_t i = 0; i < sizeof(priorities); i++) {
+        int set = -1;
+        socklen_t length = sizeof(set);
+
+        batch.priority = priorities[i];
+        test_send(from, &batch);
+        assert_int_equal(test_receive(to, &packet, 1), 1);
+        assert_true(packet.congestion_experienced);
+        assert_int_equal(packet.interface, 1);
+        assert_int_equal(
+            getsockopt(from->descriptors[0], SOL_SOCKET, SO_PRIORITY, &set, &length), 0);
+        assert_int_equal(set, priorities[i]);
+    }
+    batch.traffic_class = 0;
+    test_send(from, &batch);
+    assert_int_equal(test_receive(to, &packet, 1), 1);
+    assert_false(packet.congestion_experienced);
+    link_close(from);
+    link_close(to);
+}
+
 /* Without UDP_SEGMENT: each packet is a message. */
 static void test_without_segments(void **state)
 {
@@ -397,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_hop_limit),
+        cmocka_unit_test(test_priority),
         cmocka_unit_test(test_without_segments),
         cmocka_unit_test(test_both_families_at_once),
         cmocka_unit_test(test_port_unreachable),

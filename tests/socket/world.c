@@ -21,11 +21,12 @@ static void host_random(void *context, void *bytes, size_t length)
     random_bytes(&host->random, bytes, length);
 }
 
-static bool route(void *context, const struct braid_address *destination,
+static bool route(void *context, const struct braid_address *destination, uint32_t interface,
                   struct braid_address *source, uint32_t *mtu)
 {
     struct host *host = context;
 
+    (void)interface;
     if (!memory_host_route(host->link, destination, source, mtu))
         return false;
     if (memcmp(destination->bytes, host->second.bytes, 3) == 0)
