@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,6 +108,8 @@ struct address_collection {
     struct braid_address *addresses;
     size_t address_count;
     size_t deprecated; /* how many of the addresses, at the end, are deprecated */
+    struct interface_master *masters;
+    size_t master_count;
 };
 
 /* Makes room for one more element; arrays double at the powers of two. Returns where it goes. */
@@ -122,12 +125,35 @@ static void *array_append(void **array, size_t *count, size_t size)
     return (char *)*array + (*count)++ * size;
 }
 
+static int collect_master(struct address_collection *collection, const struct nlmsghdr *message)
+{
+    const struct ifinfomsg *info = NLMSG_DATA(message);
+    const struct rtattr *attribute = IFLA_RTA(info);
+    unsigned int left = (unsigned int)IFLA_PAYLOAD(message);
+    void *array = collection->masters;
+    struct interface_master *entry;
+
+    while (RTA_OK(attribute, left) && attribute->rta_type != IFLA_MASTER)
+        attribute = RTA_NEXT(attribute, left);
+    if (!RTA_OK(attribute, left))
+        return 0;
+    entry = array_append(&array, &collection->master_count, sizeof(*entry));
+    collection->masters = array;
+    if (!entry)
+        return -ENOMEM;
+    entry->interface = (uint32_t)info->ifi_index;
+    memcpy(&entry->master, RTA_DATA(attribute), sizeof(entry->master));
+    return 0;
+}
+
 static int collect_interface(struct address_collection *collection, const struct nlmsghdr *message)
 {
     const struct ifinfomsg *info = NLMSG_DATA(message);
     void *array = collection->interfaces;
     uint32_t *index;
 
+    if (collect_master(collection, message) < 0)
+        return -ENOMEM;
     if (!(info->ifi_flags & IFF_UP))
         return 0;
     index = array_append(&array, &collection->interface_count, sizeof(*index));
@@ -243,12 +269,31 @@ int addresses_list(struct braid_address **addresses, size_t *count)
         error = netlink_dump(descriptor, RTM_GETADDR, &collection);
     close(descriptor);
     free(collection.interfaces);
+    free(collection.masters);
     if (error != 0) {
         free(collection.addresses);
         return error;
     }
     *addresses = collection.addresses;
     *count = collection.address_count;
+    return 0;
+}
+
+int masters_list(struct interface_master **masters, size_t *count)
+{
+    struct address_collection collection = {0};
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    int error = descriptor < 0 ? -errno : netlink_dump(descriptor, RTM_GETLINK, &collection);
+
+    if (descriptor >= 0)
+        close(descriptor);
+    free(collection.interfaces);
+    if (error != 0) {
+        free(collection.masters);
+        return error;
+    }
+    *masters = collection.masters;
+    *count = collection.master_count;
     return 0;
 }
 

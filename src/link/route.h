@@ -40,6 +40,14 @@ int route_lookup(struct routes *routes, const struct braid_address *destination,
  */
 int addresses_list(struct braid_address **addresses, size_t *count);
 
+/* An interface that is enslaved to another device: packets that come in by it are those of a VRF.
+ */
+struct interface_master {
+    uint32_t interface, master; /* indices */
+};
+/* All that there are. `*masters` is to be freed; NULL if there is none. */
+int masters_list(struct interface_master **masters, size_t *count);
+
 /*
  * A descriptor that is readable when addresses, interfaces, routes or rules of routing may have
  * changed; the caller closes it. Negative errno.

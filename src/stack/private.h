@@ -121,6 +121,8 @@ struct wire {
     struct routes routes;
     struct braid_address *addresses; /* the host's */
     size_t address_count;
+    struct interface_master *masters; /* of interfaces that are enslaved */
+    size_t master_count;
     uint16_t self_port; /* a UDP port that means ourselves besides our own; 0: none */
     struct capture *capture;
     struct braid_batch batch;

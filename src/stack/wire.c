@@ -211,17 +211,34 @@ void wire_close(struct stack *stack)
     routes_close(&wire->routes);
     capture_close(wire->capture);
     free(wire->addresses);
+    free(wire->masters);
     free(wire->batch.bytes);
 }
 
 /* ---- What the host knows ---- */
 
+static int read_masters(struct wire *wire)
+{
+    struct interface_master *masters;
+    size_t count;
+    int error = masters_list(&masters, &count);
+
+    if (error < 0)
+        return error;
+    free(wire->masters);
+    wire->masters = masters;
+    wire->master_count = count;
+    return 0;
+}
+
 int wire_read_addresses(struct stack *stack)
 {
     struct braid_address *addresses;
     size_t count;
-    int error = addresses_list(&addresses, &count);
+    int error = read_masters(&stack->wire);
 
+    if (error == 0)
+        error = addresses_list(&addresses, &count);
     if (error < 0)
         return error;
     free(stack->wire.addresses);
@@ -389,6 +406,15 @@ bool wire_transmit(struct stack *stack)
 
 /* ---- In ---- */
 
+/* A socket that is bound to a VRF has the packets of its interfaces. */
+static void add_masters(const struct wire *wire, struct braid_packet *packets, int count)
+{
+    for (size_t m = 0; m < wire->master_count; m++)
+        for (int i = 0; i < count; i++)
+            if (packets[i].interface == wire->masters[m].interface)
+                packets[i].master = wire->masters[m].master;
+}
+
 void wire_receive(struct stack *stack, struct link *link)
 {
     struct braid_packet packets[WIRE_PACKETS];
@@ -401,6 +427,7 @@ void wire_receive(struct stack *stack, struct link *link)
             stack->error = count;
             stack->stop = true;
         } else if (count > 0) {
+            add_masters(&stack->wire, packets, count);
             braid_engine_receive(stack->engine, packets, (size_t)count, stack->now);
         }
     }

@@ -192,6 +192,8 @@ static void peer_take_batch(struct peer *peer, const struct braid_batch *batch)
                               .dont_fragment = batch->dont_fragment,
                               .traffic_class = batch->traffic_class,
                               .hop_limit = batch->hop_limit,
+                              .priority = batch->priority,
+                              .interface = batch->interface,
                               .length = length};
         memcpy(sent->bytes, batch->bytes + start, length);
         watcher_sent(peer->watcher, ENGINE, sent->bytes, length,
@@ -289,7 +291,9 @@ static void peer_deliver(struct peer *peer, const uint8_t *bytes, size_t length,
                                   .source = *source,
                                   .destination = *destination,
                                   .encapsulation_port = peer->udp,
-                                  .congestion_experienced = peer->marked};
+                                  .congestion_experienced = peer->marked,
+                                  .interface = peer->interface,
+                                  .master = peer->master};
 
     assert_non_null(copy);
     memcpy(copy, bytes, length);

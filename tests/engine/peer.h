@@ -47,7 +47,8 @@ struct sent {
     struct braid_address source, destination;
     uint16_t encapsulation_port;
     bool dont_fragment;
-    uint8_t traffic_class, hop_limit;
+    uint8_t traffic_class, hop_limit, priority;
+    uint32_t interface;
     struct sctp_common_header header;
     size_t length;
     uint8_t bytes[];
@@ -97,6 +98,7 @@ struct peer {
     size_t cookie_length;
 
     bool marked; /* its packets come with Congestion Experienced */
+    uint32_t interface, master; /* by which they come in; 0: not known */
     /* the packet in the making */
     struct packet_writer writer;
     uint8_t packet[65536];

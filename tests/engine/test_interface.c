@@ -48,6 +48,54 @@ static void test_endpoints(void **state)
     assert_int_not_equal(braid_endpoint_port(peer->engine, another), port);
 }
 
+/* What comes in by another interface is not for it, and all that it sends leaves by its own. */
+static void test_bound_to_interface(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer_config config = {.parameters = &parameters};
+    struct peer *peer;
+
+    parameters.interface = 3;
+    parameters.priority = 5;
+    peer = peer_renew(state, &config);
+    peer->interface = 4; /* another */
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    peer_send_init(peer);
+    expect(peer, "ABORT");
+    peer->master = 3; /* it belongs to ours */
+    peer_accept(peer);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 100);
+    peer_send_data(peer, peer->initial_tsn + 1, 0, 1, WHOLE, 100);
+    expect(peer, "SACK");
+    for (size_t i = 1; i < peer->sent_count; i++) {
+        assert_int_equal(peer->sent[i]->interface, 3);
+        assert_int_equal(peer->sent[i]->priority, 5);
+    }
+    peer->master =
+        0; /* what comes in elsewhere is not answered, and does the association no harm */
+    peer_send_data(peer, peer->initial_tsn + 2, 0, 2, WHOLE, 100);
+    peer_send_init(peer);
+    expect(peer, NONE);
+    peer->interface = 3;
+    peer_send_data(peer, peer->initial_tsn + 2, 0, 2, WHOLE, 100);
+    peer_send_data(peer, peer->initial_tsn + 3, 0, 3, WHOLE, 100);
+    expect(peer, "SACK");
+}
+
+/* Addresses that the host does not have are bound to if that is asked for. */
+static void test_free_bind(void **state)
+{
+    struct peer *peer = *state;
+    struct braid_address address = braid_address_ipv4("\313\0\161\7");
+    struct braid_endpoint_config config = {.port = 7, .addresses = &address, .address_count = 1};
+    uint32_t endpoint;
+
+    assert_int_equal(braid_endpoint_open(peer->engine, &config, &endpoint), -EADDRNOTAVAIL);
+    config.free_bind = true;
+    assert_int_equal(braid_endpoint_open(peer->engine, &config, &endpoint), 0);
+    braid_endpoint_close(peer->engine, endpoint, peer->now);
+}
+
 /* All packets of an association have it: what answers others too. */
 static void test_hop_limit(void **state)
 {
@@ -432,6 +480,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         peer_test(test_endpoints),
         peer_test(test_hop_limit),
+        peer_test(test_bound_to_interface),
+        peer_test(test_free_bind),
         peer_test(test_shared_port),
         peer_test(test_endpoint_close),
         peer_test(test_backlog),

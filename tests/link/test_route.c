@@ -4,6 +4,7 @@
  * RFC 9260 section 6.4 (the source address of packets), section 7.3 (path MTU).
  */
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -82,6 +83,40 @@ static void test_routes(void **state)
     assert_route(&routes, "192.0.2.1", "192.0.2.1", 65535); /* ourselves, through loopback */
     assert_int_equal(route_lookup(&routes, &unreachable, 0, NULL, NULL), -EHOSTUNREACH);
     routes_close(&routes);
+}
+
+/* A route by another interface than the host would choose; and who is enslaved to whom. */
+static void test_interfaces(void **state)
+{
+    struct braid_address to = test_address("192.0.2.7"), source;
+    struct braid_address expected[] = {test_address("192.0.2.1"), test_address("198.51.100.1")};
+    struct interface_master *masters = NULL;
+    struct routes routes;
+    size_t count = 0;
+    uint32_t mtu = 0;
+
+    (void)state;
+    if (!test_enter_namespace() ||
+        !test_run("ip link add d0 mtu 1400 type veth peer name d1 && ip link add d2 mtu 1300 type "
+                  "veth peer name d3 && ip addr add 192.0.2.1/24 dev d0 && ip addr add "
+                  "198.51.100.1/24 dev d2 && ip link set d0 up && ip link set d2 up && ip link set "
+                  "d1 up && ip link set d3 up && ip link add b0 type bridge && ip link set d3 "
+                  "master b0"))
+        skip();
+    assert_int_equal(routes_open(&routes), 0);
+    for (int i = 0; i < 4; i++) {
+        uint32_t interface = i % 2 == 0 ? 0 : if_nametoindex("d2");
+
+        assert_int_equal(route_lookup(&routes, &to, interface, &source, &mtu), 0);
+        assert_true(braid_address_equal(&source, &expected[i % 2]));
+        assert_int_equal(mtu, i % 2 == 0 ? 1400 : 1300);
+    }
+    routes_close(&routes);
+    assert_int_equal(masters_list(&masters, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(masters[0].interface, if_nametoindex("d3"));
+    assert_int_equal(masters[0].master, if_nametoindex("b0"));
+    free(masters);
 }
 
 static bool is_readable(int descriptor)
@@ -209,8 +244,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_network), cmocka_unit_test(test_routes),
-        cmocka_unit_test(test_addresses),       cmocka_unit_test(test_watch_routes),
-        cmocka_unit_test(test_overrun),         cmocka_unit_test(test_many_addresses),
+        cmocka_unit_test(test_interfaces),      cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_watch_routes),    cmocka_unit_test(test_overrun),
+        cmocka_unit_test(test_many_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
