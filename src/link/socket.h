@@ -21,10 +21,10 @@ enum {
 
 /* The socket of one family. */
 struct link_socket {
-    int descriptor;   /* -1: not open */
-    int discovery;    /* the value of IP_MTU_DISCOVER or IPV6_MTU_DISCOVER that is set */
+    int descriptor;              /* -1: not open */
+    int discovery;               /* the value of IP_MTU_DISCOVER or IPV6_MTU_DISCOVER that is set */
     int priority, traffic_class; /* of SO_PRIORITY and IP_TOS that are set */
-    bool segments;    /* UDP_SEGMENT can be used */
+    bool segments;               /* UDP_SEGMENT can be used */
     uint32_t dropped; /* the host's count of packets that the receive buffer did not hold */
 };
 

@@ -172,8 +172,8 @@ static int set_sndbuf(struct option_call *call)
 
     if (error < 0)
         return error;
-    set_send_buffer(socket, buffer_size(value, socket->table->config.send_buffer_maximum,
-                                        SOCKET_SEND_MINIMUM));
+    set_send_buffer(
+        socket, buffer_size(value, socket->table->config.send_buffer_maximum, SOCKET_SEND_MINIMUM));
     return 0;
 }
 

@@ -16,10 +16,10 @@
 /* What differs from run to run. */
 static bool is_hidden(int level, int number)
 {
-    return level == SOL_SOCKET && (number == SO_INCOMING_CPU || number == SO_MEMINFO ||
-                                   number == SO_INCOMING_NAPI_ID || number == SO_COOKIE ||
-                                   number == SO_SNDBUF || number == SO_RCVBUF ||
-                                   number == SO_NETNS_COOKIE || number == SO_PEERGROUPS);
+    return level == SOL_SOCKET &&
+           (number == SO_INCOMING_CPU || number == SO_MEMINFO || number == SO_INCOMING_NAPI_ID ||
+            number == SO_COOKIE || number == SO_SNDBUF || number == SO_RCVBUF ||
+            number == SO_NETNS_COOKIE || number == SO_PEERGROUPS);
 }
 
 static void get(struct answer *answer, int fd, int level, int number)

@@ -97,7 +97,7 @@ struct peer {
     uint8_t cookie[4096];
     size_t cookie_length;
 
-    bool marked; /* its packets come with Congestion Experienced */
+    bool marked;                /* its packets come with Congestion Experienced */
     uint32_t interface, master; /* by which they come in; 0: not known */
     /* the packet in the making */
     struct packet_writer writer;

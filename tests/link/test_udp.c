@@ -173,8 +173,8 @@ static void test_priority(void **state)
         assert_int_equal(test_receive(to, &packet, 1), 1);
         assert_true(packet.congestion_experienced);
         assert_int_equal(packet.interface, 1);
-        assert_int_equal(
-            getsockopt(from->descriptors[0], SOL_SOCKET, SO_PRIORITY, &set, &length), 0);
+        assert_int_equal(getsockopt(from->descriptors[0], SOL_SOCKET, SO_PRIORITY, &set, &length),
+                         0);
         assert_int_equal(set, priorities[i]);
     }
     batch.traffic_class = 0;
