@@ -207,7 +207,7 @@ struct taken {
 
 static struct taken *take_datagram(int descriptor)
 {
-    struct taken *taken = malloc(sizeof(*taken) + CHANNEL_PIECE_MAXIMUM);
+    struct taken *taken = malloc(sizeof(*taken) + CHANNEL_PIECE_MAXIMUM), *fitting;
     struct iovec parts[2];
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t received;
@@ -222,7 +222,8 @@ static struct taken *take_datagram(int descriptor)
         return NULL;
     }
     taken->length = (size_t)received - sizeof(taken->header);
-    return taken;
+    fitting = realloc(taken, sizeof(*taken) + taken->length);
+    return fitting ? fitting : taken;
 }
 
 /* The first was read in part: the rest of it is as a message of its own. */
