@@ -93,7 +93,7 @@ class Guest:
 
     def __init__(self, namespace, links=((("10.8.0.2/24", "fd08::2/64"), ("10.8.0.1/24", "fd08::1/64")),), seconds=400,
                  programs=(), files=None):
-        self.ipv4, self.ipv6 = ([a.split("/")[0] for a in links[0][0]] + [None])[:2]
+        self.ipv4, self.ipv6 = ([a.split("/")[0] for link in links[:1] for a in link[0]] + [None, None])[:2]
         self.commands = 0
         network, devices = [], []
         # Without offloads each packet has its checksums when it leaves the guest.
