@@ -27,13 +27,16 @@
 
 #define DESCRIPTORS 65536 /* that have a mark; beyond them the kernel is always asked */
 
-enum mark { UNKNOWN, NOT_OURS, OURS, OURS_PARTIAL };
+enum mark { UNKNOWN, NOT_OURS, OURS };
 
 /* With the mark its socket, for OURS: from the lowest bit on 8 bits of mark, 16 of slot, and the
  * generation in the upper half. */
 static _Atomic uint64_t marks[DESCRIPTORS];
 _Static_assert(CHANNEL_SLOTS <= 1 << 16, "a slot does not fit a mark");
 static _Atomic(const struct channel_page *) page;
+/* A bit for each slot: a message of it was read in part. A socket may have several descriptors, and
+ * be read by forked processes, too. NULL: nobody knows. */
+static _Atomic uint8_t *partial_slots;
 static char name_storage[CHANNEL_NAME_MAXIMUM + 1];
 static const char *name;
 
@@ -43,6 +46,12 @@ void stack_set_name(const char *text)
         return;
     memcpy(name_storage, text, strlen(text) + 1);
     name = name_storage;
+    if (!partial_slots) {
+        void *shared = mmap(NULL, CHANNEL_SLOTS / 8, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        partial_slots = shared == MAP_FAILED ? NULL : shared;
+    }
 }
 
 const char *stack_name(void)
@@ -76,12 +85,22 @@ void descriptor_forget(int descriptor)
 
 void descriptor_set_partial(const struct program_socket *socket, bool partial)
 {
-    mark(socket->descriptor, partial ? OURS_PARTIAL : OURS, socket->slot, socket->generation);
+    uint8_t bit = (uint8_t)(1u << socket->slot % 8);
+
+    if (!partial_slots || descriptor_is_partial(socket) == partial)
+        return;
+    if (partial)
+        atomic_fetch_or(&partial_slots[socket->slot % CHANNEL_SLOTS / 8], bit);
+    else
+        atomic_fetch_and(&partial_slots[socket->slot % CHANNEL_SLOTS / 8], (uint8_t)~bit);
 }
 
-bool descriptor_is_partial(int descriptor)
+bool descriptor_is_partial(const struct program_socket *socket)
 {
-    return descriptor >= DESCRIPTORS || marked(descriptor) == OURS_PARTIAL;
+    return !partial_slots || atomic_load_explicit(&partial_slots[socket->slot % CHANNEL_SLOTS / 8],
+                                                  memory_order_relaxed) >>
+                                     socket->slot % 8 &
+                                 1;
 }
 
 /* What a socket whose stack has died looks like. */
@@ -122,7 +141,7 @@ static bool is_marked_as(int descriptor, const struct program_socket *socket)
 {
     uint64_t word = mark_word(descriptor);
 
-    return (word & UINT8_MAX) >= OURS && (word >> 8 & UINT16_MAX) == socket->slot &&
+    return (word & UINT8_MAX) == OURS && (word >> 8 & UINT16_MAX) == socket->slot &&
            word >> 32 == socket->generation;
 }
 
@@ -150,6 +169,7 @@ bool descriptor_is_ours(int descriptor, struct program_socket *socket)
 
         length = sizeof(offset);
         direct_getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, &length);
+        mark(descriptor, OURS, socket->slot, socket->generation);
         descriptor_set_partial(socket, offset > 0);
     }
     errno = saved;
@@ -166,7 +186,8 @@ bool descriptor_is_believed(int descriptor, struct program_socket *socket)
     word = mark_word(descriptor);
     socket->slot = (uint32_t)(word >> 8 & UINT16_MAX);
     socket->generation = (uint32_t)(word >> 32);
-    if ((word & UINT8_MAX) != OURS || !has(mapped, socket->slot, socket->generation))
+    if ((word & UINT8_MAX) != OURS || !has(mapped, socket->slot, socket->generation) ||
+        descriptor_is_partial(socket))
         return descriptor_is_ours(descriptor, socket);
     socket->descriptor = descriptor;
     socket->published = &mapped->slot[socket->slot];

@@ -428,15 +428,7 @@ TAKEN_OVER int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned int c
             look_for_descriptors(&messages[i].msg_hdr);
         return received;
     }
-    for (unsigned int i = 0; i < count; i++) {
-        int own = i > 0 && flags & MSG_WAITFORONE ? flags | MSG_DONTWAIT : flags;
-        ssize_t length = receive_message(&ours, &messages[i].msg_hdr, own & ~MSG_WAITFORONE);
-
-        if (length < 0)
-            return i > 0 ? (int)i : (int)answer(length);
-        messages[i].msg_len = (unsigned int)length;
-    }
-    return (int)count;
+    return (int)answer(receive_messages(&ours, messages, count, flags));
 }
 
 /* The fortified variants: glibc's check comes first, and ends the program if it fails. */

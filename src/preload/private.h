@@ -72,7 +72,7 @@ bool descriptor_is_other(const struct program_socket *believed, struct program_s
 void descriptor_forget(int descriptor);
 /* A message of it was read in part, or is no longer (SO_PEEK_OFF tells how much). */
 void descriptor_set_partial(const struct program_socket *socket, bool partial);
-bool descriptor_is_partial(int descriptor);
+bool descriptor_is_partial(const struct program_socket *socket);
 /* A new descriptor from the stack: with the flags that the program asked for (SOCK_NONBLOCK,
  * SOCK_CLOEXEC), and the lowest number that is free, as POSIX has it. Returns it. */
 int descriptor_adopt(int descriptor, int flags);
@@ -171,6 +171,9 @@ enum image image_of(const char *path);
 /* Both may answer DESCRIPTOR_IS_ANOTHERS if the socket is only believed to be ours. */
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags);
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags);
+/* recvmmsg(), but for its timeout: how many, or the error of the first. */
+int receive_messages(const struct program_socket *socket, struct mmsghdr *messages,
+                     unsigned int count, int flags);
 /* The bytes of the message that would be read next, for FIONREAD. */
 int receive_waiting(const struct program_socket *socket);
 

@@ -240,7 +240,7 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
     int descriptor = socket->descriptor;
     struct channel_header header;
     struct msghdr part = {.msg_iov = message->msg_iov, .msg_iovlen = message->msg_iovlen};
-    int offset = descriptor_is_partial(descriptor) ? peek_offset(descriptor) : -1;
+    int offset = descriptor_is_partial(socket) ? peek_offset(descriptor) : -1;
     size_t before = offset > (int)sizeof(header) ? (size_t)offset : sizeof(header);
     ssize_t whole, received;
     bool last;
@@ -285,7 +285,7 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
     size_t room = room_of(message);
     ssize_t received;
 
-    if (descriptor_is_partial(socket->descriptor))
+    if (descriptor_is_partial(socket))
         return read_part(socket, message, own);
     if (room < CHANNEL_PIECE_MAXIMUM) {
         received = peek_header(socket->descriptor, &header, own & MSG_DONTWAIT);
@@ -399,10 +399,33 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
     return result;
 }
 
+/* As on Linux an error that waits comes before messages that do; and if it comes after some of
+ * them, it waits for the next call. */
+int receive_messages(const struct program_socket *socket, struct mmsghdr *messages,
+                     unsigned int count, int flags)
+{
+    int error = socket_state(socket) & CHANNEL_STATE_ERROR ? control_take_error(socket) : 0;
+
+    if (error < 0)
+        return error;
+    for (unsigned int i = 0; i < count; i++) {
+        int own = i > 0 && flags & MSG_WAITFORONE ? flags | MSG_DONTWAIT : flags;
+        ssize_t length;
+
+        if (i > 0 && socket_state(socket) & CHANNEL_STATE_ERROR && receive_waiting(socket) == 0)
+            return (int)i;
+        length = receive_message(socket, &messages[i].msg_hdr, own & ~MSG_WAITFORONE);
+        if (length < 0)
+            return i > 0 ? (int)i : (int)length;
+        messages[i].msg_len = (unsigned int)length;
+    }
+    return (int)count;
+}
+
 int receive_waiting(const struct program_socket *socket)
 {
     int descriptor = socket->descriptor;
-    int offset = descriptor_is_partial(descriptor) ? peek_offset(descriptor) : -1;
+    int offset = descriptor_is_partial(socket) ? peek_offset(descriptor) : -1;
     struct channel_header header;
     ssize_t whole, read_before;
 

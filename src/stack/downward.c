@@ -226,20 +226,26 @@ static struct taken *take_datagram(int descriptor)
     return fitting ? fitting : taken;
 }
 
-/* The first was read in part: the rest of it is as a message of its own. */
-static void forget_what_was_read(int descriptor, struct list *datagrams)
+/* How much of the first datagram was read already. The offset is gone then: to take datagrams away
+ * would move it. */
+static size_t take_offset(int descriptor)
 {
-    struct taken *first = LIST_ENTRY(datagrams->next, struct taken, link);
     int offset = -1, none = -1;
     socklen_t size = sizeof(offset);
-    size_t read_before;
 
     getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, &size);
-    if (offset <= (int)sizeof(first->header) || list_is_empty(datagrams))
-        return;
+    if (offset <= (int)sizeof(struct channel_header))
+        return 0;
     setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none));
-    read_before = (size_t)offset - sizeof(first->header);
-    if (read_before > first->length)
+    return (size_t)offset - sizeof(struct channel_header);
+}
+
+/* The first was read in part: the rest of it is as a message of its own. */
+static void forget_what_was_read(struct list *datagrams, size_t read_before)
+{
+    struct taken *first = LIST_ENTRY(datagrams->next, struct taken, link);
+
+    if (list_is_empty(datagrams) || read_before > first->length)
         return;
     first->length -= read_before;
     memmove(first->bytes, first->bytes + read_before, first->length);
@@ -248,6 +254,7 @@ static void forget_what_was_read(int descriptor, struct list *datagrams)
 void downward_move(struct stack_socket *from, int descriptor, struct stack_socket *to,
                    int32_t association)
 {
+    size_t read_before = take_offset(descriptor);
     struct list datagrams;
     struct taken *taken;
     unsigned int kept = 0;
@@ -255,7 +262,7 @@ void downward_move(struct stack_socket *from, int descriptor, struct stack_socke
     list_init(&datagrams);
     while ((taken = take_datagram(descriptor)) != NULL)
         list_append(&datagrams, &taken->link);
-    forget_what_was_read(descriptor, &datagrams);
+    forget_what_was_read(&datagrams, read_before);
     from->payload = 0;
     LIST_FOR_EACH_SAFE(link, &datagrams)
     {

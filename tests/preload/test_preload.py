@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from harness import BRAID, BUILD, FULL, LIBRARY, PROCESSES, SOCKETS, Stack, check, directory, main, run  # noqa: E402
+from harness import BRAID, BUILD, FULL, LIBRARY, PARTS, PROCESSES, SOCKETS, Stack, check, directory, main, run  # noqa: E402
 
 
 def passes(path, libraries=None):
@@ -29,6 +29,10 @@ def processes():
 
 def full():
     passes(FULL)
+
+
+def parts():
+    passes(PARTS)
 
 
 def unseen():
@@ -106,4 +110,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, full, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, parts, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])

@@ -23,6 +23,7 @@ SOCKETS = os.path.join(BUILD, "tests", "preload", "sockets")
 PROCESSES = os.path.join(BUILD, "tests", "preload", "processes")
 LIBRARY = os.path.join(BUILD, "tests", "preload", "library")
 FULL = os.path.join(BUILD, "tests", "preload", "full")
+PARTS = os.path.join(BUILD, "tests", "preload", "parts")
 USRSCTP_PEER = os.path.join(PROGRAMS, "usrsctp_peer")
 USRSCTP_TOOLS = "/usr/lib/usrsctp"
 

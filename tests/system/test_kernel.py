@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
 import guest
 import test_api
-from harness import BUILD, FULL, LIBRARY, PROCESSES, SKIPPED, SOCKETS, TRANSFER, Namespace, Stack, check, main, need_root
+from harness import BUILD, FULL, LIBRARY, PARTS, PROCESSES, SKIPPED, SOCKETS, TRANSFER, Namespace, Stack, check, main, need_root
 
 MEGABYTES = 3_000_000
 HOST, HOST6 = "10.8.0.1", "fd08::1"
@@ -160,7 +160,7 @@ def ncat_and_socat():
 
 def same_sockets():
     """What tests/preload asks of Braid holds for the kernel."""
-    for program in ("sockets", "processes", "library", "full"):
+    for program in ("sockets", "processes", "library", "full", "parts"):
         said = machine.run(f"timeout 90 {program}")
         check("[  PASSED  ]" in said, said)
 
@@ -175,7 +175,7 @@ if __name__ == "__main__":
         """One machine for all: it takes a while to start."""
         global machine
         namespace = Namespace()
-        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY, FULL, test_api.PROBE,
+        machine = guest.Guest(namespace, programs=[SOCKETS, PROCESSES, LIBRARY, FULL, PARTS, test_api.PROBE,
                                                    *(shutil.which(p) for p in PROGRAMS)])
         machine.namespace = namespace
         print(machine.run("uname -sr").strip(), flush=True)

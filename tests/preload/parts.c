@@ -1,0 +1,169 @@
+/*
+ * A message that is read in parts (RFC 6458, 3.1.4): the rest stays for who reads next, through
+ * whichever descriptor, in whichever process, and also if the association is peeled off meanwhile.
+ */
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct ends {
+    int listener, client;
+    struct sockaddr_in address;
+};
+
+static void open_ends(struct ends *ends)
+{
+    socklen_t length = sizeof(ends->address);
+
+    ends->address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ends->listener = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+    ends->client = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+    assert_int_equal(bind(ends->listener, (struct sockaddr *)&ends->address, length), 0);
+    assert_int_equal(getsockname(ends->listener, (struct sockaddr *)&ends->address, &length), 0);
+    assert_int_equal(listen(ends->listener, 1), 0);
+    assert_int_equal(connect(ends->client, (struct sockaddr *)&ends->address, length), 0);
+}
+
+static void close_ends(const struct ends *ends)
+{
+    close(ends->client);
+    close(ends->listener);
+}
+
+static void assert_reads(int descriptor, size_t room, const char *text)
+{
+    char bytes[64];
+
+    assert_int_equal(recv(descriptor, bytes, room, 0), strlen(text));
+    assert_memory_equal(bytes, text, strlen(text));
+}
+
+static void assert_waiting(int descriptor, int length)
+{
+    int waiting = -1;
+
+    assert_int_equal(ioctl(descriptor, FIONREAD, &waiting), 0);
+    assert_int_equal(waiting, length);
+}
+
+static void copies_of_a_descriptor(void **state)
+{
+    struct ends ends;
+    int copy;
+
+    (void)state;
+    open_ends(&ends);
+    copy = dup(ends.listener);
+    assert_int_equal(send(ends.client, "begin", 5, 0), 5);
+    assert_reads(copy, 64, "begin"); /* both were used before */
+    assert_int_equal(send(ends.client, "one two three", 13, 0), 13);
+    assert_int_equal(send(ends.client, "four", 4, 0), 4);
+    assert_reads(ends.listener, 4, "one ");
+    assert_waiting(copy, 9);
+    assert_reads(copy, 4, "two ");
+    assert_waiting(ends.listener, 5);
+    assert_reads(ends.listener, 64, "three");
+    assert_reads(copy, 64, "four");
+    close(copy);
+    close_ends(&ends);
+}
+
+static void processes(void **state)
+{
+    struct ends ends;
+    pid_t child;
+    char bytes[64];
+    int status;
+
+    (void)state;
+    open_ends(&ends);
+    assert_int_equal(send(ends.client, "begin", 5, 0), 5);
+    assert_reads(ends.listener, 64, "begin");
+    assert_int_equal(send(ends.client, "one two three", 13, 0), 13);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(recv(ends.listener, bytes, 4, 0) == 4 && memcmp(bytes, "one ", 4) == 0 ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_reads(ends.listener, 4, "two ");
+    assert_reads(ends.listener, 64, "three");
+    close_ends(&ends);
+}
+
+/* What has begun stays in order: the rest goes on where the association does, or stays. */
+static void peel_off(void **state)
+{
+    struct {
+        uint32_t count;
+        sctp_assoc_t id;
+    } list = {0};
+    socklen_t length = sizeof(list);
+    struct ends ends;
+    int own;
+
+    (void)state;
+    open_ends(&ends);
+    assert_int_equal(send(ends.client, "one two three", 13, 0), 13);
+    assert_reads(ends.listener, 4, "one ");
+    assert_int_equal(
+        getsockopt(ends.listener, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length), 0);
+    own = sctp_peeloff(ends.listener, list.id);
+    assert_true(own >= 0);
+    assert_waiting(own, 9);
+    assert_reads(own, 4, "two ");
+    assert_reads(own, 64, "three");
+    close(own);
+    close_ends(&ends);
+}
+
+/* The one that was read stays, though another is peeled off. */
+static void peel_off_another(void **state)
+{
+    struct {
+        uint32_t count;
+        sctp_assoc_t ids[2];
+    } list = {0};
+    socklen_t length = sizeof(list);
+    struct ends ends;
+    int other = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), own;
+
+    (void)state;
+    open_ends(&ends);
+    assert_int_equal(connect(other, (struct sockaddr *)&ends.address, sizeof(ends.address)), 0);
+    assert_int_equal(
+        getsockopt(ends.listener, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length), 0);
+    assert_int_equal(list.count, 2);
+    assert_int_equal(send(ends.client, "one two three", 13, 0), 13);
+    assert_reads(ends.listener, 4, "one ");
+    own = sctp_peeloff(ends.listener, list.ids[1]);
+    assert_true(own >= 0);
+    assert_waiting(ends.listener, 9);
+    assert_reads(ends.listener, 64, "two three");
+    close(own);
+    close(other);
+    close_ends(&ends);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_of_a_descriptor),
+        cmocka_unit_test(processes),
+        cmocka_unit_test(peel_off),
+        cmocka_unit_test(peel_off_another),
+    };
+
+    alarm(60);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
