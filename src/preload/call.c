@@ -122,7 +122,12 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
         return -EOPNOTSUPP;
     if (!(state & CHANNEL_STATE_LISTENING))
         return socket_is_orphan(socket) ? -ECONNRESET : -EINVAL;
-    received = take_accepted(socket, &message);
+    do { /* what it was told of an association of its own, before it listened, is not for accept()
+          */
+        message.msg_controllen = sizeof(rights);
+        received = take_accepted(socket, &message);
+    } while (received > 0 &&
+             !((size_t)received >= sizeof(header) && header.type == CHANNEL_ACCEPT));
     if (received < 0)
         return (int)received;
     if (received == 0) {
@@ -131,7 +136,7 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
         return error < 0 ? error : -EINVAL;
     }
     accepted = channel_take_descriptor(&message);
-    if ((size_t)received < sizeof(header) || header.type != CHANNEL_ACCEPT || accepted < 0)
+    if (accepted < 0)
         return -ECONNABORTED;
     give_address(&header.address, address, length);
     descriptor_inherit(socket->descriptor, accepted);
