@@ -191,7 +191,7 @@ static int bind_one(struct sctp_socket *socket, const void *bytes, size_t length
     if (port == 0 || port_conflicts(socket, port, &address))
         return -EADDRINUSE;
     socket_take_port(socket, port);
-    socket->bound[socket->bound_count++] = address;
+    socket->bound[socket->bound_count++] = socket->name = address;
     return 0;
 }
 
@@ -420,32 +420,37 @@ size_t socket_bound_addresses(const struct sctp_socket *socket, struct braid_add
     return socket->bound_count;
 }
 
-int socket_getsockname(const struct sctp_socket *socket, union channel_address *address,
-                       size_t *length)
+void socket_learn_name(const struct socket_association *association)
 {
-    struct braid_address any = {.family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
-    const struct braid_address *own =
-        socket->bound_count > 0 ? &socket->bound[socket->bound_count - 1] : &any;
-    const struct socket_association *only = NULL;
+    struct braid_engine *engine = association->socket->table->engine;
     struct braid_association_info info;
     struct braid_path_info path;
 
-    /* one association: the address from which it talks to the primary path, as on Linux */
+    if (braid_association_info(engine, association->engine, &info) == 0 &&
+        braid_path_info(engine, association->engine, info.primary_path, &path) == 0 &&
+        path.source.family != 0)
+        association->socket->name = path.source;
+}
+
+int socket_getsockname(struct sctp_socket *socket, union channel_address *address, size_t *length)
+{
+    const struct socket_association *only = NULL;
+
+    struct braid_address any = {.family = socket->domain == AF_INET6 ? BRAID_IPV6 : BRAID_IPV4};
+
     if (!socket_is_one_to_many(socket) && socket->state != SOCKET_LISTENING)
         only = socket_find_association(socket, 0);
-    if (only && braid_association_info(socket->table->engine, only->engine, &info) == 0 &&
-        braid_path_info(socket->table->engine, only->engine, info.primary_path, &path) == 0 &&
-        path.source.family != 0)
-        own = &path.source;
-    *length = address_to_user(socket, own, socket->port, address);
+    if (only)
+        socket_learn_name(only);
+    *length = address_to_user(socket, socket->name.family != 0 ? &socket->name : &any, socket->port,
+                              address);
     return 0;
 }
 
 int socket_getpeername(const struct sctp_socket *socket, union channel_address *address,
                        size_t *length)
 {
-    if (socket->peer_port == 0 ||
-        (socket->state != SOCKET_ESTABLISHED && socket->state != SOCKET_CLOSING))
+    if (socket->peer_port == 0 || socket->state == SOCKET_CLOSED)
         return -ENOTCONN;
     *length = address_to_user(socket, &socket->peer, socket->peer_port, address);
     return 0;

@@ -18,6 +18,21 @@ static void apply_init(struct braid_parameters *parameters, const struct sctp_in
         parameters->max_init_timeout = init->sinit_max_init_timeo;
 }
 
+/* As on Linux: one of our addresses must be one that the peer may be told. From 127.0.0.1 alone no
+ * other host is reached, nor another address of this one. */
+static bool has_address_for(const struct sctp_socket *socket, const struct braid_address *peer)
+{
+    enum braid_reach reach = braid_address_reach(peer);
+
+    if (reach == BRAID_REACH_GLOBAL) /* an address translator may be between */
+        reach = BRAID_REACH_LINK;
+    for (size_t i = 0; i < socket->bound_count; i++)
+        if (braid_address_is_unspecified(&socket->bound[i]) ||
+            braid_address_reach(&socket->bound[i]) >= reach)
+            return true;
+    return false;
+}
+
 int socket_associate(struct sctp_socket *socket, const struct braid_address *addresses,
                      size_t count, uint16_t port, const struct sctp_initmsg *init,
                      const struct socket_caller *caller, braid_time now,
@@ -33,6 +48,8 @@ int socket_associate(struct sctp_socket *socket, const struct braid_address *add
         return error;
     if (socket->port < table->config.privileged_below && !caller->privileged)
         return -EACCES;
+    if (!has_address_for(socket, &addresses[0]))
+        return -ENETUNREACH;
     error = socket_open_endpoint(socket);
     if (error < 0)
         return error;
@@ -53,8 +70,11 @@ int socket_associate(struct sctp_socket *socket, const struct braid_address *add
     }
     (*association)->peer_port = port;
     (*association)->primary = addresses[0];
-    socket->peer = addresses[count - 1]; /* getpeername(): as on Linux the last */
-    socket->peer_port = port;
+    socket_learn_name(*association);
+    if (!socket_is_one_to_many(socket)) {
+        socket->peer = addresses[count - 1]; /* getpeername(): as on Linux the last */
+        socket->peer_port = port;
+    }
     socket->error = 0;
     socket_association_publish(*association);
     socket_changed(socket, SOCKET_STATE);
@@ -125,6 +145,8 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
         return -EADDRNOTAVAIL;
     if (error < 0)
         return error;
+    socket->peer = destinations[count - 1]; /* as on Linux the last */
+    socket->peer_port = port;
     if (association)
         *association = new->identifier;
     return -EINPROGRESS;

@@ -29,6 +29,7 @@ static void learn_primary(struct socket_association *association)
     if (braid_path_info(engine, association->engine, info.primary_path, &path) < 0)
         return;
     association->primary = path.address;
+    socket_learn_name(association);
 }
 
 /* A peer has set up an association with a one-to-one listener: a socket for accept(). */
@@ -96,6 +97,10 @@ static void event_up(struct socket_table *table, struct socket_association *asso
     association->up = true;
     learn_primary(association);
     if (association->incoming && !socket_is_one_to_many(association->socket)) {
+        struct sctp_socket *listener = braid_endpoint_user(table->engine, event->endpoint);
+
+        if (listener)
+            listener->name = association->socket->name;
         association->socket->peer = association->primary;
         association->socket->peer_port = association->peer_port;
     }
@@ -233,7 +238,7 @@ static void association_event(struct socket_association *association,
         event_path(association, event);
         break;
     case BRAID_EVENT_SEND_FAILED:
-        notify_send_failed(association, event);
+        notify_send_failed(association, event, after_unread(association));
         break;
     case BRAID_EVENT_REMOTE_ERROR:
         notify_remote_error(association, event, after_unread(association));

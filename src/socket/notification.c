@@ -32,10 +32,35 @@ static void *notify_new(struct socket_association *association, uint16_t type, u
     return (*notification)->bytes;
 }
 
+static uint16_t notification_type(const struct socket_notification *notification)
+{
+    uint16_t type;
+
+    memcpy(&type, notification->bytes, sizeof(type));
+    return type;
+}
+
 static void notify_queue(struct socket_association *association,
                          struct socket_notification *notification)
 {
     list_append(&association->notifications, &notification->link);
+    socket_association_set_readable(association);
+}
+
+/* As on Linux the end is told before the messages that it left unsent. */
+static void notify_queue_end(struct socket_association *association,
+                             struct socket_notification *notification)
+{
+    struct list *last = association->notifications.previous;
+
+    while (last != &association->notifications) {
+        uint16_t type = notification_type(LIST_ENTRY(last, struct socket_notification, link));
+
+        if (type != SCTP_SEND_FAILED && type != SCTP_SEND_FAILED_EVENT)
+            break;
+        last = last->previous;
+    }
+    list_append(last->next, &notification->link);
     socket_association_set_readable(association);
 }
 
@@ -59,7 +84,10 @@ void notify_association_change(struct socket_association *association, uint16_t 
     }
     if (length > 0)
         memcpy(change->sac_info, info, length);
-    notify_queue(association, notification);
+    if (state == SCTP_COMM_UP || state == SCTP_RESTART)
+        notify_queue(association, notification);
+    else
+        notify_queue_end(association, notification);
 }
 
 static int path_change_state(enum braid_path_change change)
@@ -133,12 +161,11 @@ struct failed_chunk {
 
 static void notify_send_failed_old(struct socket_association *association,
                                    const struct braid_event *event,
-                                   const struct failed_chunk *chunk)
+                                   const struct failed_chunk *chunk, uint64_t after)
 {
     struct socket_notification *notification;
-    struct sctp_send_failed *failed =
-        notify_new(association, SCTP_SEND_FAILED, association->messages_read, sizeof(*failed),
-                   chunk->length, &notification);
+    struct sctp_send_failed *failed = notify_new(association, SCTP_SEND_FAILED, after,
+                                                 sizeof(*failed), chunk->length, &notification);
 
     if (!failed)
         return;
@@ -161,12 +188,11 @@ static void notify_send_failed_old(struct socket_association *association,
 
 static void notify_send_failed_event(struct socket_association *association,
                                      const struct braid_event *event,
-                                     const struct failed_chunk *chunk)
+                                     const struct failed_chunk *chunk, uint64_t after)
 {
     struct socket_notification *notification;
-    struct sctp_send_failed_event *failed =
-        notify_new(association, SCTP_SEND_FAILED_EVENT, association->messages_read, sizeof(*failed),
-                   chunk->length, &notification);
+    struct sctp_send_failed_event *failed = notify_new(
+        association, SCTP_SEND_FAILED_EVENT, after, sizeof(*failed), chunk->length, &notification);
 
     if (!failed)
         return;
@@ -185,7 +211,8 @@ static void notify_send_failed_event(struct socket_association *association,
     notify_queue(association, notification);
 }
 
-void notify_send_failed(struct socket_association *association, const struct braid_event *event)
+void notify_send_failed(struct socket_association *association, const struct braid_event *event,
+                        uint64_t after)
 {
     uint16_t unordered = event->send.flags & BRAID_SEND_UNORDERED ? SCTP_DATA_UNORDERED : 0;
     size_t done = 0;
@@ -200,8 +227,8 @@ void notify_send_failed(struct socket_association *association, const struct bra
                      (length == left ? SCTP_DATA_LAST_FRAG : 0),
         };
 
-        notify_send_failed_old(association, event, &chunk);
-        notify_send_failed_event(association, event, &chunk);
+        notify_send_failed_old(association, event, &chunk, after);
+        notify_send_failed_event(association, event, &chunk, after);
         done += length;
     } while (done < event->length);
 }

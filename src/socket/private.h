@@ -97,6 +97,7 @@ struct sctp_socket {
     uint16_t port;                                    /* 0: not bound */
     struct braid_address bound[SOCKET_BOUND_MAXIMUM]; /* unspecified addresses mean any */
     size_t bound_count;
+    struct braid_address name; /* getsockname(): bound last, or where packets come from since */
     bool reuse_address, reuse_port, sctp_reuse_port;
     uint32_t endpoint; /* the engine's; 0: not yet opened */
 
@@ -108,7 +109,7 @@ struct sctp_socket {
     uint32_t association_count;         /* those that are not down */
     struct socket_association *partial; /* a begun message stands before others (8.1.20) */
 
-    /* getpeername(): the last peer of a one-to-one socket. */
+    /* getpeername(): the last peer of a one-to-one socket, or that connect() was called for. */
     struct braid_address peer;
     uint16_t peer_port;
 
@@ -232,6 +233,8 @@ int socket_autobind(struct sctp_socket *socket);
 void socket_unbind(struct sctp_socket *socket);
 /* Opens the engine's endpoint if it is not yet open. */
 int socket_open_endpoint(struct sctp_socket *socket);
+/* As on Linux a socket has the name of the address from which it last talked to a primary path. */
+void socket_learn_name(const struct socket_association *association);
 bool socket_is_bound_to_any(const struct sctp_socket *socket);
 /* SCTP_SOCKOPT_BINDX_ADD and _REM: packed sockaddrs. */
 int socket_bind_change(struct sctp_socket *socket, const void *addresses, size_t length, bool add,
@@ -260,7 +263,8 @@ void notify_path_change(struct socket_association *association, const struct bra
                         uint64_t after);
 void notify_remote_error(struct socket_association *association, const struct braid_event *event,
                          uint64_t after);
-void notify_send_failed(struct socket_association *association, const struct braid_event *event);
+void notify_send_failed(struct socket_association *association, const struct braid_event *event,
+                        uint64_t after);
 void notify_shutdown(struct socket_association *association, uint64_t after);
 void notify_adaptation(struct socket_association *association, uint32_t indication, uint64_t after);
 void notify_partial_delivery(struct socket_association *association,

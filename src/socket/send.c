@@ -42,6 +42,22 @@ static int check_message(const struct sctp_socket *socket, const struct outgoing
     return 0;
 }
 
+/* A peer's address must be one, whatever becomes of it. */
+static int check_address(const struct sctp_socket *socket, const struct channel_header *header)
+{
+    struct braid_address address;
+    uint16_t port;
+    int error;
+
+    if (!(header->flags & CHANNEL_HAS_ADDRESS) || socket->style == SOCKET_PEELED_OFF)
+        return 0;
+    error =
+        address_from_user(socket, &header->address, sizeof(header->address), &address, &port, NULL);
+    if (error < 0)
+        return error;
+    return braid_address_is_unicast(&address) ? 0 : -EINVAL;
+}
+
 /* SCTP_EOF and SCTP_ABORT. 1: go on and send. */
 static int apply_flags(struct socket_association *association, const struct outgoing *message,
                        braid_time now)
@@ -292,6 +308,8 @@ int socket_send(struct sctp_socket *socket, const struct channel_header *header,
                                         (header->pr_policy & SCTP_PR_SCTP_MASK));
     }
     error = check_message(socket, &message);
+    if (error == 0)
+        error = check_address(socket, header);
     if (error < 0)
         return error;
     if ((message.send.flags & SCTP_SENDALL) && socket_is_one_to_many(socket))

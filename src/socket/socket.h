@@ -164,8 +164,7 @@ int socket_listen(struct sctp_socket *socket, int backlog);
  * callbacks.outcome() follows. `association` may be NULL. */
 int socket_connect(struct sctp_socket *socket, const void *addresses, size_t length,
                    const struct socket_caller *caller, braid_time now, int32_t *association);
-int socket_getsockname(const struct sctp_socket *socket, union channel_address *address,
-                       size_t *length);
+int socket_getsockname(struct sctp_socket *socket, union channel_address *address, size_t *length);
 int socket_getpeername(const struct sctp_socket *socket, union channel_address *address,
                        size_t *length);
 

@@ -90,8 +90,8 @@ static void test_implicit_setup_refused(void **state)
     world_run(world, SECOND);
     assert_int_equal(world->hosts[0].outcomes[0].error, ECONNREFUSED);
     assert_int_equal(world->hosts[0].associations, 0);
-    assert_string_equal(next_text(world, sockets.client), "SEND_FAILED_EVENT");
     assert_string_equal(next_text(world, sockets.client), "CANT_STR_ASSOC");
+    assert_string_equal(next_text(world, sockets.client), "SEND_FAILED_EVENT");
     assert_string_equal(next_text(world, sockets.client), "-");
     world_close(world);
 }
