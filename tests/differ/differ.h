@@ -14,6 +14,7 @@ struct slot {
     int fd; /* or -1 */
     bool many, ipv6, listening;
     bool shut;     /* by shutdown() */
+    int copy_of;   /* the slot whose descriptor this one's was copied from, or its own */
     uint16_t port; /* 0: not bound */
 };
 

@@ -75,6 +75,7 @@ struct slot *slot_add(int fd, const struct slot *like)
     }
     *slot = *like;
     slot->fd = fd;
+    slot->copy_of = slot_number(slot);
     return slot;
 }
 
@@ -123,6 +124,11 @@ socklen_t address_draw(struct sockaddr_storage *address, const struct slot *slot
     return length;
 }
 
+static const char *address_plain(const char *text)
+{
+    return strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
+}
+
 int addresses_draw(unsigned char *packed, const struct slot *slot, const struct slot *target)
 {
     int count = 1 + (int)draw(3);
@@ -132,15 +138,22 @@ int addresses_draw(unsigned char *packed, const struct slot *slot, const struct 
         port = 0;
     if (!target && slot->port && chance(60))
         port = chance(50) ? slot->port : 0;
+    int used = 0;
+    const char *texts[3];
     for (int i = 0; i < count; i++) {
         struct sockaddr_storage address;
-        bool ipv6 = slot->ipv6 ? chance(60) : chance(4);
+        bool ipv6 = slot->ipv6 ? chance(60) : chance(4), twice = false;
         const char *text = text_draw(ipv6);
         socklen_t length = address_set(&address, text, chance(96) ? port : (uint16_t)(port + 1));
+        for (int k = 0; k < used; k++)
+            twice = twice || strcmp(address_plain(texts[k]), address_plain(text)) == 0;
+        if (twice) /* Linux takes its own association with the first for another's */
+            continue;
+        texts[used++] = text;
         memcpy(packed, &address, length);
         packed += length;
     }
-    return count;
+    return used;
 }
 
 /* Where somebody listens, most often. */

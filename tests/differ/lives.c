@@ -180,7 +180,9 @@ void step_shutdown(void)
     unsigned how = chance(60) ? SHUT_WR : draw(30) ? draw(3) : 3;
     say(" %d %s = ", slot_number(slot), names[how]);
     say_result(shutdown(slot->fd, (int)how));
-    slot->shut = true;
+    for (int i = 0; i < SLOTS; i++)
+        if (slots[i].copy_of == slot->copy_of)
+            slots[i].shut = true;
 }
 
 void slot_close(struct slot *slot)
@@ -203,6 +205,7 @@ void step_dup(void)
     if (!slot_free() || slot->fd < 0)
         return;
     struct slot *other = slot_add(dup(slot->fd), slot);
+    other->copy_of = slot->copy_of;
     say(" %d in %d", slot_number(slot), slot_number(other));
 }
 

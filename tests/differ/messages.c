@@ -79,12 +79,12 @@ static void ancillary_draw(struct msghdr *message, const struct slot *slot)
         ancillary_add(message, SCTP_AUTHINFO, &info, sizeof(info));
     }
     if (chance(6)) {
-        struct in_addr in = {htonl(chance(70) ? INADDR_LOOPBACK : 0x0a090001)};
+        struct in_addr in = {htonl(chance(70) ? 0x7f000003 : 0x0a090003)};
         say(" DSTADDRV4(%x)", ntohl(in.s_addr));
         ancillary_add(message, SCTP_DSTADDRV4, &in, sizeof(in));
     }
     if (chance(3)) {
-        struct in6_addr in6 = IN6ADDR_LOOPBACK_INIT;
+        struct in6_addr in6 = {{{0xfd, 9, [15] = 3}}};
         say(" DSTADDRV6");
         ancillary_add(message, SCTP_DSTADDRV6, &in6, sizeof(in6));
     }
@@ -181,6 +181,8 @@ static void say_notification(const unsigned char *bytes, size_t length)
     say(" flags %#x length %u ", n.sn_header.sn_flags, n.sn_header.sn_length);
     switch (n.sn_header.sn_type) {
     case SCTP_ASSOC_CHANGE:
+        if (n.sn_assoc_change.sac_state == SCTP_CANT_STR_ASSOC) /* on Linux it has no id yet */
+            n.sn_assoc_change.sac_assoc_id = 0;
         say("ASSOC_CHANGE state %u error %u streams %u %u ", n.sn_assoc_change.sac_state,
             n.sn_assoc_change.sac_error, n.sn_assoc_change.sac_outbound_streams,
             n.sn_assoc_change.sac_inbound_streams);
@@ -199,14 +201,12 @@ static void say_notification(const unsigned char *bytes, size_t length)
             n.sn_send_failed.ssf_error, n.sn_send_failed.ssf_info.sinfo_stream,
             n.sn_send_failed.ssf_info.sinfo_flags, n.sn_send_failed.ssf_info.sinfo_ppid,
             n.sn_send_failed.ssf_info.sinfo_context);
-        say_id(n.sn_send_failed.ssf_assoc_id);
         break;
     case SCTP_SEND_FAILED_EVENT:
         say("SEND_FAILED_EVENT error %u stream %u flags %#x ppid %u context %u ",
             n.sn_send_failed_event.ssf_error, n.sn_send_failed_event.ssfe_info.snd_sid,
             n.sn_send_failed_event.ssfe_info.snd_flags, n.sn_send_failed_event.ssfe_info.snd_ppid,
             n.sn_send_failed_event.ssfe_info.snd_context);
-        say_id(n.sn_send_failed_event.ssf_assoc_id);
         break;
     case SCTP_REMOTE_ERROR:
         say("REMOTE_ERROR error %u ", n.sn_remote_error.sre_error);

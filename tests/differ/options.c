@@ -62,7 +62,7 @@ static const struct option options[] = {
     {"SCTP_LOCAL_AUTH_CHUNKS", SOL_SCTP, SCTP_LOCAL_AUTH_CHUNKS, 64, 0, 0, 0, 0},
     NUMBER(SOL_SCTP, SCTP_GET_ASSOC_NUMBER, 0),
     NUMBER(SOL_SCTP, SCTP_AUTO_ASCONF, 1),
-    TYPED(SCTP_PEER_ADDR_THLDS, struct sctp_paddrthlds, 0, 4, 0, 0),
+    TYPED(SCTP_PEER_ADDR_THLDS, struct sctp_paddrthlds, 0, 8, 0, 0),
     NUMBER(SOL_SCTP, SCTP_RECVRCVINFO, 1),
     NUMBER(SOL_SCTP, SCTP_RECVNXTINFO, 1),
     TYPED(SCTP_DEFAULT_SNDINFO, struct sctp_sndinfo, 12, 0, W(0) | W(1) | W(2), 0),
