@@ -133,8 +133,8 @@ struct braid_keys *changes_keys(void)
     struct braid_keys *keys = braid_keys_new(NULL);
 
     assert_non_null(keys);
-    for (uint16_t i = 0; i < CHANGES_KEYS; i++)
-        assert_int_equal(braid_keys_set(keys, i, secrets[i], strlen(secrets[i])), 0);
+    for (int i = 0; i < CHANGES_KEYS; i++)
+        assert_int_equal(braid_keys_set(keys, (uint16_t)i, secrets[i], strlen(secrets[i])), 0);
     return keys;
 }
 

@@ -218,7 +218,7 @@ static void scenario_event(struct host *host, const struct braid_event *event)
 
     if (!end && event->type == BRAID_EVENT_UP) {
         assert_true(event->incoming);
-        end = scenario_accept(scenario, host, event->association);
+        (void)scenario_accept(scenario, host, event->association);
     }
     if (event->type == BRAID_EVENT_DOWN &&
         braid_association_info(host->engine, event->association, &info) == 0)
@@ -494,9 +494,11 @@ static void happen(struct scenario *scenario, enum happening what)
 
 static void run_wild(struct scenario *scenario)
 {
-    uint64_t enabled = random_next(&scenario->random) & random_next(&scenario->random);
-    unsigned int steps = below(scenario, 40);
+    uint64_t enabled = random_next(&scenario->random);
+    unsigned int steps;
 
+    enabled &= random_next(&scenario->random);
+    steps = below(scenario, 40);
     for (unsigned int i = 1 + below(scenario, 3); i > 0; i--)
         scenario_connect(scenario);
     enabled |= 1U << SEND;

@@ -43,7 +43,8 @@ static int reset_streams(struct sctp_socket *socket, uint16_t flags, uint16_t co
     struct sctp_reset_streams reset = {.srs_flags = flags, .srs_number_streams = count};
 
     memcpy(bytes, &reset, sizeof(reset));
-    memcpy(bytes + sizeof(reset), streams, count * sizeof(*streams));
+    for (uint16_t i = 0; i < count; i++)
+        memcpy(bytes + sizeof(reset) + i * sizeof(*streams), &streams[i], sizeof(*streams));
     return set(socket, SCTP_RESET_STREAMS, bytes, sizeof(reset) + count * sizeof(*streams));
 }
 

@@ -246,8 +246,10 @@ static void test_allowed_group(void **state)
 
     (void)state;
     only_as_root();
-    if (!games)
+    if (!games) {
         skip();
+        return;
+    }
     stack_start(&stack, options);
     as_user(BOB, ask_refused, &stack);
     as_user(games->gr_gid, ask_socket, &stack);
