@@ -99,7 +99,7 @@ static void decay(struct sctp_path *path)
 /* 7.2.5.1: with another DSCP packets may go another way, of which nothing is known. */
 void congestion_before_data(struct sctp_path *path)
 {
-    uint8_t traffic_class = path->association->parameters.traffic_class;
+    uint8_t traffic_class = path_traffic_class(path);
 
     if (traffic_class >> DSCP_SHIFT != path->traffic_class >> DSCP_SHIFT)
         congestion_init(path);

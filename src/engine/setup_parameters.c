@@ -66,7 +66,9 @@ void setup_read_parameters(struct braid_engine *engine, struct init_parameters *
     parameters->unrecognized_length = 0;
     add_address(parameters, &arrival->source);
     parameter_iterator_init(&iterator, init->parameters, init->parameters_length);
-    while (!stop && parameter_next(&iterator, &parameter)) {
+    while (parameter_next(&iterator, &parameter)) {
+        if (stop && parameter.type != SCTP_PARAMETER_STATE_COOKIE)
+            continue; /* 3.2.1: a COOKIE ECHO is sent all the same */
         switch (parameter.type) {
         case SCTP_PARAMETER_IPV4_ADDRESS:
         case SCTP_PARAMETER_IPV6_ADDRESS:
@@ -133,7 +135,7 @@ void setup_read_parameters(struct braid_engine *engine, struct init_parameters *
         parameters->ipv4 |= parameters->addresses[i].family == BRAID_IPV4;
         parameters->ipv6 |= parameters->addresses[i].family == BRAID_IPV6;
     }
-    parameters->malformed |= iterator.malformed;
+    parameters->malformed |= iterator.malformed && !stop;
     parameters->terms.length = 0;
     if (own->authentication && !authentication_offer_take(&offer, &parameters->terms))
         parameters->malformed = true; /* RFC 4895, 6.1 */

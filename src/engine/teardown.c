@@ -92,13 +92,26 @@ void association_abort_by_user(struct sctp_association *association, const void 
     association_abort(association, BRAID_DOWN_ABORTED_BY_USER, &causes);
 }
 
+static bool causes_fit(const struct sctp_abort *abort)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter cause;
+
+    parameter_iterator_init(&iterator, abort->causes, abort->causes_length);
+    while (parameter_next(&iterator, &cause))
+        ;
+    return !iterator.malformed;
+}
+
 void teardown_receive_abort(struct sctp_association *association, const struct arrival *arrival,
                             const struct sctp_chunk *chunk)
 {
     struct sctp_abort abort;
 
-    if (!abort_read(chunk, &abort))
+    if (!abort_read(chunk, &abort) || !causes_fit(&abort)) { /* 3.3.7: silently discarded */
+        association->engine->statistics.bad_packet++;
         return;
+    }
     /* 8.5.1 B, for an ABORT that stands behind other chunks. */
     if (arrival->header.verification_tag !=
         (abort.tag_reflected ? association->peer_tag : association->local_tag))

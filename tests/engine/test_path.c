@@ -649,6 +649,34 @@ static void test_congestion_is_of_each_path(void **state)
     assert_int_equal(path_info(peer, 1).cwnd, 4404);
 }
 
+/* 7.2.5.1: one path gets another DSCP, and it alone starts anew. */
+static void test_dscp_of_a_path(void **state)
+{
+    struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
+    struct peer *peer = begin_with(state, NULL, 2, false);
+
+    peer_association_parameters(peer)->no_delay = true;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(peer_user_send(peer, 0, 1452), 0);
+    assert_int_equal(peer_skip(peer), 3);
+    peer_send_sack(peer, peer->engine_initial_tsn + 1);
+    assert_int_equal(peer_skip(peer), 1);
+    assert_int_equal(path_info(peer, 0).cwnd, 4404 + 1468);
+    settings.traffic_class = 0xb8;
+    assert_int_equal(braid_path_configure(peer->engine, peer->association, path_index(peer, 1),
+                                          &settings, peer->now),
+                     0);
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    assert_int_equal(expect(peer, "DATA")->traffic_class, 0);
+    assert_int_equal(path_info(peer, 0).cwnd, 4404 + 1468);
+    assert_int_equal(braid_path_configure(peer->engine, peer->association, path_index(peer, 0),
+                                          &settings, peer->now),
+                     0);
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    assert_int_equal(expect(peer, "DATA")->traffic_class, 0xb8);
+    assert_int_equal(path_info(peer, 0).cwnd, 4404);
+}
+
 /* 6.1, A and C: what is to be retransmitted over another path has its part of the peer's window,
  * also while a SACK has room for new data. */
 static void test_window_of_retransmissions(void **state)
@@ -706,6 +734,7 @@ int main(void)
         peer_test(test_failover),
         peer_test(test_set_primary),
         peer_test(test_congestion_is_of_each_path),
+        peer_test(test_dscp_of_a_path),
     };
 
     return cmocka_run_group_tests_name("RFC 9260, 5.4, 6.4, 8.1 to 8.3", tests, NULL, NULL);
