@@ -204,6 +204,9 @@ void wire_close(struct stack *stack);
 int wire_read_addresses(struct stack *stack);
 /* Reads them again if the host's addresses or routes have changed. */
 void wire_follow_host(struct stack *stack);
+/* Does so at once for a program that asks for an address that is not known: it may have come just
+ * now. False: there is no news. */
+bool wire_catch_up(struct stack *stack);
 /* Packets go to `descriptor` too from now on, which is then the capture's (see capture_listen()).
  */
 int wire_listen(struct stack *stack, int descriptor);

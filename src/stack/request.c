@@ -107,8 +107,13 @@ static int request_capture(struct stack *stack, struct request *request)
 
 static int request_bind(struct stack *stack, struct request *request)
 {
-    (void)stack;
-    return socket_bind(request->end->socket, request->payload, request->length, &request->caller);
+    int error;
+
+    do
+        error =
+            socket_bind(request->end->socket, request->payload, request->length, &request->caller);
+    while (error == -EADDRNOTAVAIL && wire_catch_up(stack));
+    return error;
 }
 
 static int request_listen(struct stack *stack, struct request *request)
@@ -244,8 +249,10 @@ static int request_setsockopt(struct stack *stack, struct request *request)
     if (argument[2] < 0)
         return -EINVAL;
     wire_transmit(stack); /* what was sent before has left, if it may: some options ask for that */
-    result = socket_set_option(request->end->socket, argument[0], argument[1], request->payload,
-                               request->length, &request->caller, stack->now, &association);
+    do
+        result = socket_set_option(request->end->socket, argument[0], argument[1], request->payload,
+                                   request->length, &request->caller, stack->now, &association);
+    while (result == -EADDRNOTAVAIL && wire_catch_up(stack)); /* sctp_bindx() */
     end_set_dirty(stack, request->end, SOCKET_STATE);
     return wait_for_association(stack, request, result, association, argument[3] == 1);
 }

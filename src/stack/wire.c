@@ -173,6 +173,35 @@ void wire_follow_host(struct stack *stack)
     stack->wire.host_pause_end = end + HOST_PAUSE + (end - start) * HOST_SHARE;
 }
 
+/* Only addresses count: whoever asks for one that is nowhere must not have all routes looked up
+ * anew as often as he likes. */
+static bool addresses_have_changed(const struct wire *wire)
+{
+    struct braid_address *addresses;
+    size_t count;
+    bool same;
+
+    if (addresses_list(&addresses, &count) < 0)
+        return false;
+    same = count == wire->address_count;
+    for (size_t i = 0; same && i < count; i++)
+        same = braid_address_equal(&addresses[i], &wire->addresses[i]);
+    free(addresses);
+    return !same;
+}
+
+bool wire_catch_up(struct stack *stack)
+{
+    struct wire *wire = &stack->wire;
+
+    host_ready(stack, &wire->host_watch, EPOLLIN);
+    if (wire->host_due == BRAID_TIME_NEVER || !addresses_have_changed(wire))
+        return false;
+    wire->host_due = stack->now;
+    wire_follow_host(stack);
+    return true;
+}
+
 int wire_open(struct stack *stack, char *text, size_t size)
 {
     struct wire *wire = &stack->wire;

@@ -147,6 +147,22 @@ def route_changes():
     pair.finish()
 
 
+def address_is_bound_at_once():
+    """Who has added an address binds to it in the next moment, however many have come just before."""
+    host = Namespace()
+    stack = Stack("--no-udp", namespace=host, capture=False)
+    said = stack.run("python3", "-c", """
+import socket, subprocess
+for i in range(1, 21):
+    subprocess.run(["ip", "address", "add", f"10.9.9.{i}/32", "dev", "lo"], check=True)
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).bind((f"10.9.9.{i}", 0))
+print("bound")
+""")
+    check(said == "bound\n", said)
+    stack.stop()
+
+
 if __name__ == "__main__":
     need_root()
-    main([address_is_added_and_deleted, address_in_use_is_deleted, interface_goes_and_comes, ipv6_address_comes, route_changes])
+    main([address_is_bound_at_once, address_is_added_and_deleted,
+          address_in_use_is_deleted, interface_goes_and_comes, ipv6_address_comes, route_changes])
