@@ -8,12 +8,23 @@
 
 #define DSCP_SHIFT 2 /* the two lowest bits are ECN's */
 
-bool congestion_permits_burst(const struct sctp_path *path)
+/* 6.1, D. A burst is over when as much could have been acknowledged since it began: when cwnd
+ * leaves evenly in an RTT. So who sends a packet now and then does not wait for a SACK. */
+bool congestion_permits_burst(struct sctp_path *path)
 {
     uint32_t max_burst = path->association->parameters.max_burst;
+    braid_time elapsed = path->association->engine->now - path->burst_began;
 
-    return max_burst == 0 || path->burst_sent < (uint64_t)path->burst_sacks * max_burst *
-                                                    path_maximum_data_chunk_size(path);
+    if (max_burst == 0 || path->burst_sent < (uint64_t)path->burst_sacks * max_burst *
+                                                 path_maximum_data_chunk_size(path))
+        return true;
+    if (elapsed > UINT32_MAX)
+        elapsed = UINT32_MAX;
+    if (!path->rtt_measured || elapsed == 0 ||
+        elapsed * path->cwnd < (uint64_t)path->srtt * path->burst_sent)
+        return false;
+    path->burst_sent = 0;
+    return true;
 }
 
 void congestion_init(struct sctp_path *path)

@@ -69,10 +69,11 @@ struct sctp_path {
     } own;
 
     uint32_t cwnd, ssthresh, partial_bytes_acked;
-    uint32_t flight;       /* bytes of DATA chunks with header and padding */
-    uint32_t earliest;     /* no TSN before it is in flight here; valid if any is */
-    uint32_t burst_sacks;  /* Max.Burst (6.1, D): so many bursts may leave before the next SACK */
-    uint32_t burst_sent;   /* bytes that did */
+    uint32_t flight;      /* bytes of DATA chunks with header and padding */
+    uint32_t earliest;    /* no TSN before it is in flight here; valid if any is */
+    uint32_t burst_sacks; /* Max.Burst (6.1, D): so many bursts may leave before the next SACK */
+    uint32_t burst_sent;  /* bytes that did */
+    braid_time burst_began;
     braid_time last_data;  /* when DATA was last sent: section 7.2.1, idle */
     uint8_t traffic_class; /* of the last DATA */
     /* while one SACK is processed */
@@ -146,7 +147,7 @@ void congestion_acknowledged(struct sctp_path *path, bool cumulative_advanced);
 void congestion_loss(struct sctp_path *path);
 void congestion_timeout(struct sctp_path *path);
 void congestion_before_data(struct sctp_path *path); /* new DATA is going to be sent */
-bool congestion_permits_burst(const struct sctp_path *path);
+bool congestion_permits_burst(struct sctp_path *path);
 
 /* ---- plpmtud.c ---- */
 

@@ -581,6 +581,8 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         path->rtt_tsn = tsn;
         path->rtt_sent = association->engine->now;
     }
+    if (path->burst_sent == 0)
+        path->burst_began = association->engine->now;
     path->burst_sent += (uint32_t)data_written_length(length);
     path->last_data = association->engine->now;
     if (!timer_is_running(&path->t3_rtx))

@@ -212,6 +212,36 @@ static void test_max_burst(void **state)
     assert_true(peer_path(peer, 0).cwnd >= 20 * PMDCS);
 }
 
+/* A burst is what leaves at once: who sends a packet now and then does not wait for a SACK. */
+static void test_max_burst_of_a_steady_sender(void **state)
+{
+    struct peer *peer;
+    uint32_t first, highest = 0;
+
+    peer = begin_in_flight(state, 20, &first);
+    while (peer_info(peer).queued_bytes > 0) {
+        take(peer, &highest);
+        peer_send_sack(peer, highest == 0 ? first + 19 : highest);
+    }
+    for (int i = 0; i < 30; i++) {
+        send_full(peer, 1);
+        take(peer, &highest);
+        peer_advance(peer, 100 * MS);
+        peer_send_sack(peer, highest);
+    }
+    assert_in_range(peer_path(peer, 0).srtt, 90 * MS, 110 * MS);
+    assert_true(peer_path(peer, 0).cwnd >= 20 * PMDCS);
+    braid_association_parameters(peer->engine, peer->association)->max_burst = 4;
+    peer_association_parameters(peer)->no_delay = true;
+    for (int i = 0; i < 12; i++) {
+        send_full(peer, 1);
+        expect(peer, "DATA");
+        peer_advance(peer, 10 * MS);
+    }
+    send_full(peer, 8); /* at once */
+    assert_in_range(take(peer, &highest), 1, 4);
+}
+
 /* ---- 7.2.2 ------------------------------------------------------------------------------------
  */
 
@@ -434,6 +464,7 @@ int main(void)
         peer_test(test_cwnd_that_is_not_used),
         peer_test(test_idle),
         peer_test(test_max_burst),
+        peer_test(test_max_burst_of_a_steady_sender),
         peer_test(test_congestion_avoidance),
         peer_test(test_t3),
         peer_test(test_fast_retransmit),
