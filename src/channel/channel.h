@@ -60,7 +60,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#define CHANNEL_VERSION 1u
+#define CHANNEL_VERSION 2u
 #define CHANNEL_NAME_PREFIX "braid/"
 #define CHANNEL_NAME_MAXIMUM 64           /* bytes of NAME */
 #define CHANNEL_ENVIRONMENT "BRAID_STACK" /* the variable that tells programs NAME */
@@ -82,12 +82,14 @@ union channel_address {
 
 /* ---- Data ---- */
 
+/* Who writes to a descriptor past the library (io_uring, a program that does not have it) sends no
+ * header: the numbers are such that hardly any bytes are taken for one, see channel_is_send(). */
 enum channel_type {
-    CHANNEL_SEND = 1, /* program to stack: a user message, or a piece */
-    CHANNEL_PLUG,     /* either: nothing; fills the queue so that the end is not writable */
-    CHANNEL_MESSAGE,  /* stack to program: a user message, a piece of one, or a notification */
-    CHANNEL_ACCEPT,   /* stack to program: a new association; its socket is in SCM_RIGHTS */
-    CHANNEL_WAKE,     /* stack to program: nothing; who waits is to look at the page again */
+    CHANNEL_SEND = 0xf5c1, /* program to stack: a user message, or a piece */
+    CHANNEL_PLUG,          /* either: nothing; fills the queue so that the end is not writable */
+    CHANNEL_MESSAGE,       /* stack to program: a user message, a piece of one, or a notification */
+    CHANNEL_ACCEPT,        /* stack to program: a new association; its socket is in SCM_RIGHTS */
+    CHANNEL_WAKE,          /* stack to program: nothing; who waits is to look at the page again */
 };
 
 enum channel_flags {
@@ -100,6 +102,7 @@ enum channel_flags {
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
     CHANNEL_HAS_PR = 128,   /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
     CHANNEL_HAS_AUTH = 256, /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
+    CHANNEL_FLAGS = 511,    /* all of them */
 };
 
 /* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */
@@ -304,6 +307,13 @@ void channel_drain(int connection);
 
 /* The first descriptor that came with a message, -1 if none; any others are discarded. */
 int channel_take_descriptor(struct msghdr *message);
+
+/* Is it the beginning of a datagram that the library made? */
+static inline bool channel_is_send(const struct channel_header *header)
+{
+    return header->type == CHANNEL_SEND && !(header->flags & ~(uint32_t)CHANNEL_FLAGS) &&
+           header->info.reserved == 0 && header->next.reserved == 0 && header->reserved == 0;
+}
 
 /* Reads slot and generation out of the name of a program end; false if it is not one of NAME's. */
 bool channel_name_parse(const struct sockaddr_un *address, socklen_t length, const char *name,

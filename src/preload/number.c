@@ -1,6 +1,7 @@
 /*
  * System calls by their number: syscall(2). Those that the library has under their names go there.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -86,6 +87,9 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
     case SYS_dup2:
         return dup2((int)a, (int)b);
 #endif
+    case SYS_io_uring_setup:
+        errno = ENOSYS; /* ring.c */
+        return -1;
     default:
         return libc_functions()->syscall(number, a, b, c, d, e, f);
     }

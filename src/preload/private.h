@@ -13,7 +13,7 @@
  *   transfer.c    files and pipes            start.c      a stack, should there be none
  *   exec.c        the environment of programs that are started
  *   image.c       can the library be loaded into a program?
- *   interface.c   interfaces by their names
+ *   interface.c   interfaces by their names    ring.c   no io_uring
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
  * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.

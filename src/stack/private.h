@@ -67,6 +67,7 @@ struct stack_socket {
     bool hung_up;           /* all programs have closed it, */
     bool left_unread;       /* with messages unread; */
     bool left;              /* and what they sent before was read */
+    bool bypassed;          /* somebody wrote to it past the library */
     int shutdown;           /* `how` of a shutdown() that waits for messages before it; -1: none */
     size_t message_length;  /* of the last message: how much the next batch may bring */
     struct list assemblies; /* struct upward: pieces */

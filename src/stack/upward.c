@@ -181,8 +181,6 @@ static void upward_message(struct stack *stack, struct stack_socket *end,
 {
     struct upward *assembly;
 
-    if (header->type != CHANNEL_SEND)
-        return;
     assembly = end->assembly_count > 0 ? assembly_find(end, header->sender) : NULL;
     if (assembly || (header->flags & CHANNEL_MORE)) {
         assembly_receive(stack, end, assembly, header, bytes, length);
@@ -224,6 +222,19 @@ static void discard_rights(struct msghdr *message)
     message->msg_controllen = sizeof(union upward_rights);
 }
 
+/* What did not come from the library is no message of anybody's, and harms nobody. Its user hears of
+ * it once. */
+static void tell_bypassed(struct stack *stack, struct stack_socket *end, size_t length,
+                          const struct channel_header *header)
+{
+    if (end->bypassed || (length >= sizeof(*header) && header->type == CHANNEL_PLUG))
+        return;
+    end->bypassed = true;
+    stack_log(stack, "user %u: %zu bytes were written to an SCTP socket past Braid, and are dropped "
+              "(by io_uring or aio, or a program into which no library was loaded: see --trap)",
+              (unsigned int)end->caller.uid, length);
+}
+
 static bool upward_batch(struct stack *stack, struct stack_socket *end)
 {
     unsigned int wanted = batch_size(end);
@@ -246,7 +257,10 @@ static bool upward_batch(struct stack *stack, struct stack_socket *end)
             end->left = true;
             return false;
         }
-        if (length >= sizeof(*header) && !(stack->up_messages[i].msg_hdr.msg_flags & MSG_TRUNC))
+        if (length < sizeof(*header) || stack->up_messages[i].msg_hdr.msg_flags & MSG_TRUNC ||
+            !channel_is_send(header))
+            tell_bypassed(stack, end, length, header);
+        else
             upward_message(stack, end, header, stack->up_parts[i][1].iov_base,
                            length - sizeof(*header));
     }

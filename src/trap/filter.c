@@ -40,7 +40,7 @@ static const uint32_t on_descriptors[] = {
 
 /* ---- Writing it ---- */
 
-enum label { NEXT, SOCKET, SOCKET_OF_IP, SPLICE, DESCRIPTOR, OURS, ASK, PASS, LABELS };
+enum label { NEXT, SOCKET, SOCKET_OF_IP, SPLICE, DESCRIPTOR, OURS, ASK, REFUSE, PASS, LABELS };
 
 #define CODE_MAXIMUM (2u * INHERITED_MAXIMUM + 32u) /* beside a question for each call */
 
@@ -86,6 +86,7 @@ static void write_filter(struct writer *writer, const uint32_t *inherited, size_
     load(writer, offsetof(struct seccomp_data, nr));
     if_equal(writer, SYS_socket, SOCKET, NEXT);
     if_equal(writer, SYS_splice, SPLICE, NEXT);
+    if_equal(writer, SYS_io_uring_setup, REFUSE, NEXT); /* its calls pass by the filter */
     for (size_t i = 0; i < ON_DESCRIPTORS; i++)
         if_equal(writer, on_descriptors[i], DESCRIPTOR, i + 1 < ON_DESCRIPTORS ? NEXT : PASS);
 
@@ -120,6 +121,8 @@ static void write_filter(struct writer *writer, const uint32_t *inherited, size_
     if_equal(writer, (uint32_t)(DIRECT_MARK >> 32), PASS, ASK);
     place(writer, ASK);
     add(writer, BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF, NEXT, NEXT);
+    place(writer, REFUSE);
+    add(writer, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS, NEXT, NEXT);
     place(writer, PASS);
     add(writer, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, NEXT, NEXT);
 }

@@ -3,6 +3,7 @@
  * started with a socket; what POSIX and Linux promise of a descriptor (RFC 6458, section 3 and 4
  * take it for granted). It knows nothing of Braid, and is run under `braid run`.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -580,6 +581,29 @@ static void raw_system_calls(void **state)
 }
 
 /* splice(2) and sendfile(2) move bytes between pipes, files and sockets. */
+/* A ring's calls would pass by Braid, so there is none; of liburing neither, whether it is there or
+ * not. */
+static void no_rings(void **state)
+{
+    char parameters[120] = {0}; /* struct io_uring_params */
+
+    (void)state;
+    if (!getenv("BRAID_STACK"))
+        return; /* of a kernel's own SCTP there may be */
+    assert_int_equal(syscall(SYS_io_uring_setup, 1, parameters), -1);
+    assert_int_equal(errno, ENOSYS);
+#ifndef TRAPPED
+    {
+        int (*init)(unsigned int, void *, unsigned int) =
+            (int (*)(unsigned int, void *, unsigned int))dlsym(RTLD_DEFAULT, "io_uring_queue_init");
+        char ring[512] = {0};
+
+        assert_non_null(init);
+        assert_int_equal(init(8, ring, 0), -ENOSYS);
+    }
+#endif
+}
+
 static void pipes_and_sockets(void **state)
 {
     struct pair pair;
@@ -905,6 +929,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(closes_everything_first),
         cmocka_unit_test(copies_over_sockets),
         cmocka_unit_test(raw_system_calls),
+        cmocka_unit_test(no_rings),
         cmocka_unit_test(pipes_and_sockets),
         cmocka_unit_test(epoll_once_and_exclusive),
         cmocka_unit_test(waiting_with_masks),

@@ -142,12 +142,39 @@ static void another_of_ours(void **state)
     close(other[1]);
 }
 
+/* What is written past the library is no message, whatever it looks like, and harms nobody. */
+static void what_bypasses(void **state)
+{
+    static const char text[] = "written by somebody who does not know";
+    static const uint8_t like_a_header[300] = {0xc1, 0xf5, 0xff, 0xff, 0xff, 0xff};
+    int pair[2];
+    char bytes[64];
+
+    (void)state;
+    new_pair(pair);
+    assert_int_equal(direct_call(SYS_write, pair[0], text, sizeof(text)), sizeof(text));
+    assert_int_equal(direct_call(SYS_write, pair[0], like_a_header, sizeof(like_a_header)),
+                     sizeof(like_a_header));
+    assert_int_equal(direct_call(SYS_write, pair[0], &like_a_header[6], 200), 200);
+    assert_int_equal(send(pair[0], "hello", 5, 0), 5);
+    assert_int_equal(recv(pair[1], bytes, sizeof(bytes), 0), 5);
+    assert_memory_equal(bytes, "hello", 5);
+    assert_int_equal(send(pair[1], "first", 5, 0), 5);
+    assert_int_equal(send(pair[1], "second", 6, 0), 6);
+    assert_true(direct_call(SYS_read, pair[0], bytes, sizeof(bytes)) > 0); /* is lost */
+    assert_int_equal(recv(pair[0], bytes, sizeof(bytes), 0), 6);
+    assert_memory_equal(bytes, "second", 6);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others_get_what_is_theirs),
         cmocka_unit_test(what_is_no_socket),
         cmocka_unit_test(another_of_ours),
+        cmocka_unit_test(what_bypasses),
     };
 
     alarm(60);
