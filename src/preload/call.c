@@ -97,6 +97,10 @@ static ssize_t take_accepted(const struct program_socket *socket, struct msghdr 
     return received < 0 ? -errno : received;
 }
 
+/* The descriptor, and in front of it what a program may have asked for: SO_PASSCRED, SO_PASSSEC,
+ * SO_TIMESTAMP and their like. */
+#define ACCEPT_ANCILLARY 1024
+
 int call_accept(const struct program_socket *socket, struct sockaddr *address, socklen_t *length,
                 int flags)
 {
@@ -104,7 +108,7 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
     struct iovec part = {&header, sizeof(header)};
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
+        char space[ACCEPT_ANCILLARY];
     } rights;
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,

@@ -23,6 +23,10 @@ static const struct {
     {SYS_ioctl, trapped_ioctl},
     {SYS_dup, trapped_dup},
     {SYS_fcntl, trapped_fcntl},
+    {SYS_dup3, trapped_dup_to},
+#ifdef SYS_dup2
+    {SYS_dup2, trapped_dup_to},
+#endif
     {SYS_write, trapped_write},
     {SYS_writev, trapped_writev},
     {SYS_sendto, trapped_sendto},
@@ -31,6 +35,8 @@ static const struct {
     {SYS_sendfile, trapped_sendfile},
     {SYS_read, trapped_read},
     {SYS_readv, trapped_readv},
+    {SYS_preadv2, trapped_preadv2},
+    {SYS_pwritev2, trapped_pwritev2},
     {SYS_recvfrom, trapped_recvfrom},
     {SYS_recvmsg, trapped_recvmsg},
     {SYS_recvmmsg, trapped_recvmmsg},

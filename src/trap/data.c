@@ -189,6 +189,23 @@ int64_t trapped_writev(struct trapped *trapped)
     return send_from(trapped, 0, 0);
 }
 
+/* pwritev2() and preadv2() without an offset; with one the kernel says that it cannot seek. Their
+ * last argument has flags of its own. */
+static bool has_offset(const struct trapped *trapped)
+{
+    return trapped->argument[3] != UINT64_MAX;
+}
+
+static int flags_of_vector(const struct trapped *trapped)
+{
+    return trapped->argument[5] & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+}
+
+int64_t trapped_pwritev2(struct trapped *trapped)
+{
+    return has_offset(trapped) ? CONTINUE : send_from(trapped, 0, flags_of_vector(trapped));
+}
+
 int64_t trapped_sendmsg(struct trapped *trapped)
 {
     return trapped->argument[1]
@@ -337,6 +354,11 @@ static int64_t receive_to(const struct trapped *trapped, uint64_t at, int flags)
 int64_t trapped_readv(struct trapped *trapped)
 {
     return receive_to(trapped, 0, 0);
+}
+
+int64_t trapped_preadv2(struct trapped *trapped)
+{
+    return has_offset(trapped) ? CONTINUE : receive_to(trapped, 0, flags_of_vector(trapped));
 }
 
 int64_t trapped_recvmsg(struct trapped *trapped)

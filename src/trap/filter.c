@@ -35,6 +35,10 @@ static const uint32_t on_descriptors[] = {
     SYS_sendto,      SYS_sendmsg,     SYS_sendmmsg,   SYS_recvfrom,   SYS_recvmsg,
     SYS_recvmmsg,    SYS_read,        SYS_write,      SYS_readv,      SYS_writev,
     SYS_close,       SYS_ioctl,       SYS_dup,        SYS_fcntl,      SYS_sendfile,
+    SYS_preadv2,     SYS_pwritev2,    SYS_dup3,
+#ifdef SYS_dup2
+    SYS_dup2,
+#endif
 };
 #define ON_DESCRIPTORS (sizeof(on_descriptors) / sizeof(on_descriptors[0]))
 

@@ -3,6 +3,7 @@
  * RFC 6458, sections 3.1, 4.1, 8 and 9.
  */
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -229,14 +230,17 @@ int64_t trapped_setsockopt(struct trapped *trapped)
 
 int64_t trapped_ioctl(struct trapped *trapped)
 {
-    int value;
-    int result = -ENOSYS;
+    uint64_t name = trapped->argument[1], place = trapped->argument[2];
+    struct ifreq value = {.ifr_ifindex = 0}; /* or an int */
+    size_t size = interface_is_asked(name) && name != SIOCATMARK ? sizeof(value) : sizeof(int);
+    int result;
 
-    if (trapped->argument[1] == FIONREAD || trapped->argument[1] == TIOCOUTQ)
-        result = call_ioctl(&trapped->socket, trapped->argument[1], &value);
-    if (result == -ENOSYS)
+    if (name != FIONREAD && name != TIOCOUTQ && !interface_is_asked(name))
         return CONTINUE;
-    return result < 0 ? result : target_write(trapped, trapped->argument[2], &value, sizeof(value));
+    if (target_read(trapped, place, &value, size) < 0)
+        return -EFAULT;
+    result = call_ioctl(&trapped->socket, name, &value);
+    return result < 0 ? result : target_write(trapped, place, &value, size);
 }
 
 /* ---- The descriptor ---- */
@@ -263,6 +267,14 @@ int64_t trapped_fcntl(struct trapped *trapped)
     if (trapped->argument[2] > INT32_MAX)
         return -EINVAL;
     return give_copy(trapped, command == F_DUPFD_CLOEXEC, (uint32_t)trapped->argument[2]);
+}
+
+/* A number that the filter does not look at would give the program what is the channel's. The same
+ * one is no new one, and what else is wrong the kernel says. */
+int64_t trapped_dup_to(struct trapped *trapped)
+{
+    return trapped->argument[1] < FIRST && trapped->argument[1] != trapped->argument[0] ? -EBADF
+                                                                                        : CONTINUE;
 }
 
 /* Its descriptor goes first, so that ours is the last but for those of others; then it is waited

@@ -94,6 +94,7 @@ int64_t trapped_setsockopt(struct trapped *trapped);
 int64_t trapped_ioctl(struct trapped *trapped);
 int64_t trapped_dup(struct trapped *trapped);
 int64_t trapped_fcntl(struct trapped *trapped);
+int64_t trapped_dup_to(struct trapped *trapped);
 
 int64_t trapped_write(struct trapped *trapped);
 int64_t trapped_writev(struct trapped *trapped);
@@ -104,6 +105,8 @@ int64_t trapped_sendfile(struct trapped *trapped);
 int64_t trapped_splice(struct trapped *trapped);
 int64_t trapped_read(struct trapped *trapped);
 int64_t trapped_readv(struct trapped *trapped);
+int64_t trapped_preadv2(struct trapped *trapped);
+int64_t trapped_pwritev2(struct trapped *trapped);
 int64_t trapped_recvfrom(struct trapped *trapped);
 int64_t trapped_recvmsg(struct trapped *trapped);
 int64_t trapped_recvmmsg(struct trapped *trapped);

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <poll.h>
@@ -580,7 +581,61 @@ static void raw_system_calls(void **state)
     close_pair(&pair);
 }
 
-/* splice(2) and sendfile(2) move bytes between pipes, files and sockets. */
+/* Vectors without an offset are messages; and what an interface has is asked of any socket. */
+static void vectors_and_interfaces(void **state)
+{
+    struct ifreq interface = {.ifr_name = "lo"};
+    struct sockaddr_in *address = (struct sockaddr_in *)&interface.ifr_addr;
+    char bytes[8] = {0};
+    struct iovec parts[] = {{"vec", 3}, {"tors", 4}}, part = {bytes, sizeof(bytes)};
+    struct pair pair;
+
+    (void)state;
+    open_pair(&pair);
+    assert_int_equal(preadv2(pair.server, &part, 1, -1, RWF_NOWAIT), -1);
+    assert_true(errno == EAGAIN || errno == EOPNOTSUPP); /* of Linux's sockets before 6.5 */
+    assert_int_equal(pwritev2(pair.client, parts, 2, -1, 0), 7);
+    assert_int_equal(preadv2(pair.server, &part, 1, -1, 0), 7);
+    assert_memory_equal(bytes, "vectors", 7);
+    assert_int_equal(preadv2(pair.server, &part, 1, 4, 0), -1);
+    assert_int_equal(errno, ESPIPE);
+    assert_int_equal(ioctl(pair.client, SIOCGIFADDR, &interface), 0);
+    assert_int_equal(address->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    close_pair(&pair);
+}
+
+/* Trapped, a socket cannot come to a number that is not looked at, but to all others. */
+static void numbers_of_copies(void **state)
+{
+    struct pair pair;
+    char byte = 0;
+
+    (void)state;
+    open_pair(&pair);
+    assert_int_equal(dup2(pair.server, 700), 700);
+    assert_int_equal(dup3(pair.server, 701, O_CLOEXEC), 701);
+    assert_int_equal(dup2(700, 700), 700);
+    assert_int_equal(write(pair.client, "ab", 2), 2);
+    assert_int_equal(write(pair.client, "c", 1), 1);
+    assert_int_equal(read(700, &byte, 1), 1);
+    assert_int_equal(byte, 'a');
+    assert_int_equal(read(701, &byte, 1), 1);
+    assert_int_equal(byte, 'b');
+#ifdef TRAPPED
+    assert_int_equal(dup2(pair.server, 100), -1);
+    assert_int_equal(errno, EBADF);
+    assert_int_equal(fcntl(100, F_GETFD), -1);
+#else
+    assert_int_equal(dup2(pair.server, 100), 100);
+    assert_int_equal(read(100, &byte, 1), 1);
+    assert_int_equal(byte, 'c');
+    close(100);
+#endif
+    close(700);
+    close(701);
+    close_pair(&pair);
+}
+
 /* A ring's calls would pass by Braid, so there is none; of liburing neither, whether it is there or
  * not. */
 static void no_rings(void **state)
@@ -604,6 +659,7 @@ static void no_rings(void **state)
 #endif
 }
 
+/* splice(2) and sendfile(2) move bytes between pipes, files and sockets. */
 static void pipes_and_sockets(void **state)
 {
     struct pair pair;
@@ -929,6 +985,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(closes_everything_first),
         cmocka_unit_test(copies_over_sockets),
         cmocka_unit_test(raw_system_calls),
+        cmocka_unit_test(vectors_and_interfaces),
+        cmocka_unit_test(numbers_of_copies),
         cmocka_unit_test(no_rings),
         cmocka_unit_test(pipes_and_sockets),
         cmocka_unit_test(epoll_once_and_exclusive),

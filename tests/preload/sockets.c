@@ -219,6 +219,27 @@ static void close_is_over(void **state)
     close(listener);
 }
 
+/* What a listener is told to add to messages is no hindrance. */
+static void accept_with_options(void **state)
+{
+    static const int options[] = {SO_PASSCRED, SO_PASSSEC, SO_TIMESTAMPNS};
+    struct sockaddr_in address;
+    int listener = new_listener(&address), client = new_socket(0), on = 1, accepted;
+    char byte = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        assert_int_equal(setsockopt(listener, SOL_SOCKET, options[i], &on, sizeof(on)), 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+    accepted = accept(listener, NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(send(accepted, "x", 1, 0), 1);
+    assert_int_equal(recv(client, &byte, 1, 0), 1);
+    close(accepted);
+    close(client);
+    close(listener);
+}
+
 /* POSIX, "file descriptor allocation": the lowest number that is free. */
 static void lowest_descriptor(void **state)
 {
@@ -894,6 +915,7 @@ int main(int count, char **arguments)
 #ifndef TRAPPED /* then sockets have numbers of their own */
         cmocka_unit_test(lowest_descriptor),
 #endif
+        cmocka_unit_test(accept_with_options),
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(messages_keep_their_edges),
         cmocka_unit_test(message_read_in_pieces),
