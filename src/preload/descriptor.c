@@ -176,6 +176,17 @@ bool descriptor_is_ours(int descriptor, struct program_socket *socket)
     return ours;
 }
 
+uint32_t descriptor_state(int descriptor)
+{
+    const struct channel_page *mapped = atomic_load_explicit(&page, memory_order_acquire);
+    uint64_t word = descriptor >= 0 ? mark_word(descriptor) : UNKNOWN;
+    uint32_t slot = (uint32_t)(word >> 8 & UINT16_MAX);
+
+    if ((word & UINT8_MAX) < OURS || !has(mapped, slot, (uint32_t)(word >> 32)))
+        return 0;
+    return atomic_load_explicit(&mapped->slot[slot].state, memory_order_acquire);
+}
+
 bool descriptor_is_believed(int descriptor, struct program_socket *socket)
 {
     const struct channel_page *mapped = atomic_load_explicit(&page, memory_order_acquire);

@@ -5,6 +5,7 @@
 #define PRELOAD_LIBC_H
 
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +52,11 @@
     X(ssize_t, __recv_chk, (int, void *, size_t, size_t, int))                                     \
     X(ssize_t, __recvfrom_chk, (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *)) \
     X(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned int))                     \
+    X(int, poll, (struct pollfd *, nfds_t, int))                                                   \
+    X(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))            \
+    X(int, __poll_chk, (struct pollfd *, nfds_t, int, size_t))                                     \
+    X(int, __ppoll_chk,                                                                            \
+      (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t))                \
     X(int, ioctl, (int, unsigned long, ...))                                                       \
     X(int, fcntl, (int, int, ...))                                                                 \
     X(int, fcntl64, (int, int, ...))                                                               \

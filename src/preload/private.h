@@ -14,6 +14,7 @@
  *   exec.c        the environment of programs that are started
  *   image.c       can the library be loaded into a program?
  *   interface.c   interfaces by their names    ring.c   no io_uring
+ *   poll.c        sockets that have failed
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
  * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.
@@ -64,6 +65,8 @@ bool descriptor_is_ours(int descriptor, struct program_socket *socket);
 /* The same for messages, which the kernel refuses on any other socket: what was ours is believed to
  * be. send_message() and receive_message() look again when something fails. */
 bool descriptor_is_believed(int descriptor, struct program_socket *socket);
+/* What the page says of one that is believed to be ours; 0: it is not. */
+uint32_t descriptor_state(int descriptor);
 /* A call on a believed one has failed. True if it is ours, but another: its call is to be made
  * anew. Else `*result` is what there is to say. */
 bool descriptor_is_other(const struct program_socket *believed, struct program_socket *socket,
@@ -174,6 +177,8 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
 /* recvmmsg(), but for its timeout: how many, or the error of the first. */
 int receive_messages(const struct program_socket *socket, struct mmsghdr *messages,
                      unsigned int count, int flags);
+/* Takes away what stands first, which says nothing (CHANNEL_WAKE). */
+void receive_wake(int descriptor);
 /* The bytes of the message that would be read next, for FIONREAD. */
 int receive_waiting(const struct program_socket *socket);
 

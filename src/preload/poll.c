@@ -1,0 +1,116 @@
+/*
+ * poll(2) of an SCTP socket that has failed. RFC 6458, section 3.2, leaves it to the system.
+ *
+ * The descriptor is one of AF_UNIX, and its other end can say that it has ended, but not why: the
+ * kernel tells POLLIN and POLLRDHUP where a socket of Linux's SCTP has an error (POLLERR). What is
+ * ready is looked at once more, by the page. That costs nothing but a look at the mark of each
+ * ready descriptor, and no system call, unless one of ours has ended.
+ *
+ * epoll(7) names descriptors by what the program gave it, which need not be their number: there it
+ * stays as the kernel tells it. For select(2) an error is readable and writable, as the end is.
+ */
+#include "preload/direct.h"
+#include "preload/libc.h"
+#include "preload/private.h"
+
+#define TAKEN_OVER __attribute__((visibility("default")))
+#define READABLE (POLLIN | POLLRDNORM)
+#define WRITABLE (POLLOUT | POLLWRNORM)
+
+/* The type of what would be read next: 0 at the end, negative if there is nothing. */
+static int next_type(int descriptor)
+{
+    struct channel_header header = {.type = 0};
+    struct iovec part = {&header, sizeof(header)};
+    struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (descriptor_is_partial(descriptor))
+        return CHANNEL_MESSAGE;
+    return direct_recvmsg(descriptor, &datagram, MSG_PEEK | MSG_DONTWAIT) < 0 ? -1 : header.type;
+}
+
+/* CHANNEL_WAKE is for who waits in recv(); it says nothing to who asks whether there is something
+ * to read. It has done its work: the page tells the rest. */
+static short without_wake(int descriptor, short told)
+{
+    if (next_type(descriptor) != CHANNEL_WAKE)
+        return told;
+    receive_wake(descriptor);
+    return (short)(told & ~READABLE);
+}
+
+static short correct(int descriptor, short told)
+{
+    uint32_t state = descriptor_state(descriptor);
+    bool abandoned = state & CHANNEL_STATE_PEELED_OFF && state & CHANNEL_STATE_ENDED;
+    bool failed = state & CHANNEL_STATE_ERROR && !(state & CHANNEL_STATE_ONE_TO_MANY);
+    struct program_socket socket;
+
+    if ((!abandoned && !failed) || !descriptor_is_ours(descriptor, &socket))
+        return told;
+    if (!failed)
+        return told & READABLE ? without_wake(descriptor, told) : told;
+    if (!(state & CHANNEL_STATE_ENDED)) /* a connect() that was not waited for has failed */
+        return (short)((told & ~WRITABLE) | POLLERR);
+    if (next_type(descriptor) == 0)
+        told &= ~(READABLE | POLLRDHUP | POLLHUP);
+    return (short)(told | POLLERR);
+}
+
+/* How many are still ready. */
+static int correct_all(struct pollfd *entries, nfds_t count, int ready)
+{
+    for (nfds_t i = 0, left = (nfds_t)ready; i < count && left > 0; i++) {
+        if (entries[i].revents == 0)
+            continue;
+        left--;
+        entries[i].revents = correct(entries[i].fd, entries[i].revents);
+        if (entries[i].revents == 0)
+            ready--;
+    }
+    return ready;
+}
+
+/* If nothing is left of what was ready, it is waited for anew: once in a socket's life. */
+TAKEN_OVER int poll(struct pollfd *entries, nfds_t count, int timeout)
+{
+    int told, ready;
+
+    do {
+        told = libc_functions()->poll(entries, count, timeout);
+        ready = told > 0 ? correct_all(entries, count, told) : told;
+    } while (ready == 0 && told > 0);
+    return ready;
+}
+
+TAKEN_OVER int ppoll(struct pollfd *entries, nfds_t count, const struct timespec *timeout,
+                     const sigset_t *mask)
+{
+    int told, ready;
+
+    do {
+        told = libc_functions()->ppoll(entries, count, timeout, mask);
+        ready = told > 0 ? correct_all(entries, count, told) : told;
+    } while (ready == 0 && told > 0);
+    return ready;
+}
+
+/* The fortified variants: glibc's check comes first. */
+int __poll_chk(struct pollfd *entries, nfds_t count, int timeout, size_t room);
+int __ppoll_chk(struct pollfd *entries, nfds_t count, const struct timespec *timeout,
+                const sigset_t *mask, size_t room);
+
+TAKEN_OVER int __poll_chk(struct pollfd *entries, nfds_t count, int timeout, size_t room)
+{
+    return room / sizeof(*entries) >= count
+               ? poll(entries, count, timeout)
+               : libc_functions()->__poll_chk(entries, count, timeout, room);
+}
+
+TAKEN_OVER int __ppoll_chk(struct pollfd *entries, nfds_t count, const struct timespec *timeout,
+                           const sigset_t *mask, size_t room)
+{
+    return room / sizeof(*entries) >= count
+               ? ppoll(entries, count, timeout, mask)
+               : libc_functions()->__ppoll_chk(entries, count, timeout, mask, room);
+}
