@@ -18,24 +18,25 @@
 #define WRITABLE (POLLOUT | POLLWRNORM)
 
 /* The type of what would be read next: 0 at the end, negative if there is nothing. */
-static int next_type(int descriptor)
+static int next_type(const struct program_socket *socket)
 {
     struct channel_header header = {.type = 0};
     struct iovec part = {&header, sizeof(header)};
     struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
 
-    if (descriptor_is_partial(descriptor))
+    if (descriptor_is_partial(socket))
         return CHANNEL_MESSAGE;
-    return direct_recvmsg(descriptor, &datagram, MSG_PEEK | MSG_DONTWAIT) < 0 ? -1 : header.type;
+    return direct_recvmsg(socket->descriptor, &datagram, MSG_PEEK | MSG_DONTWAIT) < 0 ? -1
+                                                                                      : header.type;
 }
 
 /* CHANNEL_WAKE is for who waits in recv(); it says nothing to who asks whether there is something
  * to read. It has done its work: the page tells the rest. */
-static short without_wake(int descriptor, short told)
+static short without_wake(const struct program_socket *socket, short told)
 {
-    if (next_type(descriptor) != CHANNEL_WAKE)
+    if (next_type(socket) != CHANNEL_WAKE)
         return told;
-    receive_wake(descriptor);
+    receive_discard(socket->descriptor);
     return (short)(told & ~READABLE);
 }
 
@@ -49,10 +50,10 @@ static short correct(int descriptor, short told)
     if ((!abandoned && !failed) || !descriptor_is_ours(descriptor, &socket))
         return told;
     if (!failed)
-        return told & READABLE ? without_wake(descriptor, told) : told;
+        return told & READABLE ? without_wake(&socket, told) : told;
     if (!(state & CHANNEL_STATE_ENDED)) /* a connect() that was not waited for has failed */
         return (short)((told & ~WRITABLE) | POLLERR);
-    if (next_type(descriptor) == 0)
+    if (next_type(&socket) == 0)
         told &= ~(READABLE | POLLRDHUP | POLLHUP);
     return (short)(told | POLLERR);
 }

@@ -177,8 +177,8 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
 /* recvmmsg(), but for its timeout: how many, or the error of the first. */
 int receive_messages(const struct program_socket *socket, struct mmsghdr *messages,
                      unsigned int count, int flags);
-/* Takes away what stands first, which says nothing (CHANNEL_WAKE). */
-void receive_wake(int descriptor);
+/* Takes away the datagram that stands first. */
+void receive_discard(int descriptor);
 /* The bytes of the message that would be read next, for FIONREAD. */
 int receive_waiting(const struct program_socket *socket);
 

@@ -203,7 +203,7 @@ static ssize_t peek_header(int descriptor, struct channel_header *header, int fl
     return whole < 0 ? -errno : whole;
 }
 
-void receive_wake(int descriptor)
+void receive_discard(int descriptor)
 {
     char byte;
     struct iovec part = {&byte, sizeof(byte)};
@@ -267,7 +267,7 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
         look_at_next(socket, &header, true);
         set_peek_offset(descriptor, offset);
     } else if (last) {
-        receive_wake(descriptor);
+        receive_discard(descriptor);
         look_at_next(socket, &header, false);
     }
     describe(socket, &header, message, last);
@@ -303,7 +303,7 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
         descriptor_forget(socket->descriptor); /* another of ours has its number */
     if (header.type == CHANNEL_WAKE) {
         if (flags & MSG_PEEK)
-            receive_wake(socket->descriptor);
+            receive_discard(socket->descriptor);
         return -EAGAIN;
     }
     look_at_next(socket, &header, flags & MSG_PEEK);

@@ -222,15 +222,16 @@ static void discard_rights(struct msghdr *message)
     message->msg_controllen = sizeof(union upward_rights);
 }
 
-/* What did not come from the library is no message of anybody's, and harms nobody. Its user hears of
- * it once. */
+/* What did not come from the library is no message of anybody's, and harms nobody. Its user hears
+ * of it once. */
 static void tell_bypassed(struct stack *stack, struct stack_socket *end, size_t length,
                           const struct channel_header *header)
 {
     if (end->bypassed || (length >= sizeof(*header) && header->type == CHANNEL_PLUG))
         return;
     end->bypassed = true;
-    stack_log(stack, "user %u: %zu bytes were written to an SCTP socket past Braid, and are dropped "
+    stack_log(stack,
+              "user %u: %zu bytes were written to an SCTP socket past Braid, and are dropped "
               "(by io_uring or aio, or a program into which no library was loaded: see --trap)",
               (unsigned int)end->caller.uid, length);
 }

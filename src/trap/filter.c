@@ -30,12 +30,11 @@
 
 /* Those whose first argument is the descriptor. */
 static const uint32_t on_descriptors[] = {
-    SYS_bind,        SYS_connect,     SYS_listen,     SYS_accept,     SYS_accept4,
-    SYS_getsockname, SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_shutdown,
-    SYS_sendto,      SYS_sendmsg,     SYS_sendmmsg,   SYS_recvfrom,   SYS_recvmsg,
-    SYS_recvmmsg,    SYS_read,        SYS_write,      SYS_readv,      SYS_writev,
-    SYS_close,       SYS_ioctl,       SYS_dup,        SYS_fcntl,      SYS_sendfile,
-    SYS_preadv2,     SYS_pwritev2,    SYS_dup3,
+    SYS_bind,        SYS_connect,    SYS_listen,     SYS_accept,   SYS_accept4, SYS_getsockname,
+    SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_shutdown, SYS_sendto,  SYS_sendmsg,
+    SYS_sendmmsg,    SYS_recvfrom,   SYS_recvmsg,    SYS_recvmmsg, SYS_read,    SYS_write,
+    SYS_readv,       SYS_writev,     SYS_close,      SYS_ioctl,    SYS_dup,     SYS_fcntl,
+    SYS_sendfile,    SYS_preadv2,    SYS_pwritev2,   SYS_dup3,
 #ifdef SYS_dup2
     SYS_dup2,
 #endif
