@@ -54,7 +54,7 @@ static short correct(int descriptor, short told)
     if (!(state & CHANNEL_STATE_ENDED)) /* a connect() that was not waited for has failed */
         return (short)((told & ~WRITABLE) | POLLERR);
     if (next_type(&socket) == 0)
-        told &= ~(READABLE | POLLRDHUP | POLLHUP);
+        told = (short)(told & ~(READABLE | POLLRDHUP | POLLHUP));
     return (short)(told | POLLERR);
 }
 
