@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
-from harness import Stack, check, directory, main, run
+from harness import Namespace, Stack, check, directory, join, main, run, wait_for_link
 
 HOST = "127.0.0.1"
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
@@ -146,6 +147,43 @@ def socat():
     braid.stop()
 
 
+# ---- SIP, and a port scanner ----
+
+
+def sipp():
+    """A hundred calls, each over an association of its own; both ends have one-to-one sockets."""
+    braid = stack()
+    options = ("-i", HOST, "-nostdin", "-max_socket", "1000")
+    server = braid.start("sipp", "-sn", "uas", "-t", "s1", "-p", "5060", *options, seconds=60)
+    end = time.monotonic() + 10
+    while not any(s["state"] == "LISTEN" for s in braid.status()["sockets"]):
+        check(time.monotonic() < end, "sipp does not listen")
+        time.sleep(0.05)
+    said = braid.run("sipp", "-sn", "uac", "-t", "sn", "-p", "5071", f"{HOST}:5060", "-m", "100", "-r", "200", *options)
+    calls = re.findall(r"(Successful|Failed) call +\| +\d+ +\| +(\d+)", said)
+    check(calls[-2:] == [("Successful", "100"), ("Failed", "0")], said[-1500:])
+    server.stop()
+    braid.stop()
+
+
+def nmap():
+    """What a scanner sees of open and closed ports is what it sees of Linux."""
+    if os.geteuid() != 0:
+        print("        it needs root, for namespaces: left out")
+        return
+    host, scanner = Namespace(), Namespace()
+    join(host, scanner, "10.9.1.1/24", "10.9.1.2/24")
+    wait_for_link(scanner)
+    braid = Stack("--raw", "--no-udp", namespace=host)
+    server = braid.start("ncat", "--sctp", "-v", "-l", "-k", "10.9.1.1", "5001", seconds=60)
+    server.wait_for("Listening on")
+    for scan, open_port in (("-sY", "open"), ("-sZ", r"open\|filtered")):
+        said = run(["nmap", "-n", "-Pn", scan, "-p", "5000,5001", "10.9.1.1"], namespace=scanner)
+        check(re.search(rf"5000/sctp +closed .*\n5001/sctp +{open_port} ", said), said)
+    server.stop()
+    braid.stop()
+
+
 # ---- Languages ----
 
 
@@ -161,6 +199,14 @@ def perl():
     braid = stack()
     said = braid.run("perl", os.path.join(SCRIPTS, "talk.pl"))
     check(said == "you said: hello\nthe child exited with 3\n", said)
+    braid.stop()
+
+
+def php():
+    """Its sockets extension, which it opens with RTLD_DEEPBIND."""
+    braid = stack()
+    said = braid.run("php", os.path.join(SCRIPTS, "talk.php"))
+    check(said == "1\nstring(0) \"\"\nthe child exited with 3\nto many from ::1\n", said)
     braid.stop()
 
 
@@ -224,5 +270,5 @@ def others_are_left_alone():
 
 if __name__ == "__main__":
     TESTS = [checksctp, sctp_test, sctp_darn, iperf3_plain, iperf3_reverse, iperf3_parallel, iperf3_streams, iperf3_bound,
-             ncat_talks, ncat_serves_many, socat, python, perl, go, others_are_left_alone]
+             ncat_talks, ncat_serves_many, socat, sipp, nmap, python, perl, php, go, others_are_left_alone]
     main([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]])
