@@ -203,8 +203,8 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
     }
 
     if (association) {
-        /* In COOKIE-WAIT only the cookie knows what the peer said. */
-        if (association->state == BRAID_COOKIE_WAIT)
+        /* In COOKIE-WAIT only the cookie knows what the peer said, if it is for our INIT. */
+        if (association->state == BRAID_COOKIE_WAIT && local_same)
             authentication_agree(association, &cookie.local_terms, &cookie.peer_terms);
         if (!cookie_echo_is_authentic(association, arrival))
             return NULL;

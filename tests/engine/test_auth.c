@@ -483,6 +483,40 @@ static void test_collision(void **state)
     expect_message(peer, 0, 1000, 7);
 }
 
+/* A cookie that we gave out before we called, with another RANDOM, does not touch the call. */
+static void test_cookie_of_before(void **state)
+{
+    struct braid_parameters parameters = enabled();
+    struct script script = plain_script(1);
+    const struct sent *sent;
+    struct peer *peer;
+    uint32_t tag;
+    size_t start;
+
+    require(&parameters, SCTP_CHUNK_DATA);
+    peer = renew(state, &parameters);
+    accept_script(peer, &script);
+    tag = peer->engine_tag;
+    peer_start_connect(peer);
+    sent = expect(peer, "INIT");
+    peer_begin_tag(peer, tag);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_send(peer);
+    expect(peer, NONE);
+    peer_read_init(peer, sent);
+    learn_key(&script, sent);
+    start = peer_begin_init(peer, SCTP_CHUNK_INIT_ACK);
+    parameter_write(&peer->writer, SCTP_PARAMETER_STATE_COOKIE, "biscuit", 7);
+    write_terms(peer, &script);
+    chunk_end(&peer->writer, start);
+    peer_send(peer);
+    expect(peer, "COOKIE_ECHO");
+    peer_send_plain(peer, SCTP_CHUNK_COOKIE_ACK, 0);
+    expect_event(peer, BRAID_EVENT_UP);
+    send_data_authentic(peer, &script, 1000, 0, SHA1);
+    expect_message(peer, 0, 1000, 7);
+}
+
 /* ---- Shared keys ---- */
 
 static void send_with_key(struct peer *peer, uint16_t key, int result)
@@ -666,6 +700,7 @@ int main(void)
         peer_test(test_cookie_echo_with_data),
         peer_test(test_restart),
         peer_test(test_collision),
+        peer_test(test_cookie_of_before),
         peer_test(test_shared_keys),
         peer_test(test_deleted_key),
         cmocka_unit_test(test_two_engines),
