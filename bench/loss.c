@@ -33,9 +33,10 @@ static double goodput(double loss, uint32_t seconds, uint32_t rto_min)
     braid_parameters_default(&parameters);
     parameters.path_mtu = MTU;
     parameters.send_buffer = parameters.receive_buffer = BUFFER;
+    parameters.error_detection_method = PAIR_ERROR_DETECTION_METHOD;
     if (rto_min > 0)
         parameters.rto_min = rto_min;
-    pair_open(&pair, &parameters, 1, true);
+    pair_open(&pair, &parameters, 1);
     wire = memory_network_wire(pair.network, NULL, NULL);
     memory_wire_conditions(wire)->delay = DELAY;
     wire = memory_network_wire(pair.network, &pair.sender.addresses[0], NULL);

@@ -70,11 +70,9 @@ static void host_open(struct pair *pair, struct pair_host *host, uint8_t number,
         pair_fail("addresses", error);
 }
 
-void pair_open(struct pair *pair, const struct braid_parameters *parameters, unsigned int addresses,
-               bool vouched)
+void pair_open(struct pair *pair, const struct braid_parameters *parameters, unsigned int addresses)
 {
     memset(pair, 0, sizeof(*pair));
-    pair->vouched = vouched;
     pair->arriving = PAIR_PACKETS;
     pair->network = memory_network_new(1);
     if (!pair->network)
@@ -124,10 +122,8 @@ static void read_messages(struct pair *pair, struct pair_host *host, uint32_t as
 
 static bool host_transmit(struct pair *pair, struct pair_host *host)
 {
-    struct braid_batch batch = {.bytes = host->batch,
-                                .capacity = PAIR_BATCH_BYTES,
-                                .maximum_packets = PAIR_PACKETS,
-                                .checksum_zero = pair->vouched};
+    struct braid_batch batch = {
+        .bytes = host->batch, .capacity = PAIR_BATCH_BYTES, .maximum_packets = PAIR_PACKETS};
     bool any = false;
 
     while (braid_engine_transmit(host->engine, &batch, pair->now)) {
@@ -146,8 +142,6 @@ static bool host_receive(struct pair *pair, struct pair_host *host)
     int count;
 
     while ((count = link_receive(host->link, packets, pair->arriving)) > 0) {
-        for (int i = 0; pair->vouched && i < count; i++)
-            packets[i].checksum_good = true;
         begin = host->timed ? wall_time() : 0;
         braid_engine_receive(host->engine, packets, (size_t)count, pair->now);
         took = host->timed ? wall_time() - begin : 0;

@@ -40,16 +40,18 @@ struct pair {
     struct memory_network *network;
     struct pair_host sender, receiver;
     braid_time now;
-    bool vouched;          /* the network in memory does no harm: CRC32c is left out */
     unsigned int arriving; /* packets that an engine is given at once; at most PAIR_PACKETS */
 };
+
+/* The network in memory does no harm: with this method CRC32c is left out (RFC 9653). */
+#define PAIR_ERROR_DETECTION_METHOD 0x6d656d6f /* not registered; between these two only */
 
 /* Ends the program with a line that says why. */
 void pair_fail(const char *what, int error) __attribute__((noreturn));
 
 /* The receiver listens on PAIR_PORTS ports from PAIR_PORT on. `addresses`: of each host, 1 or 2. */
-void pair_open(struct pair *pair, const struct braid_parameters *parameters, unsigned int addresses,
-               bool vouched);
+void pair_open(struct pair *pair, const struct braid_parameters *parameters,
+               unsigned int addresses);
 void pair_close(struct pair *pair);
 
 /* One more association, not up yet. Its identifier. An endpoint of the sender has PAIR_PORTS. */

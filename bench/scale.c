@@ -29,6 +29,7 @@ static struct braid_parameters parameters_of(uint32_t buffer)
     braid_parameters_default(&parameters);
     parameters.path_mtu = 1400;
     parameters.send_buffer = parameters.receive_buffer = buffer;
+    parameters.error_detection_method = PAIR_ERROR_DETECTION_METHOD;
     parameters.outbound_streams = STREAMS;
     parameters.inbound_streams = STREAMS;
     return parameters;
@@ -62,7 +63,7 @@ static void memory(uint32_t count)
     uint32_t *associations;
     struct braid_association_info info;
 
-    pair_open(&pair, &parameters, PAIR_ADDRESSES, true);
+    pair_open(&pair, &parameters, PAIR_ADDRESSES);
     before = mallinfo2().uordblks + mallinfo2().hblkhd;
     associations = open_many(&pair, &parameters, count / 2);
     /* a message each way in each stream has been there */
@@ -100,7 +101,7 @@ static double cost_of_message(uint32_t count)
     double took = 0;
 
     parameters.hb_interval = 0;
-    pair_open(&pair, &parameters, 1, true);
+    pair_open(&pair, &parameters, 1);
     associations = open_many(&pair, &parameters, count);
     while (sent < MESSAGES + warm) {
         if (sent == warm)
@@ -187,7 +188,7 @@ static double cost_of_sack(uint32_t window, uint32_t *lost)
 
     parameters.send_buffer = 2 * window;
     parameters.hb_interval = 0;
-    pair_open(&pair, &parameters, 1, true);
+    pair_open(&pair, &parameters, 1);
     pair.arriving = TOGETHER;
     wire = memory_network_wire(pair.network, &pair.sender.addresses[0], NULL);
     if (!wire)

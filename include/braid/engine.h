@@ -93,14 +93,20 @@ struct braid_parameters {
     uint8_t reconfig_permitted; /* enum braid_reconfig_kind: what the peer may ask for, and we: 0 */
     uint32_t probe_interval; /* ms: packets of full size are tried so often (RFC 8899); 0: never */
     bool ecn;                /* offer ECN (RFC 4960, appendix A): off */
-    uint8_t scheduler;       /* enum braid_scheduler: first come, first served */
-    uint8_t traffic_class;   /* DSCP and ECN byte of packets */
-    uint8_t time_to_live;    /* of packets over IPv4; 0: the host's */
-    uint8_t hop_limit;       /* of packets over IPv6; 0: the host's */
-    uint8_t priority;        /* of packets in the host's queues; 0: as others */
-    uint32_t interface;      /* index of the only one that packets leave and come in by, or of a
-                                device that it is enslaved to; 0: any */
+    /* What finds damaged packets in place of CRC32c, below the engine: BRAID_ERROR_DETECTION_DTLS,
+     * or another number that the peer knows. With a peer that has the same, packets go without
+     * CRC32c, both ways as far as both say so (RFC 9653). 0, nothing does: never */
+    uint32_t error_detection_method;
+    uint8_t scheduler;     /* enum braid_scheduler: first come, first served */
+    uint8_t traffic_class; /* DSCP and ECN byte of packets */
+    uint8_t time_to_live;  /* of packets over IPv4; 0: the host's */
+    uint8_t hop_limit;     /* of packets over IPv6; 0: the host's */
+    uint8_t priority;      /* of packets in the host's queues; 0: as others */
+    uint32_t interface;    /* index of the only one that packets leave and come in by, or of a
+                              device that it is enslaved to; 0: any */
 };
+
+#define BRAID_ERROR_DETECTION_DTLS 1 /* SCTP over DTLS (RFC 8261) */
 
 /* The values of RFC 9260, section 16. */
 BRAID_PUBLIC void braid_parameters_default(struct braid_parameters *parameters);
@@ -166,7 +172,6 @@ struct braid_batch {
     uint8_t *bytes;
     size_t capacity;        /* at least 65,535 */
     size_t maximum_packets; /* at least 1 */
-    bool checksum_zero;     /* the link protects packets itself: leave CRC32c out */
     /* set by the engine */
     size_t count;
     size_t length;
@@ -179,6 +184,7 @@ struct braid_batch {
     bool dont_fragment;
     uint8_t priority;
     uint32_t interface; /* to leave by; 0: as the host's routes say */
+    bool checksum_zero; /* they have no CRC32c: the peer accepts them without (RFC 9653) */
 };
 
 /* Builds what is due now. False when nothing is left to send. */
@@ -326,9 +332,11 @@ struct braid_association_info {
     bool incoming;         /* the peer began */
     bool writable;         /* queued_bytes is below send_buffer */
     bool peer_adaptation_given;
-    bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
-    bool reconfig;            /* both sides have RE-CONFIG (RFC 6525) */
-    bool ecn;                 /* both sides have ECN (RFC 4960, appendix A) */
+    bool partial_reliability;        /* both sides have FORWARD TSN (RFC 3758) */
+    bool reconfig;                   /* both sides have RE-CONFIG (RFC 6525) */
+    bool ecn;                        /* both sides have ECN (RFC 4960, appendix A) */
+    bool accepts_zero_checksum;      /* the peer was told so (RFC 9653) */
+    bool peer_accepts_zero_checksum; /* packets go out without CRC32c */
     uint32_t peer_adaptation;
     /* counters since it came up */
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;

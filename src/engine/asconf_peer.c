@@ -257,6 +257,7 @@ void asconf_packet_done(struct sctp_association *association, const struct arriv
     if (!response)
         return;
     response_take_parameters(response, &association->parameters, arrival);
+    response->checksum_zero = association->peer_accepts_zero_checksum;
     authentication_end(association, &writer);
     response_send(association->engine, response, &writer, arrival);
 }

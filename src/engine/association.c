@@ -348,9 +348,11 @@ struct response *association_respond(struct sctp_association *association,
         association->engine, writer,
         capacity + SCTP_CHUNK_HEADER_LENGTH + authentication_overhead(association), &header);
 
-    if (response)
-        authentication_begin(association, writer, false);
-    if (response && association->send_cookie_ack) { /* 5.1.5: it comes first */
+    if (!response)
+        return NULL;
+    response->checksum_zero = association->peer_accepts_zero_checksum;
+    authentication_begin(association, writer, false);
+    if (association->send_cookie_ack) { /* 5.1.5: it comes first */
         cookie_ack_write(writer);
         association->send_cookie_ack = false;
     }

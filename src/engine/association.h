@@ -99,6 +99,7 @@ struct sctp_association {
     bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
+    bool accepts_zero_checksum, peer_accepts_zero_checksum; /* RFC 9653 */
     struct ecn ecn;
     struct authentication *authentication; /* NULL: we do not offer it */
     struct asconf *asconf;                 /* NULL: nothing to keep */

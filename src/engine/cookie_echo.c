@@ -38,6 +38,8 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     association->peer_adaptation_given = cookie->adaptation_given;
     association->peer_adaptation = cookie->adaptation;
     association->partial_reliability = cookie->partial_reliability;
+    association->accepts_zero_checksum = cookie->accepts_zero_checksum;
+    association->peer_accepts_zero_checksum = cookie->peer_accepts_zero_checksum;
     association->ecn = (struct ecn){.capable = cookie->ecn};
     association->parameters.receive_buffer = cookie->local_rwnd;
     authentication_agree(association, &cookie->local_terms, &cookie->peer_terms);

@@ -289,6 +289,7 @@ static void batch_copy_way(struct braid_batch *batch, const struct braid_batch *
     batch->dont_fragment = from->dont_fragment;
     batch->priority = from->priority;
     batch->interface = from->interface;
+    batch->checksum_zero = from->checksum_zero;
 }
 
 static bool batch_has_way(const struct braid_batch *batch, const struct braid_batch *other)
@@ -298,7 +299,7 @@ static bool batch_has_way(const struct braid_batch *batch, const struct braid_ba
            batch->encapsulation_port == other->encapsulation_port &&
            batch->traffic_class == other->traffic_class && batch->hop_limit == other->hop_limit &&
            batch->dont_fragment == other->dont_fragment && batch->priority == other->priority &&
-           batch->interface == other->interface;
+           batch->interface == other->interface && batch->checksum_zero == other->checksum_zero;
 }
 
 /* Those that go one way and have one size. */
@@ -316,6 +317,7 @@ static bool transmit_responses(struct braid_engine *engine, struct braid_batch *
             .hop_limit = response->hop_limit,
             .priority = response->priority,
             .interface = response->interface,
+            .checksum_zero = response->checksum_zero,
         };
 
         if (count == 0)
@@ -338,7 +340,7 @@ static bool transmit_responses(struct braid_engine *engine, struct braid_batch *
     return count > 0;
 }
 
-/* The CRC32c of each packet (RFC 9260, section 6.8). */
+/* The CRC32c of each packet (RFC 9260, section 6.8), or none (RFC 9653). */
 static void finish_packets(struct braid_batch *batch)
 {
     for (size_t at = 0; at < batch->length; at += batch->segment_size) {

@@ -2,7 +2,7 @@
  * A packet comes in: whose is it, may it be believed, and what do its chunks say?
  *
  * RFC 9260, section 8.5 (Verification Tag), section 8.4 (out of the blue), section 3.2 (unknown
- * chunks), section 6.10 (bundling).
+ * chunks), section 6.10 (bundling). RFC 9653, section 5.3 (zero checksum).
  */
 #include "engine/private.h"
 
@@ -295,6 +295,19 @@ static struct sctp_association *find_by_asconf(const struct braid_engine *engine
     return NULL;
 }
 
+/* RFC 9653, 5.3: a checksum of zero may be wrong if the association accepts it. An INIT and a
+ * COOKIE ECHO belong to none, and what is out of the blue does not either. */
+static bool checksum_is_good(const struct arrival *arrival,
+                             const struct sctp_association *association,
+                             const struct sctp_chunk *first)
+{
+    bool accepted = association && association->accepts_zero_checksum &&
+                    first->type != SCTP_CHUNK_INIT && first->type != SCTP_CHUNK_COOKIE_ECHO;
+
+    return !arrival->checksum_zero || accepted ||
+           packet_verify_checksum(arrival->packet->bytes, arrival->packet->length);
+}
+
 static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
                            struct sctp_association *association)
 {
@@ -313,10 +326,6 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
         engine->statistics.bad_packet++;
         return;
     }
-    if (first.type == SCTP_CHUNK_INIT) {
-        setup_receive_init(engine, arrival, &first, association);
-        return;
-    }
     if (first.type == SCTP_CHUNK_AUTH) { /* RFC 4895, 6.3 */
         struct chunk_iterator ahead = iterator;
 
@@ -326,6 +335,16 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
             first = next;
             iterator = ahead;
         }
+    }
+    if (!association && first.type == SCTP_CHUNK_INIT_ACK)
+        association = setup_find_by_addresses(engine, arrival, &first);
+    if (!checksum_is_good(arrival, association, &first)) {
+        engine->statistics.bad_checksum++;
+        return;
+    }
+    if (first.type == SCTP_CHUNK_INIT) {
+        setup_receive_init(engine, arrival, &first, association);
+        return;
     }
     if (first.type == SCTP_CHUNK_COOKIE_ECHO) {
         if (!association && has_abort(iterator, &first)) {
@@ -338,8 +357,6 @@ static void receive_packet(struct braid_engine *engine, struct arrival *arrival,
             receive_chunks(association, arrival, &iterator, &next, chunk_next(&iterator, &next));
         return;
     }
-    if (!association && first.type == SCTP_CHUNK_INIT_ACK)
-        association = setup_find_by_addresses(engine, arrival, &first);
     if (!association && first.type == SCTP_CHUNK_AUTH)
         association = find_by_asconf(engine, arrival, iterator);
     if (!association ||
@@ -374,7 +391,9 @@ void packet_arrived(struct braid_engine *engine, const struct braid_packet *pack
         engine->statistics.bad_packet++;
         return;
     }
-    if (!packet->checksum_good && !packet_verify_checksum(packet->bytes, packet->length)) {
+    arrival.checksum_zero = !packet->checksum_good && packet_read_checksum(packet->bytes) == 0;
+    if (!packet->checksum_good && !arrival.checksum_zero &&
+        !packet_verify_checksum(packet->bytes, packet->length)) {
         engine->statistics.bad_checksum++;
         return;
     }

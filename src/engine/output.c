@@ -3,7 +3,7 @@
  * way.
  *
  * RFC 9260, section 6.10 (bundling), section 6.1 (a SACK goes with DATA), section 5.1 (what may go
- * with the chunks of the setup).
+ * with the chunks of the setup). RFC 9653, section 5.2 (which packets go without CRC32c).
  */
 #include "engine/private.h"
 
@@ -31,6 +31,7 @@ static void batch_begin(struct sctp_association *association, struct braid_batch
     batch->hop_limit = hop_limit_to(&association->parameters, &path->address);
     batch->priority = association->parameters.priority;
     batch->interface = association->parameters.interface;
+    batch->checksum_zero = association->peer_accepts_zero_checksum;
     packet_begin(association, writer, batch->bytes, path_packet_size(path));
 }
 
@@ -67,6 +68,7 @@ static bool transmit_init(struct sctp_association *association, struct braid_bat
     association->peer_tag = 0; /* 8.5.1 A; after a stale cookie there is one already */
     batch_begin(association, batch, path, &writer);
     association->peer_tag = peer_tag;
+    batch->checksum_zero = false; /* RFC 9653, 5.2, 1 */
     setup_write_init(association, &writer);
     association->send_init = false;
     batch_add(association, batch, &writer);
@@ -80,6 +82,7 @@ static bool transmit_cookie_echo(struct sctp_association *association, struct br
     size_t capacity;
 
     batch_begin(association, batch, path, &writer);
+    batch->checksum_zero = false; /* RFC 9653, 5.2, 2 */
     capacity = writer.capacity;
     writer.capacity = BATCH_MAXIMUM; /* the peer's cookie is as long as it is */
     /* A peer that we restart with does not know the new keys before it has the cookie. */
@@ -154,6 +157,7 @@ static bool transmit_asconf(struct sctp_association *association, struct braid_b
     if (!path)
         return false;
     batch_begin(association, batch, path, &writer);
+    batch->checksum_zero = false; /* RFC 9653, 5.2, 3 */
     authentication_begin(association, &writer, true);
     asconf_write(association, &writer, &batch->source);
     batch_add(association, batch, &writer);

@@ -80,6 +80,7 @@ struct response {
     uint8_t traffic_class, hop_limit, priority;
     uint32_t interface;
     uint16_t length, capacity;
+    bool checksum_zero; /* RFC 9653 */
     uint8_t bytes[];
 };
 
@@ -135,6 +136,7 @@ struct arrival {
     struct braid_address source, destination; /* normalised */
     struct sctp_common_header header;
     struct sctp_path *path; /* it came over; NULL: the source is not one of the association's */
+    bool checksum_zero;     /* and whether that is good is not known yet */
     bool data_seen, new_data_seen, duplicate_seen;
     uint32_t causes_told;
     bool heartbeat_seen;           /* its answer goes back to where it came from */

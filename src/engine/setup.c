@@ -23,6 +23,7 @@ void setup_start(struct sctp_association *association)
 {
     association->state = BRAID_COOKIE_WAIT;
     association->send_init = true;
+    association->peer_accepts_zero_checksum = false;
     association->setup_resent = false;
     association->init_sent = association->engine->now;
     start_t1(association);
@@ -58,6 +59,9 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
         parameter_write(writer, SCTP_PARAMETER_ECN, NULL, 0);
     if (own->partial_reliability)
         parameter_write(writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
+    association->accepts_zero_checksum = own->error_detection_method != 0;
+    if (association->accepts_zero_checksum)
+        zero_checksum_write(writer, own->error_detection_method);
     setup_write_extensions(writer, association->authentication, setup_offers_asconf(own),
                            own->reconfig);
     if (association->authentication)
@@ -225,6 +229,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     association->peer_adaptation_given = parameters.adaptation_given;
     association->peer_adaptation = parameters.adaptation;
     association->partial_reliability = parameters.partial_reliability;
+    association->peer_accepts_zero_checksum = parameters.accepts_zero_checksum;
     association->ecn = (struct ecn){.capable = parameters.ecn};
     if (association->authentication)
         authentication_agree(association, &association->authentication->local, &parameters.terms);

@@ -31,10 +31,12 @@ struct init_parameters {
     bool supported_given, ipv4, ipv6;
     bool adaptation_given;
     uint32_t adaptation;
-    bool partial_reliability;                  /* both sides offer it */
-    bool lists_asconf, lists_auth;             /* in Supported Extensions */
-    bool reconfig;                             /* both sides list RE-CONFIG */
-    bool ecn;                                  /* both sides offer it */
+    bool partial_reliability;      /* both sides offer it */
+    bool lists_asconf, lists_auth; /* in Supported Extensions */
+    bool reconfig;                 /* both sides list RE-CONFIG */
+    bool ecn;                      /* both sides offer it */
+    bool zero_checksum_given;
+    bool accepts_zero_checksum;                /* with our error detection method (RFC 9653) */
     uint32_t cookie_preservative;              /* ms */
     bool has_cookie, has_host_name, malformed; /* state_cookie and host_name are valid */
     struct sctp_parameter state_cookie, host_name;
@@ -103,12 +105,14 @@ struct cookie {
     uint16_t outbound_streams, inbound_streams;
     uint16_t local_port, peer_port;
     uint16_t encapsulation_port;
-    bool adaptation_given;
-    bool asconf;              /* the peer has ASCONF */
-    bool partial_reliability; /* both have FORWARD TSN */
-    bool reconfig;            /* both have RE-CONFIG */
-    bool ecn;                 /* both have ECN */
-    uint8_t address_count;    /* the peer's, the source of its INIT first */
+    bool adaptation_given : 1;
+    bool asconf : 1;                /* the peer has ASCONF */
+    bool partial_reliability : 1;   /* both have FORWARD TSN */
+    bool reconfig : 1;              /* both have RE-CONFIG */
+    bool ecn : 1;                   /* both have ECN */
+    bool accepts_zero_checksum : 1; /* RFC 9653: we do */
+    bool peer_accepts_zero_checksum : 1;
+    uint8_t address_count; /* the peer's, the source of its INIT first */
     uint32_t adaptation;
     struct braid_address local_address;
     struct braid_address addresses[ADDRESSES_MAXIMUM];

@@ -88,6 +88,8 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     cookie.partial_reliability = parameters->partial_reliability;
     cookie.reconfig = parameters->reconfig;
     cookie.ecn = parameters->ecn;
+    cookie.accepts_zero_checksum = own->error_detection_method != 0;
+    cookie.peer_accepts_zero_checksum = parameters->accepts_zero_checksum;
     cookie.local_address = arrival->destination;
     cookie.address_count = parameters->address_count;
     memcpy(cookie.addresses, parameters->addresses,
@@ -129,6 +131,8 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
         parameter_write(&writer, SCTP_PARAMETER_ECN, NULL, 0);
     if (cookie.partial_reliability)
         parameter_write(&writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
+    if (cookie.accepts_zero_checksum)
+        zero_checksum_write(&writer, own->error_detection_method);
     setup_write_extensions(&writer, cookie.local_terms.length > 0, setup_offers_asconf(own),
                            cookie.reconfig);
     authentication_write_terms(&cookie.local_terms, &writer);
@@ -138,6 +142,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
                         unrecognized.length);
     chunk_end(&writer, chunk);
     response_take_parameters(response, own, arrival);
+    response->checksum_zero = cookie.peer_accepts_zero_checksum;
     response_send(engine, response, &writer, arrival);
 }
 

@@ -1,7 +1,8 @@
 /*
  * What INIT and INIT ACK carry: read as both sides can use it, and written.
  *
- * RFC 9260, sections 3.3.2, 3.3.3, 3.2.1 (what is not known), 5.1.2 (addresses).
+ * RFC 9260, sections 3.3.2, 3.3.3, 3.2.1 (what is not known), 5.1.2 (addresses). RFC 9653, section
+ * 4 (zero checksum).
  */
 #include "engine/private.h"
 
@@ -45,6 +46,19 @@ static void report(struct init_parameters *parameters, const struct sctp_paramet
     memset(place, 0, padded);
     memcpy(place, parameter->bytes, parameter->length);
     parameters->unrecognized_length += padded;
+}
+
+/* RFC 9653, 4: it comes once. 5.2: a method that we do not have is as none. */
+static void read_zero_checksum(struct init_parameters *parameters,
+                               const struct sctp_parameter *parameter,
+                               const struct braid_parameters *own)
+{
+    uint32_t method;
+
+    if (parameters->zero_checksum_given || !zero_checksum_read(parameter, &method))
+        return;
+    parameters->zero_checksum_given = true;
+    parameters->accepts_zero_checksum = method != 0 && method == own->error_detection_method;
 }
 
 bool setup_offers_asconf(const struct braid_parameters *own)
@@ -117,6 +131,9 @@ void setup_read_parameters(struct braid_engine *engine, struct init_parameters *
             break;
         case SCTP_PARAMETER_ECN:
             parameters->ecn = own->ecn;
+            break;
+        case SCTP_PARAMETER_ZERO_CHECKSUM:
+            read_zero_checksum(parameters, &parameter, own);
             break;
         case SCTP_PARAMETER_UNRECOGNIZED: /* ours, come back */
             break;

@@ -291,6 +291,8 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .partial_reliability = association->partial_reliability,
         .reconfig = association->reconfig != NULL,
         .ecn = association->ecn.capable,
+        .accepts_zero_checksum = association->accepts_zero_checksum,
+        .peer_accepts_zero_checksum = association->peer_accepts_zero_checksum,
         .packets_sent = association->packets_sent,
         .packets_received = association->packets_received,
         .bytes_sent = association->bytes_sent,

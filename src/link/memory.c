@@ -420,6 +420,10 @@ static void wire_deliver(struct memory_network *network, struct memory_wire *wir
 
         parcel->bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
         wire->statistics.corrupted++;
+        if (wire->conditions.guarded) {
+            parcel_free(network, parcel);
+            return;
+        }
     }
     wire->statistics.delivered++;
     network_carry(network, parcel, time);

@@ -47,6 +47,7 @@ struct memory_conditions {
     uint32_t reorder_delay;
     double duplicate; /* arrives twice */
     double corrupt;   /* one bit is wrong */
+    bool guarded;     /* what is wrong does not arrive, as if DTLS had found it */
     double mark;      /* arrives as Congestion Experienced, if it is ECN-capable (RFC 3168) */
 };
 

@@ -57,6 +57,7 @@ static const struct setting settings[] = {
     SETTING(disable_fragments),
     SETTING(partial_reliability),
     SETTING(traffic_class),
+    SETTING(error_detection_method),
 };
 
 static void set_parameter(struct script *script, struct braid_parameters *parameters,
@@ -112,7 +113,8 @@ static void make_host(struct script *script, const struct item *arguments)
 
 struct packet_options {
     unsigned int path;
-    bool tag_given, bad_checksum;
+    bool tag_given;
+    enum { CHECKSUM_ANY, CHECKSUM_GOOD, CHECKSUM_BAD, CHECKSUM_ZERO } checksum;
     uint32_t tag;
     uint16_t source_port, destination_port;
     const char *from; /* another source address */
@@ -162,7 +164,14 @@ static const char *read_options(struct script *script, const char *text,
     options->from = item_value(item, "from");
     options->to = item_value(item, "to");
     value = item_value(item, "checksum");
-    options->bad_checksum = value && strcmp(value, "bad") == 0;
+    if (value && strcmp(value, "bad") == 0)
+        options->checksum = CHECKSUM_BAD;
+    else if (value && strcmp(value, "zero") == 0)
+        options->checksum = CHECKSUM_ZERO;
+    else if (value && strcmp(value, "good") == 0)
+        options->checksum = CHECKSUM_GOOD;
+    else if (value)
+        script_fail(script, "a checksum is good, bad or zero");
     return end + 1 + strspn(end + 1, " ");
 }
 
@@ -211,7 +220,8 @@ static void inject(struct script *script, const char *text)
     if (options.cut > peer->writer.length)
         script_fail(script, "there is nothing left");
     peer->writer.length -= options.cut;
-    if (options.bad_checksum) {
+    peer->without_checksum = options.checksum == CHECKSUM_ZERO;
+    if (options.checksum == CHECKSUM_BAD) {
         assert_true(packet_finish(&peer->writer));
         peer->writer.bytes[SCTP_CHECKSUM_OFFSET] ^= 0x55;
         peer_send_bytes(peer, peer->writer.bytes, peer->writer.length);
@@ -278,6 +288,10 @@ static void expect_packets(struct script *script, const char *text, const struct
     if (sent->header.destination_port != options.source_port ||
         sent->header.source_port != options.destination_port)
         script_fail(script, "[%s] is for another port", name);
+    if (options.checksum != CHECKSUM_ANY &&
+        (packet_read_checksum(sent->bytes) == 0) != (options.checksum == CHECKSUM_ZERO))
+        script_fail(script, "[%s] has the checksum 0x%08x", name,
+                    packet_read_checksum(sent->bytes));
     if (!options.from && !braid_address_equal(&sent->destination, &peer->there[options.path]))
         script_fail(script, "[%s] goes over another path", name);
     items_free(items);

@@ -306,7 +306,8 @@ static void peer_deliver(struct peer *peer, const uint8_t *bytes, size_t length,
 void peer_send_from(struct peer *peer, const struct braid_address *source,
                     const struct braid_address *destination)
 {
-    assert_true(packet_finish(&peer->writer));
+    assert_true(peer->without_checksum ? packet_finish_without_checksum(&peer->writer)
+                                       : packet_finish(&peer->writer));
     peer_deliver(peer, peer->writer.bytes, peer->writer.length, source, destination);
 }
 
@@ -341,6 +342,8 @@ size_t peer_begin_init(struct peer *peer, uint8_t type)
         parameter_write(&peer->writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
     if (peer->ecn)
         parameter_write(&peer->writer, SCTP_PARAMETER_ECN, NULL, 0);
+    if (peer->error_detection_method)
+        zero_checksum_write(&peer->writer, peer->error_detection_method);
     if (peer->extensions[0])
         parameter_write(&peer->writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, peer->extensions,
                         strnlen((const char *)peer->extensions, sizeof(peer->extensions)));

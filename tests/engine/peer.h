@@ -87,9 +87,10 @@ struct peer {
     uint16_t port;
     uint32_t tag, initial_tsn, a_rwnd;
     uint16_t outbound_streams, inbound_streams;
-    bool partial_reliability; /* Forward-TSN-Supported */
-    bool ecn;                 /* ECN Supported */
-    uint8_t extensions[4];    /* Supported Extensions: chunk types up to the first 0 */
+    bool partial_reliability;        /* Forward-TSN-Supported */
+    bool ecn;                        /* ECN Supported */
+    uint32_t error_detection_method; /* Zero Checksum Acceptable (RFC 9653) */
+    uint8_t extensions[4];           /* Supported Extensions: chunk types up to the first 0 */
     /* what it knows of the engine */
     uint16_t engine_port;
     uint32_t engine_tag, engine_initial_tsn;
@@ -97,6 +98,7 @@ struct peer {
     uint8_t cookie[4096];
     size_t cookie_length;
 
+    bool without_checksum;      /* its packets have a checksum of zero */
     bool marked;                /* its packets come with Congestion Experienced */
     uint32_t interface, master; /* by which they come in; 0: not known */
     /* the packet in the making */

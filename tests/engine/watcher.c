@@ -35,6 +35,7 @@ struct flow {
 
 struct watcher {
     struct tag_set announced, used;
+    struct tag_set zero_checksum; /* announced with it (RFC 9653) */
     struct flow *flows[FLOW_MAXIMUM];
     unsigned int next_flow;
     uint64_t count;
@@ -116,6 +117,7 @@ void watcher_free(struct watcher *watcher)
         free(watcher->flows[i]);
     free(watcher->announced.tags);
     free(watcher->used.tags);
+    free(watcher->zero_checksum.tags);
     free(watcher);
 }
 
@@ -195,6 +197,20 @@ static bool tag_set_of_another(const struct tag_set *set, unsigned int host, uin
             return true;
     }
     return false;
+}
+
+/* An Initiate Tag, and that packets with it need no CRC32c. */
+static void announce(struct watcher *watcher, unsigned int host, const struct sctp_init *init)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter parameter;
+
+    tag_set_add(&watcher->announced, host, init->initiate_tag);
+    parameter_iterator_init(&iterator, init->parameters, init->parameters_length);
+    while (parameter_next(&iterator, &parameter)) {
+        if (parameter.type == SCTP_PARAMETER_ZERO_CHECKSUM)
+            tag_set_add(&watcher->zero_checksum, host, init->initiate_tag);
+    }
 }
 
 /* ---- Parameters and causes (3.2.1, 3.3.2, 3.3.3, 3.3.10) ------------------------------------- */
@@ -407,7 +423,7 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
         watch(watcher, init.a_rwnd >= 1500, "3.3.2: a_rwnd is not below 1500");
         watch(watcher, init.outbound_streams > 0 && init.inbound_streams > 0, "3.3.2: streams");
         watch_init_parameters(watcher, chunk, &init);
-        tag_set_add(&watcher->announced, host, init.initiate_tag);
+        announce(watcher, host, &init);
         break;
     case SCTP_CHUNK_SACK:
         watch_sack(watcher, watcher_flow(watcher, host, tag), chunk);
@@ -522,13 +538,20 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
 
     watch(watcher, length >= 16 && length % 4 == 0, "3: %zu bytes", length);
     watch(watcher, room == 0 || length <= room, "6.10: %zu bytes where %zu fit", length, room);
-    watch(watcher, packet_verify_checksum(bytes, length), "6.8: the CRC32c");
     watch(watcher, packet_read_common_header(bytes, length, &header), "3.1: the common header");
     watch(watcher, header.source_port != 0 && header.destination_port != 0, "3.1: ports");
 
     chunk_iterator_init(&iterator, bytes, length);
     for (; chunk_next(&iterator, &chunk); count++)
         has[chunk.type] = true;
+    if (packet_read_checksum(bytes) == 0 && !has[SCTP_CHUNK_INIT] && !has[SCTP_CHUNK_COOKIE_ECHO] &&
+        !has[SCTP_CHUNK_ASCONF])
+        watch(watcher,
+              tag_set_of_another(&watcher->zero_checksum, host, header.verification_tag) ||
+                  packet_verify_checksum(bytes, length),
+              "RFC 9653, 5.2, 1: a zero checksum for who did not ask for it");
+    else
+        watch(watcher, packet_verify_checksum(bytes, length), "6.8: the CRC32c");
     watch(watcher, !iterator.malformed && count > 0, "3.2: well-formed chunks");
 
     chunk_iterator_init(&iterator, bytes, length);
@@ -575,6 +598,6 @@ void watcher_scripted(struct watcher *watcher, unsigned int host, const uint8_t 
     while (chunk_next(&iterator, &chunk)) {
         if ((chunk.type == SCTP_CHUNK_INIT || chunk.type == SCTP_CHUNK_INIT_ACK) &&
             init_read(&chunk, &init))
-            tag_set_add(&watcher->announced, host, init.initiate_tag);
+            announce(watcher, host, &init);
     }
 }

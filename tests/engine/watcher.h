@@ -3,7 +3,8 @@
  * that RFC 9260 does not permit, whoever it is for and whatever the test is about.
  *
  * What it looks at: sections 3.1 to 3.3 (form, padding, reserved bits, mandatory parameters),
- * 6.5 to 6.10 (TSNs, gap ack blocks, CRC32c, fragments, bundling) and 8.5 (Verification Tags).
+ * 6.5 to 6.10 (TSNs, gap ack blocks, CRC32c, fragments, bundling) and 8.5 (Verification Tags); RFC
+ * 9653, section 5.2 (zero checksum).
  */
 #ifndef ENGINE_WATCHER_H
 #define ENGINE_WATCHER_H

@@ -276,6 +276,18 @@ static void test_corruption(void **state)
     }
     assert_int_equal(wrong, pair.statistics->corrupted);
     assert_about(wrong, 100);
+
+    /* a layer below finds it: as if it had been lost */
+    pair.conditions->corrupt = 1;
+    pair.conditions->guarded = true;
+    for (int i = 0; i < 200; i++) {
+        struct braid_batch batch = batch_there(1);
+        struct braid_packet packet;
+
+        test_send(pair.here, &batch);
+        assert_int_equal(link_receive(pair.there, &packet, 1), 0);
+    }
+    assert_int_equal(pair.statistics->corrupted, wrong + 200);
     pair_free(&pair);
 }
 

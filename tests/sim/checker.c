@@ -371,6 +371,7 @@ static void checker_down(struct checker *checker, struct end *end, enum braid_do
     checker_read(checker, end, UINT32_MAX);
     assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
     checker->counts.ecn_reductions += info.ecn_reductions;
+    checker->counts.without_checksum += info.peer_accepts_zero_checksum;
     checker->counts.forward_tsns += info.forward_tsns_sent;
     end->down = true;
     flow_end(end->out, reason);

@@ -100,7 +100,7 @@ struct checker {
         uint64_t associations, shut_down, aborted, lost, restarts;
         uint64_t messages_sent, messages_received, messages_failed;
         uint64_t pieces, bytes_received, resets, association_resets, streams_added;
-        uint64_t ecn_reductions, forward_tsns;
+        uint64_t ecn_reductions, forward_tsns, without_checksum;
     } counts;
 };
 

@@ -112,7 +112,8 @@ void limits_received(struct limits *limits, struct host *host, const struct brai
     struct chunk_iterator iterator;
     struct sctp_chunk chunk;
 
-    if (!packet_verify_checksum(packet->bytes, packet->length) ||
+    if ((packet_read_checksum(packet->bytes) != 0 &&
+         !packet_verify_checksum(packet->bytes, packet->length)) ||
         !packet_read_common_header(packet->bytes, packet->length, &header))
         return;
     chunk_iterator_init(&iterator, packet->bytes, packet->length);

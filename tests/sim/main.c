@@ -75,9 +75,10 @@ static void print_counts(const struct scenario_counts *counts)
            checker->messages_sent, checker->messages_received, checker->messages_failed,
            checker->bytes_received, checker->pieces);
     printf("%" PRIu64 " resets of streams, %" PRIu64 " of associations, %" PRIu64
-           " streams added; %" PRIu64 " FORWARD TSNs, %" PRIu64 " reductions for ECN\n",
+           " streams added; %" PRIu64 " FORWARD TSNs, %" PRIu64 " reductions for ECN; %" PRIu64
+           " ends without CRC32c\n",
            checker->resets, checker->association_resets, checker->streams_added,
-           checker->forward_tsns, checker->ecn_reductions);
+           checker->forward_tsns, checker->ecn_reductions, checker->without_checksum);
     printf("%" PRIu64 " packets in %" PRIu64 " hours of virtual time; %" PRIu64
            " things happened, %" PRIu64 " of them crashes\n",
            counts->packets, counts->seconds / 3600, counts->actions, counts->crashes);

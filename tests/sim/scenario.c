@@ -58,6 +58,7 @@ struct scenario {
     bool calm;
     bool large, unordered, abandonable, many_streams;
     bool reconfig, ecn, probing; /* what the hosts may have besides */
+    bool guarded;                /* what is below finds damaged packets (RFC 9653) */
     struct braid_keys *keys;
     size_t memory;
 };
@@ -327,6 +328,8 @@ static struct braid_parameters some_parameters(struct scenario *scenario, bool a
     parameters.reconfig = scenario->reconfig && chance(scenario, 0.9);
     parameters.reconfig_permitted = chance(scenario, 0.7) ? 7 : (uint8_t)below(scenario, 8);
     parameters.ecn = scenario->ecn && chance(scenario, 0.9);
+    if (scenario->guarded && chance(scenario, 0.9)) /* RFC 9653: only then */
+        parameters.error_detection_method = 1 + below(scenario, 2);
     if (scenario->probing)
         parameters.probe_interval = chance(scenario, 0.2) ? 0 : 1000 + below(scenario, 30000);
     if (!authentication)
@@ -647,6 +650,7 @@ static void scenario_begin(struct scenario *scenario, uint64_t seed, const char 
     scenario->reconfig = chance(scenario, 0.4);
     scenario->ecn = chance(scenario, 0.3);
     scenario->probing = chance(scenario, 0.3);
+    scenario->guarded = chance(scenario, 0.3);
     scenario->keys = chance(scenario, 0.5) ? changes_keys() : NULL;
     authentication = chance(scenario, 0.3);
 
@@ -659,7 +663,7 @@ static void scenario_begin(struct scenario *scenario, uint64_t seed, const char 
     scenario->world->after_transmit = after_transmit;
     scenario->limits = limits_new();
     checker_init(&scenario->checker, scenario->world);
-    weather_init(&scenario->weather, scenario->world, &scenario->random);
+    weather_init(&scenario->weather, scenario->world, &scenario->random, scenario->guarded);
     for (unsigned int i = 0; i < scenario->world->count; i++) {
         struct host *host = &scenario->world->hosts[i];
 

@@ -47,6 +47,7 @@ static struct memory_conditions some_conditions(struct weather *weather)
 {
     struct memory_conditions conditions = {
         .icmp = chance(weather, 0.7),
+        .guarded = weather->guarded,
         .delay = some_size(weather, 300000),
         .jitter = chance(weather, 0.3) ? some_size(weather, 100000) : 0,
         .loss = chance(weather, 0.6) ? weather->loss * below(weather, 100) / 100 : 0,
@@ -74,9 +75,10 @@ static struct memory_conditions some_conditions(struct weather *weather)
     return conditions;
 }
 
-void weather_init(struct weather *weather, struct world *world, struct random_generator *random)
+void weather_init(struct weather *weather, struct world *world, struct random_generator *random,
+                  bool guarded)
 {
-    *weather = (struct weather){.world = world, .random = random};
+    *weather = (struct weather){.world = world, .random = random, .guarded = guarded};
     weather->bursts = chance(weather, 0.3);
     weather->reordering = chance(weather, 0.4);
     weather->duplication = chance(weather, 0.4);

@@ -15,10 +15,12 @@ struct weather {
     bool address_down[WORLD_HOSTS][WORLD_ADDRESSES]; /* the host does not have it now */
     bool bursts, reordering, duplication, corruption, narrow, marking; /* what there may be */
     double loss;                                                       /* at most */
+    bool guarded; /* a layer below finds what is damaged */
 };
 
 /* Chooses what there may be, and begins with some of it. */
-void weather_init(struct weather *weather, struct world *world, struct random_generator *random);
+void weather_init(struct weather *weather, struct world *world, struct random_generator *random,
+                  bool guarded);
 
 /* Some wires change: those of one network, or one direction, or all. */
 void weather_change(struct weather *weather);
