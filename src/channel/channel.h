@@ -93,11 +93,12 @@ enum channel_type {
 };
 
 enum channel_flags {
-    CHANNEL_MORE = 1,          /* SEND: the message goes on in the sender's next datagram */
-    CHANNEL_HAS_INFO = 2,      /* SEND: stream, ppid and so on were given; else the defaults hold */
-    CHANNEL_HAS_ADDRESS = 4,   /* SEND: `addresses[0]` is where to (msg_name) */
-    CHANNEL_HAS_INIT = 8,      /* SEND: `init` was given (SCTP_INIT, RFC 6458, 5.3.1) */
-    CHANNEL_NOTIFICATION = 16, /* MESSAGE: MSG_NOTIFICATION */
+    CHANNEL_MORE = 1,        /* SEND: the message goes on in the sender's next datagram; MESSAGE: it
+                                goes on in the next one, which comes as soon as there is room */
+    CHANNEL_HAS_INFO = 2,    /* SEND: stream, ppid and so on were given; else the defaults hold */
+    CHANNEL_HAS_ADDRESS = 4, /* SEND: `addresses[0]` is where to (msg_name) */
+    CHANNEL_HAS_INIT = 8,    /* SEND: `init` was given (SCTP_INIT, RFC 6458, 5.3.1) */
+    CHANNEL_NOTIFICATION = 16,  /* MESSAGE: MSG_NOTIFICATION */
     CHANNEL_END_OF_RECORD = 32, /* MESSAGE: MSG_EOR */
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
     CHANNEL_HAS_PR = 128,   /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */

@@ -8,6 +8,7 @@
  * What does not fit is read in parts: by MSG_PEEK, and the descriptor's SO_PEEK_OFF keeps how far;
  * with the last part the datagram is taken away.
  */
+#include <poll.h>
 #include <time.h>
 
 #include "preload/direct.h"
@@ -235,7 +236,8 @@ static void look_at_next(const struct program_socket *socket, struct channel_hea
         header->next.flags |= SCTP_NOTIFICATION;
 }
 
-static ssize_t read_part(const struct program_socket *socket, struct msghdr *message, int flags)
+static ssize_t read_part(const struct program_socket *socket, struct msghdr *message, int flags,
+                         bool *more)
 {
     int descriptor = socket->descriptor;
     struct channel_header header;
@@ -270,15 +272,16 @@ static ssize_t read_part(const struct program_socket *socket, struct msghdr *mes
         receive_discard(descriptor);
         look_at_next(socket, &header, false);
     }
+    *more = last && header.flags & CHANNEL_MORE;
     describe(socket, &header, message, last);
     descriptor_set_partial(socket, flags & MSG_PEEK ? offset > 0 : !last);
     return received;
 }
 
-/* The next message or notification, or as much of it as there is room for. EAGAIN if all is
- * different now, too (CHANNEL_WAKE). */
-static ssize_t read_next(const struct program_socket *socket, struct msghdr *message, int flags,
-                         bool wait)
+/* The next datagram, or as much of it as there is room for; `*more`: another belongs to it. EAGAIN
+ * if all is different now, too (CHANNEL_WAKE). */
+static ssize_t read_piece(const struct program_socket *socket, struct msghdr *message, int flags,
+                          bool wait, bool *more)
 {
     int own = (flags & (MSG_DONTWAIT | MSG_PEEK)) | (wait ? 0 : MSG_DONTWAIT);
     struct channel_header header;
@@ -286,11 +289,11 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
     ssize_t received;
 
     if (descriptor_is_partial(socket))
-        return read_part(socket, message, own);
+        return read_part(socket, message, own, more);
     if (room < CHANNEL_PIECE_MAXIMUM) {
         received = peek_header(socket->descriptor, &header, own & MSG_DONTWAIT);
         if (received > (ssize_t)(room + sizeof(header)))
-            return read_part(socket, message, own);
+            return read_part(socket, message, own, more);
         if (received == -EAGAIN || received == -EINTR)
             return received;
     }
@@ -306,9 +309,73 @@ static ssize_t read_next(const struct program_socket *socket, struct msghdr *mes
             receive_discard(socket->descriptor);
         return -EAGAIN;
     }
+    *more = header.flags & CHANNEL_MORE;
     look_at_next(socket, &header, flags & MSG_PEEK);
     describe(socket, &header, message, true);
     return received - (ssize_t)sizeof(header);
+}
+
+/* Where the bytes go after the first `length`, which is less than there is room for. */
+static size_t parts_after(const struct msghdr *message, size_t length, struct iovec *parts)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        struct iovec part = message->msg_iov[i];
+        size_t used = length < part.iov_len ? length : part.iov_len;
+
+        length -= used;
+        part.iov_base = (char *)part.iov_base + used;
+        part.iov_len -= used;
+        if (part.iov_len > 0)
+            parts[count++] = part;
+    }
+    return count;
+}
+
+#define PIECE_PATIENCE 1000 /* ms: another thread may have taken it */
+
+/* The rest of a message that is longer than a datagram. The stack has it whole, and sends it while
+ * what was read makes room: so also who may not wait gets all of it. */
+static ssize_t read_rest(const struct program_socket *socket, const struct msghdr *given,
+                         struct msghdr *message, ssize_t received)
+{
+    size_t room = room_of(given);
+    bool more = true;
+
+    while (more && (size_t)received < room) {
+        struct pollfd entry = {.fd = socket->descriptor, .events = POLLIN};
+        struct iovec parts[PARTS];
+        struct msghdr rest = *given;
+        ssize_t length;
+
+        rest.msg_iov = parts;
+        rest.msg_iovlen = parts_after(given, (size_t)received, parts);
+        more = false;
+        if (poll(&entry, 1, PIECE_PATIENCE) <= 0)
+            break;
+        length = read_piece(socket, &rest, MSG_DONTWAIT, false, &more);
+        if (length <= 0)
+            break;
+        received += length;
+        message->msg_namelen = rest.msg_namelen;
+        message->msg_controllen = rest.msg_controllen;
+        message->msg_flags = rest.msg_flags;
+    }
+    return received;
+}
+
+/* The next message or notification, or as much of it as there is room for. */
+static ssize_t read_next(const struct program_socket *socket, struct msghdr *message, int flags,
+                         bool wait)
+{
+    const struct msghdr given = *message;
+    bool more = false;
+    ssize_t received = read_piece(socket, message, flags, wait, &more);
+
+    if (received <= 0 || !more || flags & MSG_PEEK)
+        return received;
+    return read_rest(socket, &given, message, received);
 }
 
 /* Programs that read until nothing is left ask each time: if that was in vain so often, only as

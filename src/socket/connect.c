@@ -131,7 +131,7 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
         (socket->style == SOCKET_ONE_TO_ONE && socket->state == SOCKET_LISTENING))
         return -EISCONN;
     error = read_destinations(socket, addresses, length, destinations, &count, &port);
-    if (error < 0)
+    if (count == 0)
         return error;
     if (socket->style == SOCKET_ONE_TO_ONE && socket->association_count > 0)
         return -EALREADY;
@@ -140,6 +140,8 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
         if (existing)
             return existing->up ? -EISCONN : -EALREADY;
     }
+    if (error < 0)
+        return error;
     error = socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
     if (error == -EISCONN) /* another socket of this port has it: peeled off, or accepted */
         return -EADDRNOTAVAIL;

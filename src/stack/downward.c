@@ -164,7 +164,9 @@ static bool batch_add(struct stack *stack, const struct stack_socket *end, unsig
     };
     if (message->kind == SOCKET_NOTIFICATION)
         header->flags |= CHANNEL_NOTIFICATION;
-    if (message->end_of_record && length == left)
+    if (length < left)
+        header->flags |= CHANNEL_MORE;
+    else if (message->end_of_record)
         header->flags |= CHANNEL_END_OF_RECORD;
     if (i + 1 < end->next_count)
         header_add_next(header, &end->next[i + 1]);

@@ -4,6 +4,7 @@
  */
 #include <netinet/in.h>
 #include <netinet/sctp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -155,6 +156,37 @@ static void peel_off_another(void **state)
     close_ends(&ends);
 }
 
+/* However long it is: one read has it, if there is room, also one that may not wait. */
+static void long_message(void **state)
+{
+    static char sent[100000], got[150000];
+    struct iovec parts[] = {{got, 70000}, {got + 70000, 10}, {got + 70010, sizeof(got) - 70010}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+    struct pollfd entry = {.events = POLLIN};
+    struct ends ends;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (char)(i * 31 + i / 255);
+    open_ends(&ends);
+    entry.fd = ends.listener;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(send(ends.client, sent, sizeof(sent), 0), sizeof(sent));
+        assert_int_equal(poll(&entry, 1, 5000), 1);
+        memset(got, 0, sizeof(got));
+        if (i == 2) { /* in two parts */
+            assert_int_equal(recv(ends.listener, got, 1000, 0), 1000);
+            parts[0] = (struct iovec){got + 1000, sizeof(got) - 1000};
+            message.msg_iovlen = 1;
+        }
+        assert_int_equal(recvmsg(ends.listener, &message, i == 1 ? MSG_DONTWAIT : 0),
+                         i == 2 ? 99000 : 100000);
+        assert_int_equal(message.msg_flags & MSG_EOR, MSG_EOR);
+        assert_memory_equal(got, sent, sizeof(sent));
+    }
+    close_ends(&ends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +194,7 @@ int main(void)
         cmocka_unit_test(processes),
         cmocka_unit_test(peel_off),
         cmocka_unit_test(peel_off_another),
+        cmocka_unit_test(long_message),
     };
 
     alarm(60);
