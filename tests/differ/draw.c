@@ -138,6 +138,10 @@ int addresses_draw(unsigned char *packed, const struct slot *slot, const struct 
         port = 0;
     if (!target && slot->port && chance(60))
         port = chance(50) ? slot->port : 0;
+    if (target && port == slot->port)
+        port = (uint16_t)(base_port + PORTS);
+    if (!target && !slot->port) /* what is left of several that failed is Linux's affair */
+        count = 1;
     int used = 0;
     const char *texts[3];
     for (int i = 0; i < count; i++) {
@@ -160,10 +164,14 @@ int addresses_draw(unsigned char *packed, const struct slot *slot, const struct 
 socklen_t address_draw_target(struct sockaddr_storage *address, const struct slot *slot)
 {
     struct slot *target = slot_draw_listening();
+    if (target && target->port == slot->port) /* itself */
+        target = NULL;
     bool strange_one = chance(12), ipv6 = slot->ipv6 && chance(70);
     const char *text = text_draw(ipv6);
+    uint16_t port = (uint16_t)(base_port + draw(PORTS));
     if (!target || strange_one)
-        return address_set(address, text, (uint16_t)(base_port + draw(PORTS)));
+        return address_set(address, text,
+                           port == slot->port ? (uint16_t)(base_port + PORTS) : port);
     if (chance(60))
         text = ipv6 && target->ipv6 ? "::1" : "127.0.0.1";
     return address_set(address, text, target->port);
@@ -182,7 +190,16 @@ sctp_assoc_t association_draw(const struct slot *slot)
     if (other < 5)
         return 123456;
     if (getsockopt(slot->fd, SOL_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length) != 0 ||
-        list.number == 0)
+        list.number == 0 || list.number > 16)
         return 0;
-    return list.ids[which % list.number];
+    for (uint32_t i = 0; i < list.number && i < 16; i++) {
+        struct sctp_status status = {.sstat_assoc_id = list.ids[(which + i) % list.number]};
+        length = sizeof(status);
+        /* before that it has no id on Linux */
+        if (status.sstat_assoc_id > SCTP_ALL_ASSOC &&
+            getsockopt(slot->fd, SOL_SCTP, SCTP_STATUS, &status, &length) == 0 &&
+            status.sstat_state == SCTP_ESTABLISHED)
+            return status.sstat_assoc_id;
+    }
+    return 0;
 }

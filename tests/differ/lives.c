@@ -187,6 +187,12 @@ void step_shutdown(void)
 
 void slot_close(struct slot *slot)
 {
+    /* Linux aborts all that wait there if one of them has something unread */
+    if (slot->listening && !slot->many) {
+        fcntl(slot->fd, F_SETFL, O_RDWR | O_NONBLOCK);
+        for (int fd = accept(slot->fd, NULL, NULL); fd >= 0; fd = accept(slot->fd, NULL, NULL))
+            close(fd);
+    }
     close(slot->fd);
     slot->fd = -1;
     slot->listening = false;
@@ -305,9 +311,12 @@ void step_poll(void)
         if (p.fd < 0 || slots[i].shut)
             continue;
         poll(&p, 1, 0);
-        say(" %d:", i);
-        say("%s%s%s", p.revents & POLLIN ? " IN" : "", p.revents & POLLOUT ? " OUT" : "",
-            p.revents & POLLPRI ? " PRI" : "");
+        struct sctp_status status = {0};
+        socklen_t length = sizeof(status);
+        bool sends =
+            slots[i].many || getsockopt(slots[i].fd, SOL_SCTP, SCTP_STATUS, &status, &length) == 0;
+        say(" %d:%s%s%s", i, p.revents & POLLIN ? " IN" : "",
+            p.revents & POLLOUT && sends ? " OUT" : "", p.revents & POLLPRI ? " PRI" : "");
     }
 }
 

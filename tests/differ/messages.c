@@ -178,6 +178,11 @@ static void say_notification(const unsigned char *bytes, size_t length)
     union sctp_notification n;
     memset(&n, 0, sizeof(n));
     memcpy(&n, bytes, length < sizeof(n) ? length : sizeof(n));
+    if (length < sizeof(n.sn_header) || length < n.sn_header.sn_length ||
+        n.sn_header.sn_type <= SCTP_SN_TYPE_BASE) {
+        say(" part");
+        return;
+    }
     say(" flags %#x length %u ", n.sn_header.sn_flags, n.sn_header.sn_length);
     switch (n.sn_header.sn_type) {
     case SCTP_ASSOC_CHANGE:
