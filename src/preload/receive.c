@@ -304,6 +304,8 @@ static ssize_t read_piece(const struct program_socket *socket, struct msghdr *me
         return received;
     if (header.generation != socket->generation)
         descriptor_forget(socket->descriptor); /* another of ours has its number */
+    if (header.type == CHANNEL_ACCEPT)
+        return -ENOTCONN; /* of a socket that listened */
     if (header.type == CHANNEL_WAKE) {
         if (flags & MSG_PEEK)
             receive_discard(socket->descriptor);

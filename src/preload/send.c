@@ -388,8 +388,6 @@ static int send_now(const struct program_socket *socket, struct outgoing *outgoi
     socklen_t size = sizeof(patience);
     size_t at = sizeof(struct channel_header);
 
-    if (length + sizeof(outgoing->destinations) > CHANNEL_PIECE_MAXIMUM)
-        return -EMSGSIZE;
     direct_getsockopt(socket->descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, &size);
     request.patience = &patience;
     memcpy(bytes, &outgoing->header, sizeof(outgoing->header));
@@ -406,6 +404,40 @@ static int send_now(const struct program_socket *socket, struct outgoing *outgoi
     }
     request.length = at;
     return control(socket->descriptor, &request);
+}
+
+/* What is too long for a question goes up the descriptor, without an answer. What there is to say
+ * against the peer is asked before, as connect() asks it. */
+static int send_long(const struct program_socket *socket, struct outgoing *outgoing,
+                     struct cursor *cursor, size_t length, int flags)
+{
+    const union channel_address *peer = &outgoing->header.address;
+    struct control request = {.operation = CHANNEL_CONNECT,
+                              .argument = {may_wait(socket, flags)},
+                              .payload = peer,
+                              .length = peer->any.sa_family == AF_INET ? sizeof(peer->in)
+                                                                       : sizeof(peer->in6),
+                              .interruptible = true};
+    uint32_t state = socket_state(socket);
+
+    if (flags_of(&outgoing->header) & SCTP_ABORT)
+        return -EMSGSIZE;
+    if (outgoing->header.flags & CHANNEL_HAS_ADDRESS) {
+        int error = control(socket->descriptor, &request);
+
+        if (error < 0 && error != -EINPROGRESS && error != -EALREADY && error != -EISCONN)
+            return error;
+    } else if (state & CHANNEL_STATE_ONE_TO_MANY && !(state & CHANNEL_STATE_PEELED_OFF) &&
+               !(flags_of(&outgoing->header) & SCTP_SENDALL) &&
+               !published_association(socket, outgoing->header.info.association)) {
+        return -EPIPE;
+    }
+    return send_up(socket, outgoing, cursor, length, flags);
+}
+
+static bool is_too_long(const struct outgoing *outgoing, size_t length)
+{
+    return length + sizeof(outgoing->destinations) > CHANNEL_PIECE_MAXIMUM;
 }
 
 static int total_length(const struct msghdr *message, size_t *length)
@@ -466,8 +498,12 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
         error = judge(socket, &outgoing.header, length, &way);
     if (error < 0)
         return error;
-    error = way == ASK ? send_now(socket, &outgoing, &cursor, length, may_wait(socket, flags))
-                       : send_up(socket, &outgoing, &cursor, length, flags);
+    if (way == UP_THE_DESCRIPTOR)
+        error = send_up(socket, &outgoing, &cursor, length, flags);
+    else if (is_too_long(&outgoing, length))
+        error = send_long(socket, &outgoing, &cursor, length, flags);
+    else
+        error = send_now(socket, &outgoing, &cursor, length, may_wait(socket, flags));
     if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN || error == -ECONNREFUSED)
         return way == ASK && error != -ECONNREFUSED ? error : ended(socket);
     if (error < 0)

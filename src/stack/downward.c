@@ -266,6 +266,7 @@ void downward_move(struct stack_socket *from, int descriptor, struct stack_socke
         list_append(&datagrams, &taken->link);
     forget_what_was_read(&datagrams, read_before);
     from->payload = 0;
+    from->notifications_only = to->notifications_only = true;
     LIST_FOR_EACH_SAFE(link, &datagrams)
     {
         struct stack_socket *end;

@@ -79,8 +79,8 @@ struct slot *slot_add(int fd, const struct slot *like)
     return slot;
 }
 
-static const char *const addresses4[] = {"127.0.0.1", "127.0.0.1", "10.9.0.1", "10.9.0.2",
-                                         "127.0.0.2", "0.0.0.0",   "0.0.0.0"};
+static const char *const addresses4[] = {"127.0.0.1", "127.0.0.1", "10.9.0.1",
+                                         "10.9.0.2",  "0.0.0.0",   "0.0.0.0"};
 static const char *const addresses6[] = {"::1", "::1", "fd09::1",          "fd09::2",
                                          "::",  "::",  "::ffff:127.0.0.1", "::ffff:10.9.0.1"};
 static const char *const strange[] = {"192.0.2.1",   "224.0.0.1", "255.255.255.255",

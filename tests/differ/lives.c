@@ -14,7 +14,7 @@
 struct slot *make_socket(bool many, bool ipv6)
 {
     struct slot like = {.many = many, .ipv6 = ipv6};
-    struct sctp_sack_info sack = {.sack_freq = 1, .sack_delay = 1};
+    struct sctp_sack_info sack = {.sack_freq = 1, .sack_delay = 8};
     int fd = socket(ipv6 ? AF_INET6 : AF_INET, many ? SOCK_SEQPACKET : SOCK_STREAM, IPPROTO_SCTP);
     if (fd < 0) {
         say(" socket=");
@@ -111,7 +111,8 @@ void step_connectx(void)
 {
     unsigned char packed[200];
     struct slot *slot = slot_draw();
-    int count = addresses_draw(packed, slot, slot_draw_listening());
+    const struct slot *target = slot_draw_listening();
+    int count = addresses_draw(packed, slot, target ? target : &(struct slot){.port = base_port});
     sctp_assoc_t id = 0;
     say(" %d ", slot_number(slot));
     say_addresses(packed, count);
@@ -258,29 +259,40 @@ static int compare(const void *one, const void *other)
     return memcmp(one, other, sizeof(struct sockaddr_in6));
 }
 
-/* Their order is that in which the host got them. */
-static void say_sorted(struct sockaddr *all, int count)
+static bool is_ipv4(const struct sockaddr_in6 *address)
+{
+    return address->sin6_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&address->sin6_addr);
+}
+
+/* Sorted: their order is that in which the host got them. Returns whether IPv4 is among them, and
+ * tells of that only if it is `wanted`. */
+static bool say_sorted(struct sockaddr *all, int count, bool wanted)
 {
     struct sockaddr_in6 sorted[32];
     const unsigned char *at = (unsigned char *)all;
+    bool ipv4 = false;
     memset(sorted, 0, sizeof(sorted));
     for (int i = 0; i < count && i < 32; i++) {
-        struct sockaddr_in6 family;
-        memcpy(&family, at, sizeof(struct sockaddr_in));
+        struct sockaddr family;
+        memcpy(&family, at, sizeof(family));
         size_t length =
-            family.sin6_family == AF_INET6 ? sizeof(family) : sizeof(struct sockaddr_in);
+            family.sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
         memcpy(&sorted[i], at, length);
         at += length;
     }
-    if (count > 0) {
-        qsort(sorted, (size_t)count, sizeof(sorted[0]), compare);
-        for (int i = 0; i < count; i++) {
-            say(" ");
-            say_address(&sorted[i], sorted[i].sin6_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                                      : sizeof(struct sockaddr_in));
-        }
-        sctp_freepaddrs(all);
+    if (count <= 0)
+        return false;
+    qsort(sorted, (size_t)count, sizeof(sorted[0]), compare);
+    for (int i = 0; i < count; i++) {
+        ipv4 = ipv4 || is_ipv4(&sorted[i]);
+        if (!wanted && is_ipv4(&sorted[i]))
+            continue;
+        say(" ");
+        say_address(&sorted[i], sorted[i].sin6_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                  : sizeof(struct sockaddr_in));
     }
+    sctp_freepaddrs(all);
+    return ipv4;
 }
 
 void step_addresses(void)
@@ -295,11 +307,12 @@ void step_addresses(void)
     int count = sctp_getladdrs(slot->fd, id, &all);
     say(" ours = ");
     say_result(count);
-    say_sorted(all, count);
+    /* Linux keeps addresses of a peer that it cannot send to, having none of their family */
+    bool ipv4 = say_sorted(all, count, true);
     count = sctp_getpaddrs(slot->fd, id, &all);
     say(" peer = ");
-    say_result(count);
-    say_sorted(all, count);
+    say_result(count < 0 ? -1 : 0);
+    say_sorted(all, count, ipv4);
 }
 
 /* Not which kind of end it is, and nothing of a socket that was shut down: there Braid tells more.

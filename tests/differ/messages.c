@@ -83,7 +83,7 @@ static void ancillary_draw(struct msghdr *message, const struct slot *slot)
         say(" DSTADDRV4(%x)", ntohl(in.s_addr));
         ancillary_add(message, SCTP_DSTADDRV4, &in, sizeof(in));
     }
-    if (chance(3)) {
+    if (chance(3) && slot->ipv6) {
         struct in6_addr in6 = {{{0xfd, 9, [15] = 3}}};
         say(" DSTADDRV6");
         ancillary_add(message, SCTP_DSTADDRV6, &in6, sizeof(in6));
@@ -110,7 +110,7 @@ static int send_flags_draw(void)
     static const struct {
         int flag;
         const char *name;
-    } flags[] = {{MSG_OOB, "OOB"}, {MSG_MORE, "MORE"},       {MSG_EOR, "EOR"},
+    } flags[] = {{MSG_OOB, "OOB"}, {MSG_EOR, "EOR"},         {MSG_EOR, "EOR"},
                  {MSG_FIN, "FIN"}, {MSG_DONTROUTE, "ROUTE"}, {MSG_CONFIRM, "CONFIRM"}};
     int drawn = 0;
     if (chance(7)) {
@@ -416,8 +416,11 @@ void step_recvmmsg(void)
     }
     int count = recvmmsg(slot->fd, messages, 3, MSG_DONTWAIT, NULL);
     say(" %d = ", slot_number(slot));
+    int whole = 0;
+    while (whole < count && messages[whole].msg_len > 0)
+        whole++;
     if (slot->shut)
-        say_count(slot, count > 0 && messages[0].msg_len == 0 ? 0 : count);
+        say_count(slot, count < 0 ? -1 : whole);
     else
         say_result(count);
     for (int i = 0; i < count && messages[i].msg_len; i++) {

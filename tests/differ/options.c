@@ -190,13 +190,14 @@ void step_set(void)
 void subscribe(struct slot *slot, unsigned events)
 {
     unsigned char bytes[11];
+    events &= ~4u; /* when an address is confirmed is a matter of time */
     for (unsigned i = 0; i < sizeof(bytes); i++)
         bytes[i] = events >> i & 1;
     say(" events %#x", events & 0x3fff);
     setsockopt(slot->fd, SOL_SCTP, SCTP_EVENTS, bytes, sizeof(bytes));
     for (unsigned i = sizeof(bytes); i < 14; i++) {
         struct sctp_event event = {SCTP_FUTURE_ASSOC, (uint16_t)(SCTP_SN_TYPE_BASE + i),
-                                   events >> i & 1};
+                                   (uint8_t)(events >> i & 1)};
         setsockopt(slot->fd, SOL_SCTP, SCTP_EVENT, &event, sizeof(event));
     }
 }

@@ -2,6 +2,7 @@
  * A message that is read in parts (RFC 6458, 3.1.4): the rest stays for who reads next, through
  * whichever descriptor, in whichever process, and also if the association is peeled off meanwhile.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <poll.h>
@@ -187,6 +188,72 @@ static void long_message(void **state)
     close_ends(&ends);
 }
 
+/* A long message may be the first to its peer, and may name him each time. */
+static void long_message_to_an_address(void **state)
+{
+    static char sent[100000], got[150000];
+    int client = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+    struct sockaddr_in nobody;
+    struct ends ends;
+
+    (void)state;
+    memset(sent, 'x', sizeof(sent));
+    open_ends(&ends);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sendto(client, sent, sizeof(sent), i == 1 ? MSG_DONTWAIT : 0,
+                                (struct sockaddr *)&ends.address, sizeof(ends.address)),
+                         sizeof(sent));
+        assert_int_equal(recv(ends.listener, got, sizeof(got), 0), sizeof(sent));
+    }
+    assert_memory_equal(got, sent, sizeof(sent));
+    nobody = ends.address;
+    nobody.sin_addr.s_addr = htonl(INADDR_BROADCAST);
+    assert_int_equal(
+        sendto(client, sent, sizeof(sent), 0, (struct sockaddr *)&nobody, sizeof(nobody)), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(send(client, sent, sizeof(sent), MSG_NOSIGNAL), -1);
+    assert_int_equal(errno, EPIPE);
+    close(client);
+    close_ends(&ends);
+}
+
+/* Who closes it has notifications before him, and no message: a graceful end. */
+static void peeled_off_with_notifications(void **state)
+{
+    struct sctp_event_subscribe events = {.sctp_association_event = 1};
+    struct {
+        uint32_t count;
+        sctp_assoc_t id;
+    } list = {0};
+    socklen_t length = sizeof(list);
+    struct ends ends;
+    int client = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP), accepted, own;
+    char byte;
+
+    (void)state;
+    open_ends(&ends);
+    close(ends.client);
+    assert_int_equal(setsockopt(client, IPPROTO_SCTP, SCTP_EVENTS, &events, sizeof(events)), 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&ends.address, sizeof(ends.address)), 0);
+    assert_int_equal(getsockopt(client, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length), 0);
+    own = sctp_peeloff(client, list.id);
+    assert_true(own >= 0);
+    do {
+        usleep(1000);
+        length = sizeof(list);
+        assert_int_equal(
+            getsockopt(ends.listener, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length), 0);
+    } while (list.count != 1);
+    accepted = sctp_peeloff(ends.listener, list.id);
+    assert_true(accepted >= 0);
+    close(own);
+    assert_int_equal(recv(accepted, &byte, 1, 0), -1);
+    assert_int_equal(errno, ENOTCONN); /* not ECONNRESET */
+    close(accepted);
+    close(client);
+    close(ends.listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +262,8 @@ int main(void)
         cmocka_unit_test(peel_off),
         cmocka_unit_test(peel_off_another),
         cmocka_unit_test(long_message),
+        cmocka_unit_test(long_message_to_an_address),
+        cmocka_unit_test(peeled_off_with_notifications),
     };
 
     alarm(60);
