@@ -37,7 +37,8 @@ static inline braid_time milliseconds(uint64_t value)
 
 #define ADDRESSES_MAXIMUM 32  /* of one endpoint or peer that setup looks at */
 #define A_RWND_MINIMUM 1500   /* of INIT and INIT ACK (RFC 9260, 3.3.2) */
-#define CAUSES_MAXIMUM 1200   /* bytes of error causes that one ABORT or ERROR carries */
+#define CAUSES_MAXIMUM 1200   /* bytes of error causes that one ABORT carries */
+#define ERRORS_MAXIMUM 9000   /* and one ERROR, if the path takes them */
 #define PACKET_MAXIMUM 65535u /* an IP packet */
 #define BATCH_MAXIMUM 65487u  /* of one UDP_SEGMENT call: an IPv6 packet's payload without UDP */
 #define PACKET_MINIMUM 1280u  /* what our own control packets never exceed */

@@ -240,24 +240,39 @@ void reply_drop(struct braid_engine *engine)
     engine->reply = NULL;
 }
 
+/* The causes that the packet has room for. */
+static void write_errors(const struct packet_writer *errors, struct packet_writer *writer)
+{
+    struct parameter_iterator iterator;
+    struct sctp_parameter cause;
+    size_t chunk = error_begin(writer), empty = writer->length;
+
+    parameter_iterator_init(&iterator, errors->bytes, errors->length);
+    while (parameter_next(&iterator, &cause)) {
+        size_t before = writer->length;
+
+        parameter_write(writer, cause.type, cause.value, cause.value_length);
+        if (writer->overflowed)
+            packet_writer_rewind(writer, before);
+    }
+    if (writer->length > empty)
+        chunk_end(writer, chunk);
+    else
+        packet_writer_rewind(writer, chunk);
+}
+
 /* What else is due for this path, as far as the packet has room. */
 static void reply_complete(struct sctp_association *association, const struct sctp_path *path,
                            struct packet_writer *writer)
 {
-    const struct packet_writer *errors = &association->engine->errors;
-    size_t chunk, error_length = SCTP_CHUNK_HEADER_LENGTH + wire_padded((uint32_t)errors->length);
-
     writer->capacity = minimum((uint32_t)writer->capacity, path_packet_size(path));
     if (writer->length + REPLY_ROOM > writer->capacity)
         return;
     association->send_sack |= association->receiver.unacknowledged_packets > 0;
     if (control_path(association) == path)
         write_control(association, writer);
-    if (errors->length == 0 || error_length > packet_writer_room(writer))
-        return;
-    chunk = error_begin(writer);
-    packet_write_bytes(writer, errors->bytes, errors->length);
-    chunk_end(writer, chunk);
+    if (association->engine->errors.length > 0)
+        write_errors(&association->engine->errors, writer);
 }
 
 void reply_end(struct sctp_association *association, const struct arrival *arrival)
@@ -272,6 +287,9 @@ void reply_end(struct sctp_association *association, const struct arrival *arriv
     if (association->state >= BRAID_ESTABLISHED && (!engine->reply || path == arrival->path) &&
         (engine->reply || (engine->errors.length > 0 && reply_continue(association, arrival, 0))))
         reply_complete(association, path, writer);
+    if (engine->reply &&
+        writer->length == SCTP_COMMON_HEADER_LENGTH + authentication_overhead(association))
+        reply_drop(engine); /* not one cause has room */
     reply = engine->reply;
     engine->reply = NULL;
     if (!reply)

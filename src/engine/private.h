@@ -122,7 +122,7 @@ struct braid_engine {
     struct braid_statistics statistics;
 
     /* While a packet is processed: the causes of the ERROR that answers it. */
-    uint8_t error_bytes[CAUSES_MAXIMUM];
+    uint8_t error_bytes[ERRORS_MAXIMUM];
     struct packet_writer errors;
     /* and the packet that answers it at once: not more than one (12.4) */
     struct response *reply; /* NULL: none */

@@ -352,6 +352,53 @@ static void test_unknown_chunks(void **state)
     }
 }
 
+/* It is reported whole, as long as the ERROR fits a packet. */
+static void test_long_unknown_chunk(void **state)
+{
+    static const uint8_t bytes[1456];
+    struct peer *peer = *state;
+    struct sctp_parameter cause;
+    struct sctp_chunk chunk;
+
+    peer_accept(peer);
+    peer_begin(peer);
+    chunk_write(&peer->writer, 0xfd, 0, bytes, sizeof(bytes));
+    peer_send(peer);
+    cause = sent_cause(expect(peer, "ERROR"), SCTP_CAUSE_UNRECOGNIZED_CHUNK_TYPE);
+    assert_true(unrecognized_chunk_type_read(&cause, &chunk));
+    assert_int_equal(chunk.length, 4 + sizeof(bytes));
+    /* one that does not leaves room for another */
+    peer_begin(peer);
+    chunk_write(&peer->writer, 0xfd, 0, bytes, sizeof(bytes));
+    chunk_write(&peer->writer, 0xfd, 0, bytes, 4);
+    chunk_write(&peer->writer, 0xfd, 0, bytes, 1);
+    peer_send(peer);
+    cause = sent_cause(expect(peer, "ERROR"), SCTP_CAUSE_UNRECOGNIZED_CHUNK_TYPE);
+    assert_true(unrecognized_chunk_type_read(&cause, &chunk));
+    assert_in_range(chunk.length, 5, 4 + sizeof(bytes));
+}
+
+/* Where the path takes no packet of its length, nothing is said of it, not even with an empty one.
+ */
+static void test_unknown_chunk_longer_than_the_path(void **state)
+{
+    static const uint8_t bytes[1000];
+    struct peer *peer = peer_renew(state, &(struct peer_config){.mtu = 576});
+    const struct sent *sent;
+
+    peer_accept(peer);
+    peer_begin(peer);
+    chunk_write(&peer->writer, 0xfd, 0, bytes, sizeof(bytes));
+    peer_send(peer);
+    expect(peer, NONE);
+    peer_begin(peer);
+    chunk_write(&peer->writer, 0xfd, 0, bytes, sizeof(bytes));
+    chunk_write(&peer->writer, 0xfe, 0, bytes, 1);
+    peer_send(peer);
+    sent = expect(peer, "ERROR");
+    assert_int_equal(sent->length, 12 + 4 + 4 + 8);
+}
+
 /* Before COOKIE ACK there is nowhere to report to: the peer's tag is not known, then nothing but
  * the setup's chunks may be sent (5.1 C). */
 static void test_unknown_chunk_while_setting_up(void **state)
@@ -536,6 +583,8 @@ int main(void)
         peer_test(test_shutdown_complete_tags),
         peer_test(test_shutdown_ack_while_setting_up),
         peer_test(test_unknown_chunks),
+        peer_test(test_long_unknown_chunk),
+        peer_test(test_unknown_chunk_longer_than_the_path),
         peer_test(test_unknown_chunk_while_setting_up),
         peer_test(test_chunks_before_an_unknown_one),
         peer_test(test_many_unknown_chunks),
