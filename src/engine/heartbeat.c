@@ -114,6 +114,7 @@ void heartbeat_stop_all(struct sctp_association *association)
 
         timer_stop(&association->engine->wheel, &path->heartbeat_timer);
         path->heartbeat_wanted = path->heartbeat_outstanding = false;
+        path->heartbeat_nonce = 0;
         plpmtud_stop(path);
     }
 }
@@ -200,11 +201,13 @@ void heartbeat_receive_ack(struct sctp_association *association, const struct sc
     }
     memcpy(&info, heartbeat.info, sizeof(info));
     path = association_path_to(association, &info.address);
-    if (!path || !path->heartbeat_outstanding || path->heartbeat_nonce != info.nonce) {
+    /* One that comes after its RTO counted as lost, and still says that the path is alive. */
+    if (!path || path->heartbeat_nonce == 0 || path->heartbeat_nonce != info.nonce) {
         engine->statistics.bad_heartbeat_ack++;
         return;
     }
     path->heartbeat_outstanding = false;
+    path->heartbeat_nonce = 0;
     association->heartbeats_acknowledged++;
     path_update_rtt(path, engine->now - path->heartbeat_sent);
     association->error_count = 0;

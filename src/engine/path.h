@@ -53,7 +53,7 @@ struct sctp_path {
     struct plpmtud plpmtud;
     struct timer t3_rtx;
     struct timer heartbeat_timer; /* until the next HEARTBEAT, or until one is taken as lost */
-    uint64_t heartbeat_nonce;
+    uint64_t heartbeat_nonce;     /* of the last HEARTBEAT; 0: it was answered */
     braid_time heartbeat_sent;
     uint32_t hb_interval; /* ms */
 

@@ -89,7 +89,7 @@ void setup_read_parameters(struct braid_engine *engine, struct init_parameters *
             read_address(engine, parameters, &parameter, endpoint, arrival);
             break;
         case SCTP_PARAMETER_STATE_COOKIE:
-            parameters->has_cookie = parameter.value_length > 0;
+            parameters->has_cookie = true; /* it may be empty: it is the peer's affair */
             parameters->state_cookie = parameter;
             break;
         case SCTP_PARAMETER_COOKIE_PRESERVATIVE:
