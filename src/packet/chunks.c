@@ -3,9 +3,11 @@
  *
  * RFC 9260 section 3.3 (chunk definitions), appendix A of RFC 4960 (ECNE and CWR), RFC 3758
  * section 3.2 (FORWARD TSN), RFC 4895 section 5.1 (AUTH), RFC 5061 section 4.1 (ASCONF and
- * ASCONF ACK).
+ * ASCONF ACK), RFC 8260 section 2 (I-DATA and I-FORWARD-TSN).
  */
 #include "packet/chunks.h"
+
+#define I_FORWARD_TSN_UNORDERED 0x01 /* the U bit, lowest of 16 */
 
 /* A chunk whose value is one 32-bit integer. */
 static bool read_u32(const struct sctp_chunk *chunk, uint32_t *value)
@@ -21,6 +23,40 @@ static void write_u32(struct packet_writer *writer, uint8_t type, uint32_t value
     size_t start = chunk_begin(writer, type, 0);
 
     packet_write_u32(writer, value);
+    chunk_end(writer, start);
+}
+
+bool i_data_read(const struct sctp_chunk *chunk, struct sctp_data *data)
+{
+    const uint8_t *bytes = chunk->bytes;
+    uint32_t last;
+
+    if (chunk->length < SCTP_I_DATA_HEADER_LENGTH)
+        return false;
+    last = wire_get_u32(bytes + 16);
+    *data = (struct sctp_data){
+        .flags = chunk->flags,
+        .tsn = wire_get_u32(bytes + 4),
+        .stream = wire_get_u16(bytes + 8),
+        .mid = wire_get_u32(bytes + 12),
+        .ppid = chunk->flags & SCTP_DATA_FLAG_BEGINNING ? last : 0,
+        .fsn = chunk->flags & SCTP_DATA_FLAG_BEGINNING ? 0 : last,
+        .payload = bytes + SCTP_I_DATA_HEADER_LENGTH,
+        .payload_length = (uint16_t)(chunk->length - SCTP_I_DATA_HEADER_LENGTH),
+    };
+    return true;
+}
+
+void i_data_write(struct packet_writer *writer, const struct sctp_data *data)
+{
+    size_t start = chunk_begin(writer, SCTP_CHUNK_I_DATA, data->flags);
+
+    packet_write_u32(writer, data->tsn);
+    packet_write_u16(writer, data->stream);
+    packet_write_u16(writer, 0);
+    packet_write_u32(writer, data->mid);
+    packet_write_u32(writer, data->flags & SCTP_DATA_FLAG_BEGINNING ? data->ppid : data->fsn);
+    packet_write_bytes(writer, data->payload, data->payload_length);
     chunk_end(writer, start);
 }
 
@@ -255,6 +291,42 @@ void forward_tsn_write(struct packet_writer *writer, uint32_t new_cumulative_tsn
     for (size_t i = 0; i < count; i++) {
         packet_write_u16(writer, skipped_streams[i].stream);
         packet_write_u16(writer, skipped_streams[i].ssn);
+    }
+    chunk_end(writer, start);
+}
+
+bool i_forward_tsn_read(const struct sctp_chunk *chunk, struct sctp_forward_tsn *forward)
+{
+    if (chunk->value_length < 4 || chunk->value_length % 8 != 4)
+        return false;
+    forward->new_cumulative_tsn = wire_get_u32(chunk->value);
+    forward->skipped_streams = chunk->value + 4;
+    forward->skipped_stream_count = chunk->value_length / 8U;
+    return true;
+}
+
+struct sctp_skipped_messages i_forward_tsn_skipped(const struct sctp_forward_tsn *forward,
+                                                   size_t index)
+{
+    const uint8_t *bytes = forward->skipped_streams + index * 8;
+
+    return (struct sctp_skipped_messages){
+        .stream = wire_get_u16(bytes),
+        .mid = wire_get_u32(bytes + 4),
+        .unordered = bytes[3] & I_FORWARD_TSN_UNORDERED,
+    };
+}
+
+void i_forward_tsn_write(struct packet_writer *writer, uint32_t new_cumulative_tsn,
+                         const struct sctp_skipped_messages *skipped, size_t count)
+{
+    size_t start = chunk_begin(writer, SCTP_CHUNK_I_FORWARD_TSN, 0);
+
+    packet_write_u32(writer, new_cumulative_tsn);
+    for (size_t i = 0; i < count; i++) {
+        packet_write_u16(writer, skipped[i].stream);
+        packet_write_u16(writer, skipped[i].unordered ? I_FORWARD_TSN_UNORDERED : 0);
+        packet_write_u32(writer, skipped[i].mid);
     }
     chunk_end(writer, start);
 }

@@ -3,7 +3,7 @@
  *
  * RFC 9260 section 3.3 (chunk definitions), appendix A of RFC 4960 (ECNE and CWR), RFC 3758
  * section 3.2 (FORWARD TSN), RFC 4895 section 5.1 (AUTH), RFC 5061 section 4.1 (ASCONF and
- * ASCONF ACK).
+ * ASCONF ACK), RFC 8260 section 2 (I-DATA and I-FORWARD-TSN).
  *
  * A reader X_read() takes a chunk of its own type, and returns false if it is too short, or its
  * counts do not fit its length; what it gives points into the chunk. A writer X_write() writes a
@@ -26,6 +26,7 @@
 
 /* The lengths of the fixed parts, chunk header included. */
 #define SCTP_DATA_HEADER_LENGTH 16
+#define SCTP_I_DATA_HEADER_LENGTH 20
 #define SCTP_INIT_HEADER_LENGTH 20
 #define SCTP_SACK_HEADER_LENGTH 16
 #define SCTP_FORWARD_TSN_HEADER_LENGTH 8
@@ -41,7 +42,7 @@ enum sctp_data_flag {
 /* The T bit of ABORT and SHUTDOWN COMPLETE (RFC 9260 section 3.3.7, 3.3.13 and 8.5.1). */
 #define SCTP_FLAG_TAG_REFLECTED 0x01
 
-/* DATA (RFC 9260 section 3.3.1). */
+/* DATA (RFC 9260 section 3.3.1) and I-DATA (RFC 8260 section 2.1). */
 struct sctp_data {
     uint8_t flags; /* enum sctp_data_flag */
     uint16_t stream;
@@ -50,6 +51,8 @@ struct sctp_data {
     uint32_t tsn;
     uint32_t ppid; /* as a number; who sees four opaque bytes in it takes htonl() of it */
     const uint8_t *payload;
+    uint32_t mid; /* of I-DATA alone: which has no ssn, */
+    uint32_t fsn; /* and a ppid only with SCTP_DATA_FLAG_BEGINNING, where this is 0 */
 };
 
 /* True also if the payload is empty, which the engine answers with an ABORT (section 6.2). */
@@ -99,6 +102,10 @@ static inline void data_write(struct packet_writer *writer, const struct sctp_da
     if (data->payload_length > 0)
         memcpy(bytes + SCTP_DATA_HEADER_LENGTH, data->payload, data->payload_length);
 }
+
+/* The same of I-DATA. */
+bool i_data_read(const struct sctp_chunk *chunk, struct sctp_data *data);
+void i_data_write(struct packet_writer *writer, const struct sctp_data *data);
 
 /* INIT and INIT ACK (RFC 9260 section 3.3.2 and 3.3.3). */
 struct sctp_init {
@@ -251,6 +258,22 @@ forward_tsn_skipped_stream(const struct sctp_forward_tsn *forward, size_t index)
 
 void forward_tsn_write(struct packet_writer *writer, uint32_t new_cumulative_tsn,
                        const struct sctp_skipped_stream *skipped_streams, size_t count);
+
+/* I-FORWARD-TSN (RFC 8260 section 2.3.1). */
+struct sctp_skipped_messages {
+    uint16_t stream;
+    bool unordered; /* of its unordered messages, or of its ordered ones */
+    uint32_t mid;   /* the largest one skipped */
+};
+
+bool i_forward_tsn_read(const struct sctp_chunk *chunk, struct sctp_forward_tsn *forward);
+
+/* What stands where FORWARD TSN has a skipped stream: of an index below skipped_stream_count. */
+struct sctp_skipped_messages i_forward_tsn_skipped(const struct sctp_forward_tsn *forward,
+                                                   size_t index);
+
+void i_forward_tsn_write(struct packet_writer *writer, uint32_t new_cumulative_tsn,
+                         const struct sctp_skipped_messages *skipped, size_t count);
 
 /* AUTH (RFC 4895 section 5.1). */
 struct sctp_auth {

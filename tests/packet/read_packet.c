@@ -102,6 +102,8 @@ static void read_chunk(const struct sctp_chunk *chunk)
     look_at(chunk->bytes, chunk->length);
     if (data_read(chunk, &data))
         look_at(data.payload, data.payload_length);
+    if (i_data_read(chunk, &data))
+        look_at(data.payload, data.payload_length);
     if (init_read(chunk, &init))
         read_parameters(init.parameters, init.parameters_length, false, 0);
     if (sack_read(chunk, &sack)) {
@@ -121,6 +123,10 @@ static void read_chunk(const struct sctp_chunk *chunk)
     if (forward_tsn_read(chunk, &forward)) {
         for (size_t i = 0; i < forward.skipped_stream_count; i++)
             sum += forward_tsn_skipped_stream(&forward, i).ssn;
+    }
+    if (i_forward_tsn_read(chunk, &forward)) {
+        for (size_t i = 0; i < forward.skipped_stream_count; i++)
+            sum += i_forward_tsn_skipped(&forward, i).mid;
     }
     if (auth_read(chunk, &auth))
         look_at(auth.hmac, auth.hmac_length);

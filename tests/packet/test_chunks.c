@@ -370,6 +370,75 @@ static void forward_tsn(void **state)
     assert_int_equal(read.skipped_stream_count, 0);
 }
 
+static void i_data(void **state)
+{
+    struct sctp_data written = {.flags = SCTP_DATA_FLAG_BEGINNING,
+                                .tsn = 0x01020304,
+                                .stream = 0x0506,
+                                .mid = 0x0708090a,
+                                .ppid = 0x0b0c0d0e,
+                                .payload = (const uint8_t *)"hello",
+                                .payload_length = 5};
+    struct packet_writer writer = fresh_writer();
+    struct sctp_chunk chunk;
+    struct sctp_data read = {0};
+
+    (void)state;
+    i_data_write(&writer, &written);
+    assert_written(&writer, "40 02 0019 01020304 0506 0000 0708090a 0b0c0d0e 6865 6c6c 6f00 0000");
+    chunk = only_chunk(&writer);
+    assert_true(i_data_read(&chunk, &read));
+    assert_int_equal(read.flags, written.flags);
+    assert_int_equal(read.tsn, written.tsn);
+    assert_int_equal(read.stream, written.stream);
+    assert_int_equal(read.mid, written.mid);
+    assert_int_equal(read.ppid, written.ppid);
+    assert_int_equal(read.fsn, 0);
+    assert_int_equal(read.payload_length, 5);
+    assert_memory_equal(read.payload, "hello", 5);
+
+    writer = fresh_writer();
+    written.flags = SCTP_DATA_FLAG_ENDING | SCTP_DATA_FLAG_UNORDERED;
+    written.fsn = 0x10203;
+    i_data_write(&writer, &written);
+    assert_written(&writer, "40 05 0019 01020304 0506 0000 0708090a 00010203 6865 6c6c 6f00 0000");
+    chunk = only_chunk(&writer);
+    assert_true(i_data_read(&chunk, &read));
+    assert_int_equal(read.fsn, 0x10203);
+    assert_int_equal(read.ppid, 0);
+    chunk.length = 19;
+    assert_false(i_data_read(&chunk, &read));
+    packet_writer_init(&writer, buffer, 27);
+    i_data_write(&writer, &written);
+    assert_true(writer.overflowed);
+}
+
+static void i_forward_tsn(void **state)
+{
+    static const struct sctp_skipped_messages skipped[] = {{1, false, 2},
+                                                           {0xfffe, true, 0xff0000ff}};
+    struct packet_writer writer = fresh_writer();
+    struct sctp_forward_tsn read;
+    struct sctp_chunk chunk;
+
+    (void)state;
+    i_forward_tsn_write(&writer, 0x77000001, skipped, 2);
+    assert_written(&writer, "c2 00 0018 77000001 0001 0000 00000002 fffe 0001 ff0000ff");
+    chunk = only_chunk(&writer);
+    assert_true(i_forward_tsn_read(&chunk, &read));
+    assert_int_equal(read.new_cumulative_tsn, 0x77000001);
+    assert_int_equal(read.skipped_stream_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(i_forward_tsn_skipped(&read, i).stream, skipped[i].stream);
+        assert_int_equal(i_forward_tsn_skipped(&read, i).unordered, skipped[i].unordered);
+        assert_int_equal(i_forward_tsn_skipped(&read, i).mid, skipped[i].mid);
+    }
+    chunk.value_length -= 4;
+    assert_false(i_forward_tsn_read(&chunk, &read));
+    chunk.value_length = 0;
+    assert_false(i_forward_tsn_read(&chunk, &read));
+}
+
 static void auth(void **state)
 {
     struct sctp_auth written = {.shared_key_identifier = 1, .hmac_identifier = 3, .hmac_length = 6};
@@ -445,6 +514,8 @@ int main(void)
         cmocka_unit_test(cookie),
         cmocka_unit_test(explicit_congestion_notification),
         cmocka_unit_test(forward_tsn),
+        cmocka_unit_test(i_data),
+        cmocka_unit_test(i_forward_tsn),
         cmocka_unit_test(auth),
         cmocka_unit_test(asconf),
     };
