@@ -86,6 +86,8 @@ struct braid_parameters {
     uint8_t auth_chunk_count; /* types of chunks that the peer must authenticate */
     uint8_t auth_chunks[BRAID_AUTH_CHUNKS_MAXIMUM];
     bool partial_reliability;   /* offer FORWARD TSN (RFC 3758): on */
+    bool interleaving;          /* offer I-DATA (RFC 8260): off. Then pieces of messages of several
+                                   streams come between each other */
     bool asconf;                /* offer ASCONF (RFC 5061), with `authentication`: off */
     bool auto_asconf;           /* bound to all addresses of the host: tell the peer when
                                    they change. Off */
@@ -333,6 +335,7 @@ struct braid_association_info {
     bool writable;         /* queued_bytes is below send_buffer */
     bool peer_adaptation_given;
     bool partial_reliability;        /* both sides have FORWARD TSN (RFC 3758) */
+    bool interleaving;               /* both sides have I-DATA (RFC 8260) */
     bool reconfig;                   /* both sides have RE-CONFIG (RFC 6525) */
     bool ecn;                        /* both sides have ECN (RFC 4960, appendix A) */
     bool accepts_zero_checksum;      /* the peer was told so (RFC 9653) */

@@ -3,7 +3,8 @@
  * tells the peer not to wait for them.
  *
  * RFC 3758, section 3.5 (the rules A, C and F), section 4.1 (timed reliability); RFC 7496, section
- * 3 (limited retransmissions, priority), section 4.3 and 4.4 (counters).
+ * 3 (limited retransmissions, priority), section 4.3 and 4.4 (counters); RFC 8260, section 2.3
+ * (I-FORWARD-TSN).
  *
  * The entry of an abandoned TSN stays in the ring until it is cumulatively acknowledged. It counts
  * as acknowledged, belongs to no message any more, and remembers what FORWARD TSN says of it.
@@ -88,7 +89,8 @@ static void abandon_chunk(struct sctp_association *association, uint32_t tsn)
     if (sender->abandoned++ == 0)
         sender->advanced_peer_ack_point = sender->cumulative_tsn_ack;
     *entry = (struct outstanding){
-        .skipped = {message->send.stream, message->ssn},
+        .stream = message->send.stream,
+        .number = association->interleaving ? message->mid : message->ssn,
         .flags = message->send.flags & BRAID_SEND_UNORDERED ? SCTP_DATA_FLAG_UNORDERED : 0,
         .path = entry->path,
         .acknowledged = true,
@@ -96,21 +98,28 @@ static void abandon_chunk(struct sctp_association *association, uint32_t tsn)
     };
 }
 
-/* A3: the message of this TSN, with all its TSNs; of what is not cumulatively acknowledged. */
+/* A3: the message of this TSN, with all its TSNs; of what is not cumulatively acknowledged. Others'
+ * may stand between them (RFC 8260). */
 static bool abandon_sent(struct sctp_association *association, uint32_t tsn)
 {
     struct sctp_sender *sender = &association->sender;
     struct sent_message *message = sender_entry(sender, tsn)->message;
 
     /* The peer must miss something of it, or it would wait for the rest. */
-    if (message == sender->first && !sender_skip_rest(association))
+    if (message->begun < message->length && !sender_skip_rest(association, message))
         return false;
     while (tsn - 1 != sender->cumulative_tsn_ack &&
-           sender_entry(sender, tsn - 1)->message == message)
+           !(sender_entry(sender, tsn)->message == message &&
+             sender_entry(sender, tsn)->flags & SCTP_DATA_FLAG_BEGINNING))
         tsn--;
-    for (; tsn_before(tsn, sender->next_tsn) && sender_entry(sender, tsn)->message == message;
-         tsn++)
+    for (bool ends = false; !ends; tsn++) {
+        const struct outstanding *entry = sender_entry(sender, tsn);
+
+        if (entry->message != message)
+            continue;
+        ends = entry->flags & SCTP_DATA_FLAG_ENDING;
         abandon_chunk(association, tsn);
+    }
     sender->forward_tsn_due = true;
     count(association, message, true);
     sender_give_back(association, message);
@@ -122,7 +131,7 @@ bool abandon_begun(struct sctp_association *association)
     struct sctp_sender *sender = &association->sender;
 
     /* All that was sent of it may be acknowledged: what is not sent has a TSN then. */
-    if (!association->partial_reliability || !sender_skip_rest(association))
+    if (!association->partial_reliability || !sender_skip_rest(association, sender->first))
         return false;
     return abandon_sent(association, sender->next_tsn - 1);
 }
@@ -259,35 +268,58 @@ void abandon_timeout(struct sctp_association *association)
     association->sender.forward_tsn_due = true;
 }
 
+/* What FORWARD TSN and I-FORWARD-TSN say of an abandoned TSN. False: there is no room. */
+static bool skip(const struct sctp_association *association, const struct outstanding *entry,
+                 struct sctp_skipped_messages *skipped, size_t *count, size_t capacity)
+{
+    bool unordered = entry->flags & SCTP_DATA_FLAG_UNORDERED;
+    size_t i = *count;
+
+    if (unordered && !association->interleaving)
+        return true;
+    while (i > 0 &&
+           (skipped[i - 1].stream != entry->stream || skipped[i - 1].unordered != unordered))
+        i--;
+    if (i == 0 && *count == capacity)
+        return false;
+    skipped[i > 0 ? i - 1 : (*count)++] =
+        (struct sctp_skipped_messages){entry->stream, unordered, entry->number};
+    return true;
+}
+
+static void write_skipped(const struct sctp_association *association, struct packet_writer *writer,
+                          uint32_t point, const struct sctp_skipped_messages *skipped, size_t count)
+{
+    struct sctp_skipped_stream streams[SKIPPED_MAXIMUM];
+
+    if (association->interleaving) {
+        i_forward_tsn_write(writer, point, skipped, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        streams[i] = (struct sctp_skipped_stream){skipped[i].stream, (uint16_t)skipped[i].mid};
+    forward_tsn_write(writer, point, streams, count);
+}
+
 /* C4. Where the packet is full, Advanced.Peer.Ack.Point is lowered to what it says. */
 void abandon_write_forward_tsn(struct sctp_association *association, struct packet_writer *writer)
 {
     struct sctp_sender *sender = &association->sender;
-    struct sctp_skipped_stream skipped[SKIPPED_MAXIMUM];
-    size_t room = packet_writer_room(writer), capacity, streams = 0;
+    struct sctp_skipped_messages skipped[SKIPPED_MAXIMUM];
+    size_t room = packet_writer_room(writer), capacity, count = 0;
     uint32_t point = sender->cumulative_tsn_ack;
 
     if (room < SCTP_FORWARD_TSN_HEADER_LENGTH)
         return;
-    capacity = (room - SCTP_FORWARD_TSN_HEADER_LENGTH) / sizeof(skipped[0]);
+    capacity = (room - SCTP_FORWARD_TSN_HEADER_LENGTH) / (association->interleaving ? 8 : 4);
     if (capacity > SKIPPED_MAXIMUM)
         capacity = SKIPPED_MAXIMUM;
-    while (point != sender->advanced_peer_ack_point) {
-        const struct outstanding *entry = sender_entry(sender, point + 1);
-        size_t i = streams;
-
-        if (!(entry->flags & SCTP_DATA_FLAG_UNORDERED)) {
-            while (i > 0 && skipped[i - 1].stream != entry->skipped.stream)
-                i--;
-            if (i == 0 && streams == capacity)
-                break;
-            skipped[i > 0 ? i - 1 : streams++] = entry->skipped;
-        }
+    while (point != sender->advanced_peer_ack_point &&
+           skip(association, sender_entry(sender, point + 1), skipped, &count, capacity))
         point++;
-    }
     if (point == sender->cumulative_tsn_ack)
         return;
-    forward_tsn_write(writer, point, skipped, streams);
+    write_skipped(association, writer, point, skipped, count);
     sender->advanced_peer_ack_point = sender->forwarded = point;
     sender->forward_tsn_sent = association->engine->now;
     sender->forward_tsn_due = false;

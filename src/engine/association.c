@@ -44,6 +44,7 @@ struct sctp_association *association_new(struct braid_engine *engine,
     timer_init(&association->t5, TIMER_T5);
     timer_init(&association->autoclose, TIMER_AUTOCLOSE);
     timer_init(&association->receiver.sack_timer, TIMER_SACK);
+    association_set_interleaving(association, false);
     sender_init(&association->sender, association->local_initial_tsn);
     (void)schedule_choose(association, association->parameters.scheduler);
     if (association->parameters.authentication) {

@@ -96,7 +96,9 @@ struct sctp_association {
     uint8_t reply_path; /* COOKIE ACK: from where the peer spoke */
 
     uint32_t error_count;
-    bool partial_reliability; /* both sides have FORWARD TSN (RFC 3758) */
+    bool partial_reliability;    /* both sides have FORWARD TSN (RFC 3758) */
+    bool interleaving;           /* both sides have I-DATA (RFC 8260); */
+    uint32_t data_header_length; /* of its chunks of user data */
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
     bool accepts_zero_checksum, peer_accepts_zero_checksum; /* RFC 9653 */
@@ -117,6 +119,23 @@ struct sctp_association {
     uint64_t forward_tsns_sent, forward_tsns_received;
     uint64_t ecn_reductions;
 };
+
+static inline void association_set_interleaving(struct sctp_association *association,
+                                                bool interleaving)
+{
+    association->interleaving = interleaving;
+    association->data_header_length =
+        interleaving ? SCTP_I_DATA_HEADER_LENGTH : SCTP_DATA_HEADER_LENGTH;
+}
+/* The type of its chunks of user data, and what one takes of a packet. */
+static inline uint8_t data_chunk_type(const struct sctp_association *association)
+{
+    return association->interleaving ? SCTP_CHUNK_I_DATA : SCTP_CHUNK_DATA;
+}
+static inline uint32_t data_chunk_size(const struct sctp_association *association, uint32_t length)
+{
+    return wire_padded(association->data_header_length + length);
+}
 
 /* ---- association.c ---- */
 

@@ -357,7 +357,7 @@ bool authentication_permits(struct sctp_association *association,
     struct authentication *authentication = association->authentication;
     struct shared_key *key;
 
-    if (!authentication_owes(association, SCTP_CHUNK_DATA))
+    if (!authentication_owes(association, data_chunk_type(association)))
         return true;
     key = message->key ? message->key : active_key(authentication);
     if (!authentication->packet_key)
@@ -406,7 +406,7 @@ int authentication_bind(struct sctp_association *association, struct sent_messag
 {
     struct authentication *authentication = association->authentication;
     bool chosen = message->send.flags & BRAID_SEND_KEY;
-    bool owed = authentication_owes(association, SCTP_CHUNK_DATA);
+    bool owed = authentication_owes(association, data_chunk_type(association));
     struct shared_key *key;
 
     if (!authentication || (!owed && (!chosen || association->state >= BRAID_COOKIE_ECHOED)))

@@ -38,6 +38,7 @@ static bool take_cookie(struct sctp_association *association, const struct cooki
     association->peer_adaptation_given = cookie->adaptation_given;
     association->peer_adaptation = cookie->adaptation;
     association->partial_reliability = cookie->partial_reliability;
+    association_set_interleaving(association, cookie->interleaving);
     association->accepts_zero_checksum = cookie->accepts_zero_checksum;
     association->peer_accepts_zero_checksum = cookie->peer_accepts_zero_checksum;
     association->ecn = (struct ecn){.capable = cookie->ecn};
@@ -156,8 +157,13 @@ static void collide(struct sctp_association *association, const struct cookie *c
 
     association->peer_tag = cookie->peer_tag;
     if (forming || !association->receiver.any_data) {
+        bool agreed = association->state != BRAID_COOKIE_WAIT;
+        bool interleaving = association->interleaving;
+
         receiver_free(association, true);
         take_cookie(association, cookie, arrival);
+        if (agreed) /* by INIT ACK: user data may be on its way (5.1, D) */
+            association_set_interleaving(association, interleaving);
     }
     if (forming)
         association_established(association);

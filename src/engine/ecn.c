@@ -24,8 +24,10 @@ static bool find_lowest_tsn(const struct braid_packet *packet, uint32_t *lowest)
 
     chunk_iterator_init(&iterator, packet->bytes, packet->length);
     while (chunk_next(&iterator, &chunk)) {
-        if (chunk.type != SCTP_CHUNK_DATA || !data_read(&chunk, &data) ||
-            (found && !tsn_before(data.tsn, *lowest)))
+        if (!(chunk.type == SCTP_CHUNK_DATA && data_read(&chunk, &data)) &&
+            !(chunk.type == SCTP_CHUNK_I_DATA && i_data_read(&chunk, &data)))
+            continue;
+        if (found && !tsn_before(data.tsn, *lowest))
             continue;
         *lowest = data.tsn;
         found = true;

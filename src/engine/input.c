@@ -127,6 +127,11 @@ static void receive_error(struct sctp_association *association, struct arrival *
     }
 }
 
+static bool offers_interleaving(const struct sctp_association *association)
+{
+    return association->interleaving || association->parameters.interleaving;
+}
+
 static void receive_sack(struct sctp_association *association, const struct sctp_chunk *chunk)
 {
     struct sctp_sack sack;
@@ -135,6 +140,22 @@ static void receive_sack(struct sctp_association *association, const struct sctp
         association->engine->statistics.bad_packet++;
     else if (association_may_send_data(association)) /* 6 */
         sender_receive_sack(association, &sack);
+}
+
+/* RFC 3758, 3.3.1; RFC 8260, 2.3.1: only one of the two kinds belongs to an association. */
+static bool receive_forward_tsn(struct sctp_association *association, struct arrival *arrival,
+                                const struct sctp_chunk *chunk)
+{
+    bool interleaving = chunk->type == SCTP_CHUNK_I_FORWARD_TSN;
+
+    if (!association->parameters.partial_reliability ||
+        !(interleaving ? offers_interleaving(association) : association->partial_reliability))
+        return receive_unknown(association->engine, chunk);
+    if (interleaving == association->interleaving)
+        receiver_receive_forward_tsn(association, arrival, chunk);
+    else
+        association_abort_violation(association);
+    return true;
 }
 
 /* False: the rest of the packet is not to be looked at. */
@@ -146,6 +167,10 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         return chunk->type != SCTP_CHUNK_ASCONF;                  /* RFC 5061, D5 */
     }
     switch (chunk->type) {
+    case SCTP_CHUNK_I_DATA:
+        if (!offers_interleaving(association))
+            return receive_unknown(association->engine, chunk);
+        /* fall through */
     case SCTP_CHUNK_DATA:
         receiver_receive_data(association, arrival, chunk);
         return true;
@@ -204,10 +229,8 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         reconfig_receive(association, arrival, chunk);
         return true;
     case SCTP_CHUNK_FORWARD_TSN:
-        if (!association->partial_reliability) /* RFC 3758, 3.3.1 */
-            return receive_unknown(association->engine, chunk);
-        receiver_receive_forward_tsn(association, arrival, chunk);
-        return true;
+    case SCTP_CHUNK_I_FORWARD_TSN:
+        return receive_forward_tsn(association, arrival, chunk);
     case SCTP_CHUNK_AUTH:
         if (association->authentication && association->authentication->capable)
             return arrival->authenticated = authentication_receive(association, arrival, chunk);

@@ -187,7 +187,7 @@ void path_lower_mtu(struct sctp_path *path, uint32_t mtu)
         struct outstanding *entry = sender_entry(sender, tsn);
 
         if (entry->path == path->index && !entry->acknowledged && !entry->retransmit &&
-            data_written_length(entry->length) > path_maximum_data_chunk_size(path))
+            data_chunk_size(association, entry->length) > path_maximum_data_chunk_size(path))
             sender_mark(association, tsn, path);
     }
     association_set_ready(association);
@@ -242,8 +242,8 @@ uint32_t association_fragmentation_point(const struct sctp_association *associat
     uint32_t point = PACKET_MAXIMUM;
 
     for (uint8_t i = 0; i < association->path_count; i++)
-        point = minimum(point, path_maximum_data_chunk_size(association->paths[i]) -
-                                   SCTP_DATA_HEADER_LENGTH);
+        point = minimum(point, path_maximum_data_chunk_size(association->paths[i]));
+    point -= association->data_header_length;
     if (association->parameters.maximum_segment)
         point = minimum(point, association->parameters.maximum_segment);
     return point;

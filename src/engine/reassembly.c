@@ -8,15 +8,17 @@
  * whole message goes straight through. A chunk beyond a gap is held, and knows the ends of the run
  * of held chunks of its message that it stands in: when a run has both ends, the message is whole
  * and need not wait for the gap, unless an earlier one of its stream does.
+ *
+ * From chunks of I-DATA messages grow in interleaving.c; what becomes of a whole one stands here.
  */
-#include <stdlib.h>
+#include "engine/reassembly.h"
 
-#include "engine/private.h"
+#include <stdlib.h>
 
 /* ---- Buffers ---- */
 
-static struct received_data *data_new(struct sctp_association *association,
-                                      const struct sctp_data *from, size_t capacity)
+struct received_data *reassembly_new(struct sctp_association *association,
+                                     const struct sctp_data *from, size_t capacity)
 {
     size_t allocated = pool_size(sizeof(struct received_data) + capacity);
     struct received_data *data = pool_allocate(&association->engine->pool, allocated);
@@ -37,17 +39,7 @@ static struct received_data *data_new(struct sctp_association *association,
     return data;
 }
 
-static void data_append(struct sctp_association *association, struct received_data *data,
-                        const uint8_t *bytes, size_t length)
-{
-    memcpy(data->bytes + data->length, bytes, length);
-    data->length += (uint32_t)length;
-    association->receiver.held_bytes += (uint32_t)length;
-    association_charge(association, (int64_t)length);
-}
-
-/* Frees it unseen by the user. */
-static void data_free(struct sctp_association *association, struct received_data *data)
+void reassembly_drop(struct sctp_association *association, struct received_data *data)
 {
     if (!data)
         return;
@@ -67,7 +59,7 @@ static bool same_message(const struct received_data *data, uint16_t stream, uint
 
 /* ---- Streams ---- */
 
-static struct inbound_stream *find_stream(struct sctp_receiver *receiver, uint16_t stream)
+struct inbound_stream *reassembly_make_stream(struct sctp_receiver *receiver, uint16_t stream)
 {
     uint32_t page = stream / STREAM_PAGE;
 
@@ -101,32 +93,36 @@ static void tell_readable(struct sctp_association *association)
     event_add(association->engine, &event, NULL, 0);
 }
 
-static void make_ready(struct sctp_association *association, struct received_data *message)
+void reassembly_append_ready(struct sctp_association *association, struct received_data *data)
 {
     struct sctp_receiver *receiver = &association->receiver;
 
-    message->next = NULL;
-    message->flags |= SCTP_DATA_FLAG_BEGINNING | SCTP_DATA_FLAG_ENDING;
+    data->next = NULL;
     if (receiver->ready)
-        receiver->ready_last->next = message;
+        receiver->ready_last->next = data;
     else
-        receiver->ready = message;
-    receiver->ready_last = message;
+        receiver->ready = data;
+    receiver->ready_last = data;
     receiver->ready_messages++;
-    receiver->ready_bytes += message->length;
-    association->messages_received++;
+    receiver->ready_bytes += data->length;
+    association->messages_received += (data->flags & SCTP_DATA_FLAG_ENDING) != 0;
     tell_readable(association);
 }
 
-/* The next of the stream was delivered: those that only waited for it follow. */
-static void advance_stream(struct sctp_association *association, struct inbound_stream *stream)
+static void make_ready(struct sctp_association *association, struct received_data *message)
 {
-    stream->next_ssn++;
-    while (stream->waiting && stream->waiting->ssn == stream->next_ssn) {
+    message->flags |= SCTP_DATA_FLAG_BEGINNING | SCTP_DATA_FLAG_ENDING;
+    reassembly_append_ready(association, message);
+}
+
+void reassembly_advance(struct sctp_association *association, struct inbound_stream *stream)
+{
+    stream->next_number++;
+    while (stream->waiting && stream->waiting->number == stream->next_number) {
         struct received_data *message = stream->waiting;
 
         stream->waiting = message->next;
-        stream->next_ssn++;
+        stream->next_number++;
         association->receiver.waiting_chunks--;
         make_ready(association, message);
     }
@@ -136,9 +132,9 @@ static void wait_in_stream(struct inbound_stream *stream, struct received_data *
 {
     struct received_data **place = &stream->waiting;
 
-    if (stream->waiting && ssn_before(stream->waiting_last->ssn, message->ssn))
+    if (stream->waiting && tsn_before(stream->waiting_last->number, message->number))
         place = &stream->waiting_last->next;
-    while (*place && ssn_before((*place)->ssn, message->ssn))
+    while (*place && tsn_before((*place)->number, message->number))
         place = &(*place)->next;
     message->next = *place;
     *place = message;
@@ -146,7 +142,36 @@ static void wait_in_stream(struct inbound_stream *stream, struct received_data *
         stream->waiting_last = message;
 }
 
-/* 6.6: a whole message. */
+/* The number that an SSN stands for: of those that end so, the one next to what is expected. */
+static uint32_t widen(const struct inbound_stream *stream, uint16_t ssn)
+{
+    return stream->next_number + (uint32_t)(int16_t)(uint16_t)(ssn - stream->next_number);
+}
+
+static void place(struct sctp_association *association, struct inbound_stream *stream,
+                  struct received_data *message)
+{
+    if (stream && message->number == stream->next_number) {
+        make_ready(association, message);
+        reassembly_advance(association, stream);
+    } else if (stream && tsn_before(stream->next_number, message->number)) {
+        association->receiver.waiting_chunks++;
+        wait_in_stream(stream, message);
+    } else { /* its number was used before: there is no place for it */
+        association->engine->statistics.data_dropped++;
+        reassembly_drop(association, message);
+    }
+}
+
+void reassembly_deliver(struct sctp_association *association, struct received_data *message)
+{
+    if (message->flags & SCTP_DATA_FLAG_UNORDERED)
+        make_ready(association, message);
+    else
+        place(association, reassembly_stream(&association->receiver, message->stream), message);
+}
+
+/* The same of DATA. */
 static void deliver(struct sctp_association *association, struct received_data *message)
 {
     struct inbound_stream *stream;
@@ -155,17 +180,15 @@ static void deliver(struct sctp_association *association, struct received_data *
         make_ready(association, message);
         return;
     }
-    stream = find_stream(&association->receiver, message->stream);
-    if (!stream || ssn_before(message->ssn, stream->next_ssn)) {
-        association->engine->statistics.data_dropped++;
-        data_free(association, message); /* its number was used before: there is no place for it */
-    } else if (message->ssn == stream->next_ssn) {
+    stream = reassembly_stream(&association->receiver, message->stream);
+    if (stream && message->ssn == (uint16_t)stream->next_number) {
         make_ready(association, message);
-        advance_stream(association, stream);
-    } else {
-        association->receiver.waiting_chunks++;
-        wait_in_stream(stream, message);
+        reassembly_advance(association, stream);
+        return;
     }
+    if (stream)
+        message->number = widen(stream, message->ssn);
+    place(association, stream, message);
 }
 
 /* ---- In order: the assembly ---- */
@@ -192,29 +215,23 @@ static bool assembly_begin(struct sctp_association *association, const struct sc
         return false; /* the message before has no end */
     if (guess < (size_t)2 * data->payload_length)
         guess = (size_t)2 * data->payload_length;
-    receiver->assembly = data_new(association, data, guess);
+    receiver->assembly = reassembly_new(association, data, guess);
     return true;
 }
 
-static bool assembly_append(struct sctp_association *association, const struct sctp_data *data)
+bool reassembly_enlarge(struct sctp_association *association, struct received_data **message,
+                        size_t needed)
 {
-    struct sctp_receiver *receiver = &association->receiver;
-    struct received_data *assembly = receiver->assembly;
-    size_t needed = sizeof(*assembly) + assembly->length + data->payload_length;
+    struct pool *pool = &association->engine->pool;
+    size_t allocated = pool_size(2 * needed);
+    struct received_data *before = *message, *grown = pool_allocate(pool, allocated);
 
-    if (needed > assembly->allocated) {
-        struct pool *pool = &association->engine->pool;
-        size_t allocated = pool_size(2 * needed);
-        struct received_data *grown = pool_allocate(pool, allocated);
-
-        if (!grown)
-            return false;
-        memcpy(grown, assembly, sizeof(*assembly) + assembly->length);
-        grown->allocated = (uint32_t)allocated;
-        pool_release(pool, assembly, assembly->allocated);
-        receiver->assembly = assembly = grown;
-    }
-    data_append(association, assembly, data->payload, data->payload_length);
+    if (!grown)
+        return false;
+    memcpy(grown, before, sizeof(*before) + before->length);
+    grown->allocated = (uint32_t)allocated;
+    pool_release(pool, before, before->allocated);
+    *message = grown;
     return true;
 }
 
@@ -234,9 +251,9 @@ static void assembly_end(struct sctp_association *association)
     assembly->flags |= SCTP_DATA_FLAG_ENDING;
     association->messages_received++;
     add_piece(association, assembly);
-    stream = find_stream(receiver, assembly->stream);
+    stream = reassembly_stream(receiver, assembly->stream);
     if (stream && !(assembly->flags & SCTP_DATA_FLAG_UNORDERED))
-        advance_stream(association, stream);
+        reassembly_advance(association, stream);
 }
 
 bool reassembly_take(struct sctp_association *association, const struct sctp_data *data)
@@ -255,10 +272,10 @@ bool reassembly_take(struct sctp_association *association, const struct sctp_dat
 
         if (receiver->assembly)
             return false;
-        message = data_new(association, data, data->payload_length);
+        message = reassembly_new(association, data, data->payload_length);
         if (!message)
             return false;
-        data_append(association, message, data->payload, data->payload_length);
+        reassembly_copy(association, message, data->payload, data->payload_length);
         deliver(association, message);
         return true;
     }
@@ -266,7 +283,7 @@ bool reassembly_take(struct sctp_association *association, const struct sctp_dat
         return false;
     if (!receiver->assembly ||
         !same_message(receiver->assembly, data->stream, data->ssn, data->flags) ||
-        !assembly_append(association, data))
+        !reassembly_append(association, &receiver->assembly, data->payload, data->payload_length))
         return false;
     if (ends)
         assembly_end(association);
@@ -291,20 +308,20 @@ static void assemble_run(struct sctp_association *association, uint32_t first, u
 
     for (uint32_t tsn = first; !tsn_before(last, tsn); tsn++)
         length += (*receiver_held(receiver, tsn))->length;
-    message = data_new(association,
-                       &(struct sctp_data){.flags = head->flags,
-                                           .stream = head->stream,
-                                           .ssn = head->ssn,
-                                           .tsn = head->tsn,
-                                           .ppid = head->ppid},
-                       length);
+    message = reassembly_new(association,
+                             &(struct sctp_data){.flags = head->flags,
+                                                 .stream = head->stream,
+                                                 .ssn = head->ssn,
+                                                 .tsn = head->tsn,
+                                                 .ppid = head->ppid},
+                             length);
     if (!message)
         return; /* it is tried again when the Cumulative TSN comes by */
     for (uint32_t tsn = first; !tsn_before(last, tsn); tsn++) {
         struct received_data **place = receiver_held(receiver, tsn);
 
-        data_append(association, message, (*place)->bytes, (*place)->length);
-        data_free(association, *place);
+        reassembly_copy(association, message, (*place)->bytes, (*place)->length);
+        reassembly_drop(association, *place);
         *place = NULL;
         receiver->waiting_chunks--;
     }
@@ -316,13 +333,13 @@ bool reassembly_hold(struct sctp_association *association, const struct sctp_dat
     struct sctp_receiver *receiver = &association->receiver;
     struct received_data *before = held_neighbour(receiver, data->tsn - 1);
     struct received_data *after = held_neighbour(receiver, data->tsn + 1);
-    struct received_data *held = data_new(association, data, data->payload_length);
+    struct received_data *held = reassembly_new(association, data, data->payload_length);
     bool begins = data->flags & SCTP_DATA_FLAG_BEGINNING;
     bool ends = data->flags & SCTP_DATA_FLAG_ENDING;
 
     if (!held)
         return false;
-    data_append(association, held, data->payload, data->payload_length);
+    reassembly_copy(association, held, data->payload, data->payload_length);
     if (begins && ends) {
         deliver(association, held);
         return true;
@@ -381,21 +398,20 @@ bool reassembly_take_held(struct sctp_association *association, uint32_t tsn)
         .payload = held->bytes,
     };
     taken = reassembly_take(association, &data);
-    data_free(association, held);
+    reassembly_drop(association, held);
     return taken;
 }
 
 /* ---- Partial delivery ---- */
 
-static void tell_partial_delivery_aborted(struct sctp_association *association)
+void reassembly_tell_aborted(struct sctp_association *association, uint16_t stream, uint16_t ssn)
 {
-    const struct received_data *assembly = association->receiver.assembly;
     struct braid_event event = {
         .type = BRAID_EVENT_PARTIAL_DELIVERY_ABORTED,
         .association = association->id,
         .endpoint = association->endpoint->id,
-        .value = assembly->stream,
-        .ssn = assembly->ssn,
+        .value = stream,
+        .ssn = ssn,
     };
 
     event_add(association->engine, &event, NULL, 0);
@@ -406,7 +422,7 @@ static void free_list(struct sctp_association *association, struct received_data
     while (data) {
         struct received_data *next = data->next;
 
-        data_free(association, data);
+        reassembly_drop(association, data);
         data = next;
     }
 }
@@ -438,9 +454,9 @@ static void assembly_free(struct sctp_association *association, bool tell)
     struct sctp_receiver *receiver = &association->receiver;
 
     if (receiver->partial && tell && drop_pieces(association))
-        tell_partial_delivery_aborted(association);
+        reassembly_tell_aborted(association, receiver->assembly->stream, receiver->assembly->ssn);
     receiver->partial = false;
-    data_free(association, receiver->assembly);
+    reassembly_drop(association, receiver->assembly);
     receiver->assembly = NULL;
 }
 
@@ -450,8 +466,8 @@ static bool is_next_in_stream(struct sctp_receiver *receiver, const struct recei
 
     if (data->flags & SCTP_DATA_FLAG_UNORDERED)
         return true;
-    stream = find_stream(receiver, data->stream);
-    return stream && stream->next_ssn == data->ssn;
+    stream = reassembly_stream(receiver, data->stream);
+    return stream && (uint16_t)stream->next_number == data->ssn;
 }
 
 void reassembly_deliver_partially(struct sctp_association *association)
@@ -460,19 +476,22 @@ void reassembly_deliver_partially(struct sctp_association *association)
     struct received_data *piece = receiver->assembly, *rest;
     uint32_t point = association->parameters.partial_delivery_point;
 
+    if (receiver->interleaving)
+        interleaving_deliver_partially(association);
     if (association->down || !piece || piece->length == 0)
         return;
     if (!receiver->partial &&
         (receiver->ready || !is_next_in_stream(receiver, piece) ||
          !((point && piece->length >= point) || association_local_rwnd(association) == 0)))
         return;
-    rest = data_new(association,
-                    &(struct sctp_data){.flags = piece->flags & (uint8_t)~SCTP_DATA_FLAG_BEGINNING,
-                                        .stream = piece->stream,
-                                        .ssn = piece->ssn,
-                                        .tsn = piece->tsn,
-                                        .ppid = piece->ppid},
-                    piece->length);
+    rest = reassembly_new(
+        association,
+        &(struct sctp_data){.flags = piece->flags & (uint8_t)~SCTP_DATA_FLAG_BEGINNING,
+                            .stream = piece->stream,
+                            .ssn = piece->ssn,
+                            .tsn = piece->tsn,
+                            .ppid = piece->ppid},
+        piece->length);
     if (!rest)
         return;
     receiver->assembly = rest;
@@ -492,24 +511,29 @@ void reassembly_skip(struct sctp_association *association)
         tell_readable(association);
 }
 
-void reassembly_skip_stream(struct sctp_association *association,
-                            const struct sctp_skipped_stream *skipped)
+void reassembly_skip_numbers(struct sctp_association *association, struct inbound_stream *stream,
+                             uint32_t last)
 {
-    struct inbound_stream *stream = find_stream(&association->receiver, skipped->stream);
-
-    if (!stream)
-        return;
-    while (stream->waiting && !ssn_before(skipped->ssn, stream->waiting->ssn)) {
+    while (stream->waiting && !tsn_before(last, stream->waiting->number)) {
         struct received_data *message = stream->waiting;
 
         stream->waiting = message->next;
         association->receiver.waiting_chunks--;
         make_ready(association, message);
     }
-    if (!ssn_before(skipped->ssn, stream->next_ssn)) {
-        stream->next_ssn = skipped->ssn;
-        advance_stream(association, stream);
+    if (!tsn_before(last, stream->next_number)) {
+        stream->next_number = last;
+        reassembly_advance(association, stream);
     }
+}
+
+void reassembly_skip_stream(struct sctp_association *association,
+                            const struct sctp_skipped_stream *skipped)
+{
+    struct inbound_stream *stream = reassembly_stream(&association->receiver, skipped->stream);
+
+    if (stream)
+        reassembly_skip_numbers(association, stream, widen(stream, skipped->ssn));
 }
 
 static void restart_stream(struct sctp_association *association, struct inbound_stream *stream)
@@ -521,7 +545,7 @@ static void restart_stream(struct sctp_association *association, struct inbound_
         association->receiver.waiting_chunks--;
         make_ready(association, message);
     }
-    stream->next_ssn = 0;
+    stream->next_number = 0;
 }
 
 void reassembly_restart_streams(struct sctp_association *association, const uint16_t *streams,
@@ -529,8 +553,9 @@ void reassembly_restart_streams(struct sctp_association *association, const uint
 {
     struct sctp_receiver *receiver = &association->receiver;
 
+    interleaving_restart_streams(association, streams, count);
     for (size_t i = 0; i < count; i++) {
-        struct inbound_stream *stream = find_stream(receiver, streams[i]);
+        struct inbound_stream *stream = reassembly_stream(receiver, streams[i]);
 
         if (stream)
             restart_stream(association, stream);
@@ -647,7 +672,7 @@ void reassembly_free(struct sctp_association *association, bool keep_messages)
 
     for (uint32_t tsn = receiver->cumulative_tsn + 1;
          receiver->map_size && !tsn_before(receiver->highest_tsn, tsn); tsn++) {
-        data_free(association, *receiver_held(receiver, tsn));
+        reassembly_drop(association, *receiver_held(receiver, tsn));
         *receiver_held(receiver, tsn) = NULL;
     }
     for (uint32_t page = 0; page < receiver->page_count; page++) {
@@ -659,6 +684,7 @@ void reassembly_free(struct sctp_association *association, bool keep_messages)
     receiver->pages = NULL;
     receiver->page_count = receiver->waiting_chunks = 0;
     assembly_free(association, keep_messages);
+    interleaving_free(association, keep_messages);
     if (keep_messages)
         return;
     free_list(association, receiver->ready);

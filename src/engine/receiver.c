@@ -2,6 +2,7 @@
  * DATA comes in, and SACKs go out for it.
  *
  * RFC 9260, section 6.2 (acknowledgement), section 6.7 (gaps), section 6.5 (stream identifiers).
+ * The same for I-DATA (RFC 8260, section 2).
  *
  * What was received beyond the Cumulative TSN is a bit in a ring; the chunks among it that wait for
  * others of their message stand in a ring beside it (reassembly.c).
@@ -178,6 +179,12 @@ static void refuse_empty(struct sctp_association *association, uint32_t tsn)
     association_abort(association, BRAID_DOWN_PROTOCOL, &causes);
 }
 
+/* I-DATA needs no order of TSNs: it was taken when it came. */
+static bool take_held(struct sctp_association *association, uint32_t tsn)
+{
+    return association->interleaving || reassembly_take_held(association, tsn);
+}
+
 /* Advances the Cumulative TSN over what is there already. */
 static bool advance_cumulative(struct sctp_association *association)
 {
@@ -185,7 +192,7 @@ static bool advance_cumulative(struct sctp_association *association)
 
     while (has_gap(receiver) && is_received(receiver, receiver->cumulative_tsn + 1)) {
         set_received(receiver, ++receiver->cumulative_tsn, false);
-        if (!reassembly_take_held(association, receiver->cumulative_tsn))
+        if (!take_held(association, receiver->cumulative_tsn))
             return false;
     }
     if (!has_gap(receiver) && receiver->map_size > MAP_KEPT)
@@ -206,6 +213,11 @@ static bool accept(struct sctp_association *association, const struct sctp_data 
         invalid_stream_identifier_write(&association->engine->errors, data->stream);
         if (association->engine->errors.overflowed)
             packet_writer_rewind(&association->engine->errors, before);
+    }
+    if (known_stream && association->interleaving) { /* the order of TSNs is nothing to it */
+        if (!interleaving_take(association, data))
+            return false;
+        known_stream = false;
     }
     if (data->tsn == receiver->cumulative_tsn + 1) {
         bool gap = has_gap(receiver);
@@ -240,6 +252,21 @@ static void note_arrival(struct sctp_association *association, struct arrival *a
     arrival->data_seen = true;
 }
 
+/* Where one side or the other has to do with I-DATA: RFC 8260, 2.2.1. */
+static bool read_i_data(struct sctp_association *association, const struct sctp_chunk *chunk,
+                        struct sctp_data *data)
+{
+    if (!association->interleaving || chunk->type != SCTP_CHUNK_I_DATA) {
+        association_abort_violation(association);
+        return false;
+    }
+    if (!i_data_read(chunk, data)) {
+        association->engine->statistics.bad_packet++;
+        return false;
+    }
+    return true;
+}
+
 void receiver_receive_data(struct sctp_association *association, struct arrival *arrival,
                            const struct sctp_chunk *chunk)
 {
@@ -248,7 +275,10 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
 
     if (!expects_data(association))
         return;
-    if (!data_read(chunk, &data)) {
+    if (association->interleaving || chunk->type != SCTP_CHUNK_DATA) {
+        if (!read_i_data(association, chunk, &data))
+            return;
+    } else if (!data_read(chunk, &data)) {
         association->engine->statistics.bad_packet++;
         return;
     }
@@ -278,11 +308,19 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
     arrival->new_data_seen = true;
     if (!accept(association, &data))
         association_abort_violation(association);
-    else
+    else if (receiver->assembly || receiver->interleaving)
         reassembly_deliver_partially(association);
 }
 
-/* ---- FORWARD TSN: RFC 3758, section 3.6 ---- */
+/* ---- FORWARD TSN: RFC 3758, section 3.6; I-FORWARD-TSN: RFC 8260, section 2.3 ---- */
+
+/* The TSN that has now become the Cumulative TSN will not come. Which message of I-DATA it was of
+ * does not follow from that. */
+static void skip(struct sctp_association *association)
+{
+    if (!association->interleaving)
+        reassembly_skip(association);
+}
 
 /* False: the peer broke the protocol. */
 static bool forward(struct sctp_association *association,
@@ -298,19 +336,26 @@ static bool forward(struct sctp_association *association,
         receiver->cumulative_tsn = tsn;
         set_received(receiver, tsn, false);
         if (!received)
-            reassembly_skip(association);
-        else if (!reassembly_take_held(association, tsn))
+            skip(association);
+        else if (!take_held(association, tsn))
             return false;
     }
     if (tsn_before(receiver->cumulative_tsn, last)) { /* nothing has come beyond */
         receiver->cumulative_tsn = receiver->highest_tsn = last;
-        reassembly_skip(association);
+        skip(association);
     }
     for (size_t i = 0; i < forward_tsn->skipped_stream_count; i++) {
-        struct sctp_skipped_stream skipped = forward_tsn_skipped_stream(forward_tsn, i);
+        if (association->interleaving) {
+            struct sctp_skipped_messages skipped = i_forward_tsn_skipped(forward_tsn, i);
 
-        if (skipped.stream < association->inbound_streams)
-            reassembly_skip_stream(association, &skipped);
+            if (skipped.stream < association->inbound_streams)
+                interleaving_skip(association, &skipped);
+        } else {
+            struct sctp_skipped_stream skipped = forward_tsn_skipped_stream(forward_tsn, i);
+
+            if (skipped.stream < association->inbound_streams)
+                reassembly_skip_stream(association, &skipped);
+        }
     }
     return advance_cumulative(association);
 }
@@ -322,7 +367,8 @@ void receiver_receive_forward_tsn(struct sctp_association *association, struct a
 
     if (!expects_data(association))
         return;
-    if (!forward_tsn_read(chunk, &forward_tsn)) {
+    if (!(association->interleaving ? i_forward_tsn_read(chunk, &forward_tsn)
+                                    : forward_tsn_read(chunk, &forward_tsn))) {
         association->engine->statistics.bad_packet++;
         return;
     }
@@ -347,7 +393,7 @@ void receiver_restart(struct sctp_association *association, uint32_t next_tsn)
 
     (void)forward(association,
                   &(struct sctp_forward_tsn){.new_cumulative_tsn = receiver->highest_tsn});
-    reassembly_skip(association);
+    skip(association);
     reassembly_restart_streams(association, NULL, 0);
     map_free(receiver);
     receiver->cumulative_tsn = receiver->highest_tsn = next_tsn - 1;

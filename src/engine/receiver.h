@@ -1,7 +1,7 @@
 /*
  * Receiving data: TSNs, SACKs, and the messages that chunks make.
  *
- * RFC 9260, sections 6.2, 6.5, 6.6, 6.7, 6.9; RFC 3758, section 3.6.
+ * RFC 9260, sections 6.2, 6.5, 6.6, 6.7, 6.9; RFC 3758, section 3.6; RFC 8260, section 2.
  */
 #ifndef ENGINE_RECEIVER_H
 #define ENGINE_RECEIVER_H
@@ -25,16 +25,17 @@ struct received_data {
     uint32_t ppid;
     uint32_t tsn;                 /* of the first chunk */
     uint32_t run_first, run_last; /* at the ends of a run of chunks of one message: the whole run */
+    uint32_t number;              /* in its stream: the MID, or the SSN with its overflows */
+    uint32_t association;         /* whose window it closes */
     uint16_t stream, ssn;
-    uint8_t flags;        /* enum sctp_data_flag: B, E, U */
-    uint32_t association; /* whose window it closes */
+    uint8_t flags; /* enum sctp_data_flag: B, E, U */
     uint8_t bytes[];
 };
 
 #define STREAM_PAGE 64
 struct inbound_stream {
-    struct received_data *waiting, *waiting_last; /* whole messages, in the order of their SSN */
-    uint16_t next_ssn;
+    struct received_data *waiting, *waiting_last; /* whole messages, in their order */
+    uint32_t next_number;
 };
 
 struct sctp_receiver {
@@ -51,6 +52,8 @@ struct sctp_receiver {
     uint32_t last_message;          /* length of the last assembled message: a guess at the next */
     bool partial;                   /* of `assembly` pieces were delivered already */
     bool skipping; /* the message at cumulative_tsn + 1 may have lost its beginning (RFC 3758) */
+
+    struct interleaving *interleaving; /* messages of I-DATA that are growing; NULL: none yet */
 
     struct received_data *ready, *ready_last;   /* whole messages for the user */
     struct received_data *pieces, *pieces_last; /* of the partially delivered message */
@@ -100,7 +103,6 @@ void receiver_window_opened(struct sctp_association *association);
  * protocol. */
 bool reassembly_take(struct sctp_association *association, const struct sctp_data *data);
 /* Takes one beyond it. */
-
 bool reassembly_hold(struct sctp_association *association, const struct sctp_data *data);
 /* The one that was held for the TSN that has now become the Cumulative TSN, if any. */
 bool reassembly_take_held(struct sctp_association *association, uint32_t tsn);
@@ -116,6 +118,11 @@ void reassembly_restart_streams(struct sctp_association *association, const uint
 /* Begins partial delivery (6.9) if the time for it has come. */
 void reassembly_deliver_partially(struct sctp_association *association);
 void reassembly_free(struct sctp_association *association, bool keep_messages);
+/* Takes an I-DATA chunk, wherever its TSN stands. False: the peer broke the protocol. */
+bool interleaving_take(struct sctp_association *association, const struct sctp_data *data);
+/* What has not come of these messages will not. */
+void interleaving_skip(struct sctp_association *association,
+                       const struct sctp_skipped_messages *skipped);
 static inline struct received_data **receiver_held(const struct sctp_receiver *receiver,
                                                    uint32_t tsn)
 {

@@ -44,7 +44,7 @@ static void acknowledge(struct sctp_association *association, uint32_t tsn,
             path->earliest_acknowledged = sender_is_earliest(association, path, tsn);
         sender_leave_flight(association, entry);
     }
-    path->acknowledged += (uint32_t)data_written_length(entry->length);
+    path->acknowledged += data_chunk_size(association, entry->length);
     path->acknowledged_packets += entry->leads;
     path->answered |= !entry->moved || path->state != BRAID_PATH_POTENTIALLY_FAILED;
     if (path->rtt_running && path->rtt_tsn == tsn) {

@@ -3,7 +3,8 @@
  *
  * RFC 8260, section 3. Without one (first come, first served) messages stand in one list in the
  * order they came, and nothing here is used. With one they stand in lists by stream; the streams
- * that have a message are in a heap, and the message that is being sent is alone in the list.
+ * that have a message are in a heap, and the message that is being sent is alone in the list. With
+ * user message interleaving it goes back to its stream after each of its chunks.
  */
 #include <stdlib.h>
 
@@ -62,17 +63,16 @@ static void sift_down(struct schedule *schedule, struct scheduled_stream *stream
     put(schedule, place, stream);
 }
 
-static struct scheduled_stream *take_lowest(struct schedule *schedule)
+static void take(struct schedule *schedule, struct scheduled_stream *stream)
 {
-    struct scheduled_stream *lowest = schedule->heap[1];
     struct scheduled_stream *last = schedule->heap[schedule->waiting--];
 
-    lowest->place = 0;
-    if (last != lowest) {
-        last->place = 1;
+    if (last != stream) {
+        last->place = stream->place;
+        sift_up(schedule, last);
         sift_down(schedule, last);
     }
-    return lowest;
+    stream->place = 0;
 }
 
 /* ---- Streams ---- */
@@ -121,29 +121,53 @@ static struct scheduled_stream *find_stream(struct schedule *schedule, uint16_t 
 
 /* ---- The sender's side ---- */
 
-/* One with a better priority has come: the message that is chosen but not begun stands back. */
-static void reconsider(struct sctp_sender *sender)
+/* The only message in the list is the first of its stream again. NULL: there is none, or it has to
+ * stay. */
+static struct scheduled_stream *put_back(struct sctp_sender *sender)
 {
-    struct schedule *schedule = sender->schedule;
     struct sent_message *chosen = sender->first;
     struct scheduled_stream *stream;
 
-    if (!chosen || chosen->begun > 0 || chosen->next)
-        return;
-    stream = find_stream(schedule, chosen->send.stream);
+    if (!chosen || chosen->next)
+        return NULL;
+    stream = find_stream(sender->schedule, chosen->send.stream);
     if (!stream)
-        return;
+        return NULL;
     sender->first = NULL;
     chosen->next = stream->first;
     if (!stream->first)
         stream->last = chosen;
     stream->first = chosen;
+    return stream;
+}
+
+/* One with a better priority has come: the message that is chosen but not begun stands back. One
+ * that has begun does so only where chunks of messages may stand between each other: where MIDs are
+ * given. */
+static void reconsider(struct sctp_sender *sender)
+{
+    struct schedule *schedule = sender->schedule;
+    struct scheduled_stream *stream;
+
+    if (sender->first && sender->first->begun > 0 && !sender->mid)
+        return;
+    stream = put_back(sender);
+    if (!stream)
+        return;
     if (stream->place) {
         stream->key &= ~(uint64_t)0 << VALUE_SHIFT;
         sift_up(schedule, stream);
     } else {
         make_wait(schedule, stream, next_key(schedule, stream) & ~(uint64_t)0 << VALUE_SHIFT);
     }
+}
+
+void schedule_yield(struct sctp_sender *sender)
+{
+    struct scheduled_stream *stream = put_back(sender);
+
+    if (stream && !stream->place)
+        make_wait(sender->schedule, stream, next_key(sender->schedule, stream));
 }
 
 void schedule_append(struct sctp_sender *sender, struct sent_message *message)
@@ -162,19 +186,31 @@ void schedule_append(struct sctp_sender *sender, struct sent_message *message)
         reconsider(sender);
 }
 
-void schedule_next(struct sctp_sender *sender)
+/* The first message of a stream in the heap comes into the list, in front of all. */
+static void choose(struct sctp_sender *sender, struct scheduled_stream *stream)
 {
     struct schedule *schedule = sender->schedule;
-    struct scheduled_stream *stream;
+    struct sent_message *message = stream->first;
 
-    if (schedule->waiting == 0)
-        return;
-    stream = take_lowest(schedule);
-    sender->first = sender->last = stream->first;
-    stream->first = stream->first->next;
-    sender->first->next = NULL;
+    take(schedule, stream);
+    stream->first = message->next;
+    message->next = sender->first;
+    if (!sender->first)
+        sender->last = message;
+    sender->first = message;
     if (stream->first)
         make_wait(schedule, stream, next_key(schedule, stream));
+}
+
+void schedule_next(struct sctp_sender *sender)
+{
+    if (sender->schedule->waiting > 0)
+        choose(sender, sender->schedule->heap[1]);
+}
+
+void schedule_pick(struct sctp_sender *sender, uint16_t stream)
+{
+    choose(sender, sender->schedule->streams[stream]);
 }
 
 bool schedule_has(const struct schedule *schedule, uint16_t stream)

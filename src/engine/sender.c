@@ -44,13 +44,16 @@ bool sender_was_delivered(const struct sctp_sender *sender, uint32_t first_tsn)
 
     if (message->begun < message->length)
         return false;
-    for (uint32_t tsn = first_tsn;
-         tsn_before(tsn, sender->next_tsn) && sender_entry(sender, tsn)->message == message;
-         tsn++) {
-        if (!sender_entry(sender, tsn)->acknowledged)
+    for (uint32_t tsn = first_tsn;; tsn++) {
+        const struct outstanding *entry = sender_entry(sender, tsn);
+
+        if (entry->message != message) /* RFC 8260: others' may stand between its chunks */
+            continue;
+        if (!entry->acknowledged)
             return false;
+        if (entry->flags & SCTP_DATA_FLAG_ENDING)
+            return true;
     }
-    return true;
 }
 
 static void give_up(struct sctp_association *association, struct sent_message *message, bool tell)
@@ -78,22 +81,20 @@ static void give_up_all(struct sctp_association *association, struct sent_messag
 void sender_free(struct sctp_association *association, bool tell)
 {
     struct sctp_sender *sender = &association->sender;
-    struct sent_message *last = NULL;
 
     schedule_gather(sender);
     schedule_free(sender);
     for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
-        struct sent_message *message = sender_entry(sender, tsn)->message;
+        const struct outstanding *entry = sender_entry(sender, tsn);
 
-        if (!message || message == last || message == sender->first)
-            continue;
-        last = message;
-        give_up(association, message, tell);
+        if (entry->message && entry->flags & SCTP_DATA_FLAG_ENDING) /* else it waits, too */
+            give_up(association, entry->message, tell);
     }
     give_up_all(association, sender->first, tell);
     give_up_all(association, sender->held, tell);
     free(sender->ring);
     free(sender->ssn);
+    free(sender->mid);
     gaps_free(&sender->gaps);
     memset(sender, 0, sizeof(*sender));
 }
@@ -267,7 +268,7 @@ void sender_leave_flight(struct sctp_association *association, const struct outs
 {
     struct sctp_sender *sender = &association->sender;
 
-    association->paths[entry->path]->flight -= (uint32_t)data_written_length(entry->length);
+    association->paths[entry->path]->flight -= data_chunk_size(association, entry->length);
     sender->outstanding_chunks--;
     sender->outstanding_bytes -= entry->length;
 }
@@ -280,7 +281,7 @@ void sender_enter_flight(struct sctp_association *association, const struct outs
 
     if (path->flight == 0 || tsn_before(tsn, path->earliest))
         path->earliest = tsn;
-    path->flight += (uint32_t)data_written_length(entry->length);
+    path->flight += data_chunk_size(association, entry->length);
     sender->outstanding_chunks++;
     sender->outstanding_bytes += entry->length;
     sender->peer_rwnd -= minimum(sender->peer_rwnd, entry->length);
@@ -310,10 +311,33 @@ void sender_mark(struct sctp_association *association, uint32_t tsn, const struc
 
 /* ---- Writing DATA ---- */
 
-static void write_chunk(struct packet_writer *writer, const struct outstanding *entry, uint32_t tsn)
+/* Not inlined, so that DATA is spared its larger struct. */
+__attribute__((noinline)) static void write_i_data(struct packet_writer *writer,
+                                                   const struct outstanding *entry, uint32_t tsn)
 {
     const struct sent_message *message = entry->message;
 
+    i_data_write(writer, &(struct sctp_data){
+                             .flags = entry->flags,
+                             .stream = message->send.stream,
+                             .payload_length = entry->length,
+                             .tsn = tsn,
+                             .ppid = message->send.ppid,
+                             .payload = message->bytes + entry->offset,
+                             .mid = message->mid,
+                             .fsn = entry->fsn,
+                         });
+}
+
+static void write_chunk(struct packet_writer *writer, const struct outstanding *entry, uint32_t tsn,
+                        bool interleaving)
+{
+    const struct sent_message *message = entry->message;
+
+    if (interleaving) {
+        write_i_data(writer, entry, tsn);
+        return;
+    }
     data_write(writer, &(struct sctp_data){
                            .flags = entry->flags,
                            .stream = message->send.stream,
@@ -371,7 +395,7 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
 
     for (uint32_t tsn = sender->first_marked; left > 0; tsn++) {
         struct outstanding *entry = sender_entry(sender, tsn);
-        size_t size = data_written_length(entry->length);
+        uint32_t size = data_chunk_size(association, entry->length);
 
         if (!entry->retransmit)
             continue;
@@ -393,7 +417,7 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
             break;
         if (!timer_is_running(&path->t3_rtx) || sender_is_earliest(association, path, tsn))
             sender_start_t3(path);
-        write_chunk(writer, entry, tsn);
+        write_chunk(writer, entry, tsn, association->interleaving);
         entry->retransmit = false;
         entry->leads = count == 0;
         entry->transmissions += entry->transmissions < UINT16_MAX;
@@ -409,12 +433,38 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
     return count;
 }
 
-/* The next number of an ordered message's stream. False: not now. */
-static bool take_ssn(struct sctp_sender *sender, const struct sctp_association *association,
+/* RFC 8260, section 2.1: ordered and unordered messages are numbered apart. */
+static bool take_mid(struct sctp_sender *sender, const struct sctp_association *association,
                      struct sent_message *message)
 {
     uint16_t stream = message->send.stream;
+    bool unordered = message->send.flags & BRAID_SEND_UNORDERED;
 
+    if (stream >= sender->mid_count) {
+        uint32_t count = minimum(association->outbound_streams, maximum(stream + 1u, 16));
+        uint32_t(*mid)[2] = realloc(sender->mid, count * sizeof(*mid));
+
+        if (!mid)
+            return false;
+        memset(mid + sender->mid_count, 0, (count - sender->mid_count) * sizeof(*mid));
+        sender->mid = mid;
+        sender->mid_count = count;
+    }
+    message->mid = sender->mid[stream][unordered]++;
+    sender->numbered += !unordered;
+    return true;
+}
+
+/* The next number of the message's stream. False: not now. */
+static bool take_number(struct sctp_sender *sender, const struct sctp_association *association,
+                        struct sent_message *message)
+{
+    uint16_t stream = message->send.stream;
+
+    if (association->interleaving)
+        return take_mid(sender, association, message);
+    if (message->send.flags & BRAID_SEND_UNORDERED)
+        return true;
     if (sender->numbered == NUMBERED_MAXIMUM)
         return false;
     if (stream >= sender->ssn_count) {
@@ -436,17 +486,43 @@ void sender_restart_streams(struct sctp_sender *sender, const uint16_t *streams,
 {
     if (count == 0 && sender->ssn)
         memset(sender->ssn, 0, sender->ssn_count * sizeof(*sender->ssn));
+    if (count == 0 && sender->mid)
+        memset(sender->mid, 0, sender->mid_count * sizeof(*sender->mid));
     for (size_t i = 0; i < count; i++) {
         if (streams[i] < sender->ssn_count)
             sender->ssn[streams[i]] = 0;
+        if (streams[i] < sender->mid_count)
+            memset(sender->mid[streams[i]], 0, sizeof(*sender->mid));
     }
 }
 
-void sender_drop_first(struct sctp_sender *sender)
+static void drop_first(struct sctp_sender *sender)
 {
     sender->pending_bytes -= sender->first->length - sender->first->begun;
     sender->pending_messages--;
     sender->first = sender->first->next;
+}
+
+void sender_drop(struct sctp_sender *sender, struct sent_message *message)
+{
+    struct sent_message *before = sender->first;
+
+    if (message == before) {
+        drop_first(sender);
+        return;
+    }
+    while (before && before->next != message)
+        before = before->next;
+    if (!before) { /* it is not in the list: its stream's turn comes early */
+        schedule_pick(sender, message->send.stream);
+        drop_first(sender);
+        return;
+    }
+    sender->pending_bytes -= message->length - message->begun;
+    sender->pending_messages--;
+    before->next = message->next;
+    if (sender->last == message)
+        sender->last = before;
 }
 
 static struct sent_message *first_message(struct sctp_sender *sender)
@@ -470,7 +546,7 @@ static struct sent_message *next_message(struct sctp_association *association)
             if (!expired || !abandon_begun(association)) /* RFC 3758, TR4 */
                 break;
         } else if (expired || message->send.stream >= association->outbound_streams) {
-            sender_drop_first(sender);
+            drop_first(sender);
             abandon_unsent(association, message); /* TR3 */
         } else {
             break;
@@ -533,7 +609,7 @@ static bool waits_for_company(const struct sctp_association *association,
 {
     const struct sctp_sender *sender = &association->sender;
     size_t waiting =
-        sender->pending_bytes + (size_t)sender->pending_messages * SCTP_DATA_HEADER_LENGTH;
+        sender->pending_bytes + (size_t)sender->pending_messages * association->data_header_length;
 
     return !association->parameters.no_delay && message->small &&
            association->state == BRAID_ESTABLISHED && sender->outstanding_chunks > 0 &&
@@ -559,17 +635,19 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
         .leads = leads,
         .transmissions = 1,
     };
+    if (association->interleaving)
+        entry->fsn = message->fragments++;
     message->begun += length;
     sender->pending_bytes -= length;
     if (message->begun == message->length) {
         entry->flags |= SCTP_DATA_FLAG_ENDING;
-        sender_drop_first(sender);
+        drop_first(sender);
         association->messages_sent++;
         if (message->send.flags & BRAID_SEND_SACK_IMMEDIATELY ||
             (association->state == BRAID_SHUTDOWN_PENDING && sender->pending_messages == 0))
             entry->flags |= SCTP_DATA_FLAG_IMMEDIATE; /* RFC 7053; RFC 9260, section 6.1 */
     }
-    write_chunk(writer, entry, tsn);
+    write_chunk(writer, entry, tsn, association->interleaving);
     if (length > sender->peer_rwnd) {
         sender->probe = false;
         sender->probe_outstanding = true;
@@ -583,20 +661,19 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
     }
     if (path->burst_sent == 0)
         path->burst_began = association->engine->now;
-    path->burst_sent += (uint32_t)data_written_length(length);
+    path->burst_sent += data_chunk_size(association, length);
     path->last_data = association->engine->now;
     if (!timer_is_running(&path->t3_rtx))
         sender_start_t3(path);
 }
 
-bool sender_skip_rest(struct sctp_association *association)
+bool sender_skip_rest(struct sctp_association *association, struct sent_message *message)
 {
     struct sctp_sender *sender = &association->sender;
-    struct sent_message *message = sender->first;
 
     if (!ring_has_room(sender))
         return false;
-    sender_drop_first(sender);
+    sender_drop(sender, message);
     *sender_entry(sender, sender->next_tsn++) = (struct outstanding){
         .message = message,
         .flags = SCTP_DATA_FLAG_ENDING,
@@ -608,13 +685,14 @@ bool sender_skip_rest(struct sctp_association *association)
 
 /* What the next chunk of a message takes. One that is fragmented anyway fills what is left of the
  * packet: so packets are of one size, and leave in one batch. */
-static uint32_t chunk_length(const struct sent_message *message, uint32_t point, size_t room)
+static uint32_t chunk_length(const struct sctp_association *association,
+                             const struct sent_message *message, uint32_t point, size_t room)
 {
     uint32_t length = minimum(message->length - message->begun, point);
 
-    if (!message->small && data_written_length(length) > room &&
-        room >= SCTP_DATA_HEADER_LENGTH + FRAGMENT_LEAST)
-        length = (uint32_t)(room - SCTP_DATA_HEADER_LENGTH) & ~3u;
+    if (!message->small && data_chunk_size(association, length) > room &&
+        room >= association->data_header_length + FRAGMENT_LEAST)
+        length = (uint32_t)(room - association->data_header_length) & ~3u;
     return length;
 }
 
@@ -628,20 +706,21 @@ static unsigned int write_new(struct sctp_association *association, struct sctp_
 
     congestion_before_data(path);
     while ((message = next_message(association)) && message_path(association, message) == path) {
-        uint32_t length = chunk_length(message, point, packet_writer_room(writer));
+        uint32_t length = chunk_length(association, message, point, packet_writer_room(writer));
 
         if (path->flight >= path->cwnd || /* rule B */
             (count == 0 &&
              (!may_begin_packet(path) || !congestion_permits_burst(path) || /* rule D */
               waits_for_company(association, path, message))) ||
-            data_written_length(length) > packet_writer_room(writer) ||
+            data_chunk_size(association, length) > packet_writer_room(writer) ||
             !window_permits(association, path, length) || !ring_has_room(sender) ||
             !authentication_permits(association, message))
             break;
-        if (message->begun == 0 && !(message->send.flags & BRAID_SEND_UNORDERED) &&
-            !take_ssn(sender, association, message))
+        if (message->begun == 0 && !take_number(sender, association, message))
             break;
         send_chunk(association, path, message, length, count == 0, writer);
+        if (association->interleaving && sender->schedule)
+            schedule_yield(sender);
         count++;
     }
     return count;

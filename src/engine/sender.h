@@ -25,7 +25,9 @@ struct sent_message {
     struct sent_message *next; /* in the queue of those not yet wholly sent */
     struct shared_key *key;    /* RFC 4895; NULL: the active one */
     uint32_t length;
-    uint32_t begun; /* bytes that were given a TSN */
+    uint32_t begun;     /* bytes that were given a TSN */
+    uint32_t fragments; /* chunks that have them */
+    uint32_t mid;       /* RFC 8260 */
     uint16_t ssn;
     bool small; /* fits one chunk: may wait for company (Nagle) */
     struct braid_send send;
@@ -38,7 +40,11 @@ struct outstanding {
     struct sent_message *message; /* NULL: abandoned */
     union {
         uint32_t offset;
-        struct sctp_skipped_stream skipped; /* abandoned: what FORWARD TSN tells of it */
+        uint16_t stream; /* abandoned */
+    };
+    union {
+        uint32_t fsn;    /* RFC 8260 */
+        uint32_t number; /* abandoned: its message's SSN or MID */
     };
     uint16_t length;
     uint16_t transmissions; /* at most UINT16_MAX */
@@ -90,7 +96,9 @@ struct sctp_sender {
 
     uint16_t *ssn;      /* next of each stream */
     uint32_t ssn_count; /* streams that `ssn` has room for */
-    uint32_t numbered;  /* messages with an SSN that are not cumulatively acknowledged */
+    uint32_t (*mid)[2]; /* RFC 8260: next of each stream, of ordered and of unordered messages */
+    uint32_t mid_count;
+    uint32_t numbered; /* messages with an SSN that are not cumulatively acknowledged */
 
     /* RFC 3758 */
     bool limited;         /* some message may be abandoned */
@@ -113,7 +121,7 @@ void sender_init(struct sctp_sender *sender, uint32_t initial_tsn);
 void sender_free(struct sctp_association *association, bool tell);
 /* Puts a new message, or one that was held, where it belongs. */
 void sender_hold_or_queue(struct sctp_association *association, struct sent_message *message);
-/* The next SSN of these streams, of all for a count of 0, is 0. */
+/* The next SSN, or MIDs, of these streams, of all for a count of 0, are 0. */
 void sender_restart_streams(struct sctp_sender *sender, const uint16_t *streams, size_t count);
 void sender_set_peer_rwnd(struct sctp_sender *sender, uint32_t a_rwnd);
 /* Nothing waits, nothing is outstanding. */
@@ -136,11 +144,11 @@ void sender_mark(struct sctp_association *association, uint32_t tsn, const struc
 void sender_release(struct sctp_association *association, struct sent_message *message);
 /* It is given up: the user gets it back. It is in no queue any more. */
 void sender_give_back(struct sctp_association *association, struct sent_message *message);
-/* Takes the first message of the queue out of it. */
-void sender_drop_first(struct sctp_sender *sender);
-/* Gives the rest of the first message of the queue, which has begun, a TSN that is never sent, and
- * takes it out of the queue. False: there is no room. */
-bool sender_skip_rest(struct sctp_association *association);
+/* Takes a message that waits out of the queue. */
+void sender_drop(struct sctp_sender *sender, struct sent_message *message);
+/* Gives the rest of a message that has begun a TSN that is never sent, and takes it out of the
+ * queue. False: there is no room. */
+bool sender_skip_rest(struct sctp_association *association, struct sent_message *message);
 /* Is all of the message acknowledged, of which this is the first TSN in the ring? */
 bool sender_was_delivered(const struct sctp_sender *sender, uint32_t first_tsn);
 void sender_start_t3(struct sctp_path *path);
@@ -201,6 +209,10 @@ uint32_t gaps_find_beyond(const struct gaps *gaps, uint32_t tsn, uint32_t cumula
 void schedule_append(struct sctp_sender *sender, struct sent_message *message);
 /* The list is empty: the message whose turn it is comes into it, if there is one. */
 void schedule_next(struct sctp_sender *sender);
+/* The first message of this stream comes into it, in front of all. */
+void schedule_pick(struct sctp_sender *sender, uint16_t stream);
+/* The message in the list has begun, and is not the only one whose turn may be next (RFC 8260). */
+void schedule_yield(struct sctp_sender *sender);
 /* Does a message of this stream wait, besides what is in the list? */
 bool schedule_has(const struct schedule *schedule, uint16_t stream);
 /* Puts all messages into the list, in their order, to be looked at; and back again. */

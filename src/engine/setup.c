@@ -62,8 +62,13 @@ void setup_write_init(struct sctp_association *association, struct packet_writer
     association->accepts_zero_checksum = own->error_detection_method != 0;
     if (association->accepts_zero_checksum)
         zero_checksum_write(writer, own->error_detection_method);
-    setup_write_extensions(writer, association->authentication, setup_offers_asconf(own),
-                           own->reconfig);
+    setup_write_extensions(writer, &(struct setup_extensions){
+                                       .authentication = association->authentication,
+                                       .asconf = setup_offers_asconf(own),
+                                       .reconfig = own->reconfig,
+                                       .interleaving = own->interleaving,
+                                       .partial_reliability = own->partial_reliability,
+                                   });
     if (association->authentication)
         authentication_write_terms(&association->authentication->local, writer);
     chunk_end(writer, chunk);
@@ -229,6 +234,7 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     association->peer_adaptation_given = parameters.adaptation_given;
     association->peer_adaptation = parameters.adaptation;
     association->partial_reliability = parameters.partial_reliability;
+    association_set_interleaving(association, parameters.interleaving);
     association->peer_accepts_zero_checksum = parameters.accepts_zero_checksum;
     association->ecn = (struct ecn){.capable = parameters.ecn};
     if (association->authentication)

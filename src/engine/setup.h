@@ -31,7 +31,9 @@ struct init_parameters {
     bool supported_given, ipv4, ipv6;
     bool adaptation_given;
     uint32_t adaptation;
-    bool partial_reliability;      /* both sides offer it */
+    bool partial_reliability; /* both sides offer it */
+    bool interleaving;        /* both sides list I-DATA */
+    bool lists_i_forward_tsn;
     bool lists_asconf, lists_auth; /* in Supported Extensions */
     bool reconfig;                 /* both sides list RE-CONFIG */
     bool ecn;                      /* both sides offer it */
@@ -54,8 +56,11 @@ bool setup_offers_asconf(const struct braid_parameters *own);
 /* The addresses of ours that the peer is told, unless there is only the one it talks to. */
 void setup_write_addresses(struct packet_writer *writer, const struct braid_address *addresses,
                            size_t count, const struct braid_address *talking);
-void setup_write_extensions(struct packet_writer *writer, bool authentication, bool asconf,
-                            bool reconfig);
+/* Supported Extensions (RFC 5061, 4.2.7). */
+struct setup_extensions {
+    bool authentication, asconf, reconfig, interleaving, partial_reliability;
+};
+void setup_write_extensions(struct packet_writer *writer, const struct setup_extensions *offered);
 
 /* ---- setup.c: the side that begins ---- */
 
@@ -108,6 +113,7 @@ struct cookie {
     bool adaptation_given : 1;
     bool asconf : 1;                /* the peer has ASCONF */
     bool partial_reliability : 1;   /* both have FORWARD TSN */
+    bool interleaving : 1;          /* both have I-DATA */
     bool reconfig : 1;              /* both have RE-CONFIG */
     bool ecn : 1;                   /* both have ECN */
     bool accepts_zero_checksum : 1; /* RFC 9653: we do */

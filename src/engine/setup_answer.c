@@ -86,6 +86,7 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
     cookie.adaptation_given = parameters->adaptation_given;
     cookie.adaptation = parameters->adaptation;
     cookie.partial_reliability = parameters->partial_reliability;
+    cookie.interleaving = parameters->interleaving;
     cookie.reconfig = parameters->reconfig;
     cookie.ecn = parameters->ecn;
     cookie.accepts_zero_checksum = own->error_detection_method != 0;
@@ -133,8 +134,13 @@ static void send_init_ack(struct braid_engine *engine, const struct sctp_endpoin
         parameter_write(&writer, SCTP_PARAMETER_FORWARD_TSN_SUPPORTED, NULL, 0);
     if (cookie.accepts_zero_checksum)
         zero_checksum_write(&writer, own->error_detection_method);
-    setup_write_extensions(&writer, cookie.local_terms.length > 0, setup_offers_asconf(own),
-                           cookie.reconfig);
+    setup_write_extensions(&writer, &(struct setup_extensions){
+                                        .authentication = cookie.local_terms.length > 0,
+                                        .asconf = setup_offers_asconf(own),
+                                        .reconfig = cookie.reconfig,
+                                        .interleaving = cookie.interleaving,
+                                        .partial_reliability = cookie.partial_reliability,
+                                    });
     authentication_write_terms(&cookie.local_terms, &writer);
     parameter_iterator_init(&iterator, parameters->unrecognized, parameters->unrecognized_length);
     while (parameter_next(&iterator, &unrecognized))

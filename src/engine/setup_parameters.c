@@ -126,6 +126,9 @@ void setup_read_parameters(struct braid_engine *engine, struct init_parameters *
                 chunk_types_contain(&parameter, SCTP_CHUNK_FORWARD_TSN);
             parameters->lists_auth |= chunk_types_contain(&parameter, SCTP_CHUNK_AUTH);
             parameters->reconfig |= chunk_types_contain(&parameter, SCTP_CHUNK_RE_CONFIG);
+            parameters->interleaving |= chunk_types_contain(&parameter, SCTP_CHUNK_I_DATA);
+            parameters->lists_i_forward_tsn |=
+                chunk_types_contain(&parameter, SCTP_CHUNK_I_FORWARD_TSN);
             parameters->lists_asconf |= chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF) &&
                                         chunk_types_contain(&parameter, SCTP_CHUNK_ASCONF_ACK);
             break;
@@ -159,7 +162,10 @@ void setup_read_parameters(struct braid_engine *engine, struct init_parameters *
     if (setup_offers_asconf(own) && parameters->lists_asconf && !parameters->lists_auth)
         parameters->malformed = true; /* RFC 5061, 6 */
     parameters->lists_asconf &= setup_offers_asconf(own);
-    parameters->partial_reliability &= own->partial_reliability;
+    parameters->interleaving &= own->interleaving;
+    parameters->partial_reliability &=
+        own->partial_reliability &&
+        (!parameters->interleaving || parameters->lists_i_forward_tsn); /* RFC 8260, 2.3.1 */
     parameters->reconfig &= own->reconfig;
 }
 
@@ -179,20 +185,23 @@ void setup_write_addresses(struct packet_writer *writer, const struct braid_addr
 }
 
 /* RFC 5061, 4.2.7: Linux believes in AUTH only if it is listed here too. */
-void setup_write_extensions(struct packet_writer *writer, bool authentication, bool asconf,
-                            bool reconfig)
+void setup_write_extensions(struct packet_writer *writer, const struct setup_extensions *offered)
 {
     uint8_t types[8];
     size_t count = 0;
 
-    if (authentication)
+    if (offered->authentication)
         types[count++] = SCTP_CHUNK_AUTH;
-    if (authentication && asconf) {
+    if (offered->authentication && offered->asconf) {
         types[count++] = SCTP_CHUNK_ASCONF;
         types[count++] = SCTP_CHUNK_ASCONF_ACK;
     }
-    if (reconfig)
+    if (offered->reconfig)
         types[count++] = SCTP_CHUNK_RE_CONFIG;
+    if (offered->interleaving)
+        types[count++] = SCTP_CHUNK_I_DATA;
+    if (offered->interleaving && offered->partial_reliability) /* RFC 8260, 2.3.1 */
+        types[count++] = SCTP_CHUNK_I_FORWARD_TSN;
     if (count > 0)
         parameter_write(writer, SCTP_PARAMETER_SUPPORTED_EXTENSIONS, types, count);
 }

@@ -289,6 +289,7 @@ int braid_association_info(const struct braid_engine *engine, uint32_t identifie
         .peer_adaptation_given = association->peer_adaptation_given,
         .peer_adaptation = association->peer_adaptation,
         .partial_reliability = association->partial_reliability,
+        .interleaving = association->interleaving,
         .reconfig = association->reconfig != NULL,
         .ecn = association->ecn.capable,
         .accepts_zero_checksum = association->accepts_zero_checksum,

@@ -553,6 +553,15 @@ struct sctp_data sent_data(const struct sent *sent, unsigned int index)
     return data;
 }
 
+struct sctp_data sent_i_data(const struct sent *sent, unsigned int index)
+{
+    struct sctp_chunk chunk = sent_nth(sent, SCTP_CHUNK_I_DATA, index);
+    struct sctp_data data;
+
+    assert_true(i_data_read(&chunk, &data));
+    return data;
+}
+
 static bool find_cause(const struct sent *sent, uint16_t code, struct sctp_parameter *cause)
 {
     struct parameter_iterator causes;

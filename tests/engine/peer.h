@@ -208,6 +208,7 @@ struct sctp_chunk sent_chunk(const struct sent *sent, uint8_t type);
 struct sctp_init sent_init(const struct sent *sent);
 struct sctp_sack sent_sack(const struct sent *sent);
 struct sctp_data sent_data(const struct sent *sent, unsigned int index);
+struct sctp_data sent_i_data(const struct sent *sent, unsigned int index);
 /* How many chunks of a type it has. */
 unsigned int sent_count(const struct sent *sent, uint8_t type);
 /* The error cause of an ABORT or ERROR, which has it. */

@@ -697,6 +697,7 @@ enum {
 static struct transfer {
     unsigned int sent, delivered;
     bool seen[MESSAGES], failed[MESSAGES], unsent[MESSAGES];
+    size_t length[MESSAGES];          /* of what came of it */
     uint32_t last[TRANSFER_STREAMS];  /* the number of the last ordered message, plus 1 */
     struct braid_abandoned abandoned; /* as the events say */
     bool down[2];
@@ -767,12 +768,14 @@ static void transfer_event(struct host *host, const struct braid_event *event)
         break;
     case BRAID_EVENT_READABLE:
         while (braid_receive(host->engine, event->association, &received, host->world->now) == 1) {
-            static size_t length;
+            uint32_t number = received.ppid - PPID;
 
-            length =
-                received.flags & BRAID_RECEIVE_BEGIN ? received.length : length + received.length;
+            assert_true(number < MESSAGES);
+            if (received.flags & BRAID_RECEIVE_BEGIN)
+                now.length[number] = 0;
+            now.length[number] += received.length;
             if (received.flags & BRAID_RECEIVE_END) {
-                assert_int_equal(length, plan_length(received.ppid - PPID));
+                assert_int_equal(now.length[number], plan_length(number));
                 take_message(&received);
             }
             braid_received_release(host->engine, &received, host->world->now);
@@ -822,7 +825,7 @@ static void transfer_check(struct world *world, uint64_t seed)
     assert_memory_equal(&counters, &now.abandoned, sizeof(counters));
 }
 
-static uint64_t run_transfer(uint64_t seed, const char *capture)
+static uint64_t run_transfer(uint64_t seed, bool interleaving, const char *capture)
 {
     struct braid_parameters parameters;
     struct world *world;
@@ -836,6 +839,8 @@ static uint64_t run_transfer(uint64_t seed, const char *capture)
     parameters.rto_max = 2000;
     parameters.shutdown_guard = 10000000;
     parameters.partial_delivery_point = seed % 2 ? 3000 : 0;
+    parameters.interleaving = interleaving;
+    parameters.scheduler = interleaving ? (uint8_t)(seed % 3) : BRAID_SCHEDULER_FIRST_COME;
     world = world_new(&(struct world_config){
         .seed = seed, .parameters = &parameters, .addresses = 1 + seed % 2, .capture = capture});
     watcher_allow_skipped_tsns(world->watcher);
@@ -867,9 +872,20 @@ static void test_transfers(void **state)
 
     (void)state;
     for (uint64_t seed = 1; seed <= 40; seed++)
-        count += run_transfer(seed, NULL);
+        count += run_transfer(seed, false, NULL);
     assert_true(count > 100);
-    run_transfer(7, getenv("CAPTURE"));
+    run_transfer(7, getenv("INTERLEAVING"), getenv("CAPTURE"));
+}
+
+/* The same with I-DATA and all schedulers (RFC 8260). */
+static void test_interleaved_transfers(void **state)
+{
+    uint64_t count = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        count += run_transfer(seed, true, NULL);
+    assert_true(count > 100);
 }
 
 int main(void)
@@ -900,6 +916,7 @@ int main(void)
         peer_test(test_receive_partial_delivery_unread),
         peer_test(test_receive_malformed),
         cmocka_unit_test(test_transfers),
+        cmocka_unit_test(test_interleaved_transfers),
     };
 
     return cmocka_run_group_tests_name("abandon", tests, NULL, NULL);

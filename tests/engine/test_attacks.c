@@ -639,6 +639,50 @@ static void test_small_pieces(void **state)
     }
 }
 
+/* The same with I-DATA (RFC 8260), whose messages grow beside each other: half ones without number,
+ * with and without their beginning; holes in one message; and all of them skipped again. */
+static void test_interleaved_pieces(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+
+    parameters.receive_buffer = RECEIVE_BUFFER;
+    parameters.interleaving = true;
+    for (unsigned int kind = 0; kind < 4; kind++) {
+        struct peer *peer = renew_with(state, &parameters, 1);
+        uint32_t tsn = 1000;
+        size_t before;
+
+        peer->extensions[0] = SCTP_CHUNK_I_DATA;
+        peer->partial_reliability = true;
+        peer_accept(peer);
+        before = memory_in_use();
+        for (uint32_t i = 0; i < 400; i++) {
+            peer_begin(peer);
+            for (uint32_t j = 0; j < 50; j++, tsn++) {
+                uint32_t scattered = tsn * 2654435761U;
+
+                i_data_write(&peer->writer, &(struct sctp_data){
+                                                .flags = kind == 0 ? SCTP_DATA_FLAG_BEGINNING : 0,
+                                                .stream = kind < 2 ? (uint16_t)(scattered % 10) : 0,
+                                                .payload_length = 1,
+                                                .tsn = tsn,
+                                                .payload = (const uint8_t *)"x",
+                                                .mid = kind == 2 ? 0 : 1 + scattered / 2,
+                                                .fsn = 1 + scattered,
+                                            });
+                if (kind == 3)
+                    i_forward_tsn_write(
+                        &peer->writer, tsn,
+                        &(struct sctp_skipped_messages){.unordered = j % 2, .mid = scattered}, 1);
+            }
+            peer_send(peer);
+            peer_forget(peer);
+        }
+        assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+        assert_memory(before, (size_t)16 * RECEIVE_BUFFER);
+    }
+}
+
 /* A half message, or one out of order, on each of all streams. */
 static void test_all_streams(void **state)
 {
@@ -734,6 +778,7 @@ int main(void)
         peer_test(test_window_of_zero),
         peer_test(test_slow_reader),
         peer_test(test_small_pieces),
+        peer_test(test_interleaved_pieces),
         peer_test(test_all_streams),
         peer_test(test_far_ahead),
         peer_test(test_many_causes),

@@ -8,7 +8,7 @@
 
 #include "packet/reconfig.h"
 
-enum { FLOW_MAXIMUM = 32, FLOW_WINDOW = 1 << 14 };
+enum { FLOW_MAXIMUM = 32, FLOW_WINDOW = 1 << 14, STREAMS_WATCHED = 64 };
 
 /* A tag, and the host that announced it or used it. */
 struct tag {
@@ -31,6 +31,11 @@ struct flow {
     uint32_t cumulative_tsn_ack; /* of the SACKs */
     bool forwarded;
     uint32_t new_cumulative_tsn; /* of the FORWARD TSNs */
+    /* RFC 8260: the message that each stream is sending, and the next MIDs */
+    struct {
+        bool open, unordered;
+        uint32_t mid, fsn, next[2];
+    } streams[STREAMS_WATCHED];
 };
 
 struct watcher {
@@ -42,6 +47,11 @@ struct watcher {
     bool other_tags, skipped_tsns;
     const char *name; /* of the packet in hand */
 };
+
+static bool has_data(const bool *has)
+{
+    return has[SCTP_CHUNK_DATA] || has[SCTP_CHUNK_I_DATA];
+}
 
 #define watch(watcher, condition, ...)                                                             \
     do {                                                                                           \
@@ -79,6 +89,10 @@ const char *chunk_name(uint8_t type)
         return "ASCONF_ACK";
     if (type == SCTP_CHUNK_FORWARD_TSN)
         return "FORWARD_TSN";
+    if (type == SCTP_CHUNK_I_DATA)
+        return "I_DATA";
+    if (type == SCTP_CHUNK_I_FORWARD_TSN)
+        return "I_FORWARD_TSN";
     if (type == SCTP_CHUNK_RE_CONFIG)
         return "RE_CONFIG";
     (void)snprintf(number, sizeof(number), "0x%02x", type);
@@ -300,17 +314,50 @@ static struct flow *watcher_flow(struct watcher *watcher, unsigned int host, uin
     return flow;
 }
 
+/* RFC 8260, 2.1 and 2.2.2, of what is sent for the first time. */
+static void watch_i_data(const struct watcher *watcher, struct flow *flow,
+                         const struct sctp_chunk *chunk, const struct sctp_data *data)
+{
+    bool unordered = data->flags & SCTP_DATA_FLAG_UNORDERED;
+
+    watch(watcher, wire_get_u16(chunk->bytes + 10) == 0, "2.1: reserved bits are zero");
+    if (data->stream >= STREAMS_WATCHED || watcher->other_tags)
+        return;
+    if (data->flags & SCTP_DATA_FLAG_BEGINNING) {
+        watch(watcher, !flow->streams[data->stream].open || watcher->skipped_tsns,
+              "2.2.2: one message at a time in stream %u", data->stream);
+        watch(watcher, data->mid == flow->streams[data->stream].next[unordered] || data->mid == 0,
+              "2.1: MID %u of stream %u comes next", data->mid, data->stream);
+        flow->streams[data->stream].next[unordered] = data->mid + 1;
+    } else {
+        watch(watcher,
+              flow->streams[data->stream].open &&
+                  flow->streams[data->stream].unordered == unordered &&
+                  flow->streams[data->stream].mid == data->mid &&
+                  flow->streams[data->stream].fsn == data->fsn,
+              "2.1: stream %u goes on with another chunk than MID %u, FSN %u", data->stream,
+              data->mid, data->fsn);
+    }
+    flow->streams[data->stream].open = !(data->flags & SCTP_DATA_FLAG_ENDING);
+    flow->streams[data->stream].unordered = unordered;
+    flow->streams[data->stream].mid = data->mid;
+    flow->streams[data->stream].fsn = data->fsn + 1;
+}
+
 static void watch_data(struct watcher *watcher, struct flow *flow, const struct sctp_chunk *chunk)
 {
     struct sctp_data data = {0};
     uint32_t sum;
     uint32_t *tsn;
 
-    watch(watcher, data_read(chunk, &data), "3.3.1: a whole DATA header");
+    if (chunk->type == SCTP_CHUNK_I_DATA)
+        watch(watcher, i_data_read(chunk, &data), "RFC 8260, 2.1: a whole I-DATA header");
+    else
+        watch(watcher, data_read(chunk, &data), "3.3.1: a whole DATA header");
     watch(watcher, data.payload_length > 0, "6.2: DATA has user data");
     watch(watcher, (data.flags & 0xf0) == 0, "3.3.1: reserved flags are zero");
     sum = crc32c(data.payload, data.payload_length) ^ (uint32_t)(data.flags & 7) << 16 ^
-          data.stream ^ (uint32_t)data.ssn << 3 ^ data.ppid;
+          data.stream ^ (uint32_t)data.ssn << 3 ^ data.ppid ^ data.mid << 5 ^ data.fsn << 7;
     if (!flow->began)
         flow->highest = data.tsn - 1;
     flow->began = true;
@@ -322,6 +369,8 @@ static void watch_data(struct watcher *watcher, struct flow *flow, const struct 
         flow->highest = data.tsn;
         *tsn = data.tsn;
         flow->sums[data.tsn % FLOW_WINDOW] = sum;
+        if (chunk->type == SCTP_CHUNK_I_DATA)
+            watch_i_data(watcher, flow, chunk, &data);
     } else if (*tsn == data.tsn) {
         watch(watcher, flow->sums[data.tsn % FLOW_WINDOW] == sum,
               "TSN %u is sent again with something else in it", data.tsn);
@@ -354,13 +403,21 @@ static void watch_forward_tsn(struct watcher *watcher, struct flow *flow,
                               const struct sctp_chunk *chunk)
 {
     struct sctp_forward_tsn forward;
+    bool interleaving = chunk->type == SCTP_CHUNK_I_FORWARD_TSN;
 
-    watch(watcher, forward_tsn_read(chunk, &forward), "RFC 3758, 3.2: a whole FORWARD TSN");
+    if (interleaving)
+        watch(watcher, i_forward_tsn_read(chunk, &forward), "RFC 8260, 2.3.1: an I-FORWARD-TSN");
+    else
+        watch(watcher, forward_tsn_read(chunk, &forward), "RFC 3758, 3.2: a whole FORWARD TSN");
     for (size_t i = 0; i < forward.skipped_stream_count; i++) {
         for (size_t other = 0; other < i; other++)
             watch(watcher,
-                  forward_tsn_skipped_stream(&forward, i).stream !=
-                      forward_tsn_skipped_stream(&forward, other).stream,
+                  interleaving ? i_forward_tsn_skipped(&forward, i).stream !=
+                                         i_forward_tsn_skipped(&forward, other).stream ||
+                                     i_forward_tsn_skipped(&forward, i).unordered !=
+                                         i_forward_tsn_skipped(&forward, other).unordered
+                               : forward_tsn_skipped_stream(&forward, i).stream !=
+                                     forward_tsn_skipped_stream(&forward, other).stream,
                   "RFC 3758, C4: each stream once");
     }
     watch(watcher,
@@ -428,6 +485,7 @@ static bool watch_control(struct watcher *watcher, unsigned int host, uint32_t t
         watch_sack(watcher, watcher_flow(watcher, host, tag), chunk);
         break;
     case SCTP_CHUNK_FORWARD_TSN:
+    case SCTP_CHUNK_I_FORWARD_TSN:
         watch_forward_tsn(watcher, watcher_flow(watcher, host, tag), chunk);
         break;
     case SCTP_CHUNK_HEARTBEAT:
@@ -506,11 +564,11 @@ static void watch_bundling(const struct watcher *watcher, const bool *has, unsig
         break;
     case SCTP_CHUNK_ABORT:
         watch(watcher, index == count - 1, "3.3.7: other chunks stand before an ABORT");
-        watch(watcher, !has[SCTP_CHUNK_DATA], "3.3.7: no DATA with an ABORT");
+        watch(watcher, !has_data(has), "3.3.7: no DATA with an ABORT");
         break;
     case SCTP_CHUNK_SHUTDOWN:
     case SCTP_CHUNK_SHUTDOWN_ACK:
-        watch(watcher, !has[SCTP_CHUNK_DATA], "6.10: no DATA with SHUTDOWN or SHUTDOWN ACK");
+        watch(watcher, !has_data(has), "6.10: no DATA with SHUTDOWN or SHUTDOWN ACK");
         break;
     default:
         break;
@@ -559,7 +617,9 @@ void watcher_sent(struct watcher *watcher, unsigned int host, const uint8_t *byt
         watch(watcher, chunk.type != SCTP_CHUNK_AUTH || !auth_came, "RFC 4895, 5.1: one AUTH");
         auth_came |= chunk.type == SCTP_CHUNK_AUTH;
         before = chunk.type;
-        if (chunk.type == SCTP_CHUNK_DATA) {
+        if (chunk.type == SCTP_CHUNK_DATA || chunk.type == SCTP_CHUNK_I_DATA) {
+            watch(watcher, !has[SCTP_CHUNK_DATA] || !has[SCTP_CHUNK_I_DATA],
+                  "RFC 8260, 2.2.1: DATA or I-DATA");
             watch_data(watcher, watcher_flow(watcher, host, header.verification_tag), &chunk);
             watch(watcher, !data_came || (int32_t)(wire_get_u32(chunk.bytes + 4) - tsn) > 0,
                   "6.10: TSNs grow within a packet");
