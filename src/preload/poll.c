@@ -32,15 +32,16 @@ static int next_type(const struct program_socket *socket)
 
 /* CHANNEL_WAKE is for who waits in recv(); it says nothing to who asks whether there is something
  * to read. It has done its work: the page tells the rest. */
-static short without_wake(const struct program_socket *socket, short told)
+static int without_wake(const struct program_socket *socket, int told)
 {
     if (next_type(socket) != CHANNEL_WAKE)
         return told;
     receive_discard(socket->descriptor);
-    return (short)(told & ~READABLE);
+    return told & ~READABLE;
 }
 
-static short correct(int descriptor, short told)
+/* What is told of a descriptor, and what is to be told. */
+static int correct(int descriptor, int told)
 {
     uint32_t state = descriptor_state(descriptor);
     bool abandoned = state & CHANNEL_STATE_PEELED_OFF && state & CHANNEL_STATE_ENDED;
@@ -52,10 +53,10 @@ static short correct(int descriptor, short told)
     if (!failed)
         return told & READABLE ? without_wake(&socket, told) : told;
     if (!(state & CHANNEL_STATE_ENDED)) /* a connect() that was not waited for has failed */
-        return (short)((told & ~WRITABLE) | POLLERR);
+        return (told & ~WRITABLE) | POLLERR;
     if (next_type(&socket) == 0)
-        told = (short)(told & ~(READABLE | POLLRDHUP | POLLHUP));
-    return (short)(told | POLLERR);
+        told &= ~(READABLE | POLLRDHUP | POLLHUP);
+    return told | POLLERR;
 }
 
 /* How many are still ready. */
@@ -65,7 +66,7 @@ static int correct_all(struct pollfd *entries, nfds_t count, int ready)
         if (entries[i].revents == 0)
             continue;
         left--;
-        entries[i].revents = correct(entries[i].fd, entries[i].revents);
+        entries[i].revents = (short)correct(entries[i].fd, entries[i].revents);
         if (entries[i].revents == 0)
             ready--;
     }
