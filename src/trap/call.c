@@ -53,7 +53,7 @@ int64_t call(struct trapped *trapped)
     if (error == 0 && number == SYS_splice)
         return trapped_splice(trapped);
     if (error < 0 || !target_take(trapped, trapped->argument[0]))
-        return CONTINUE;
+        return error == 0 && number == SYS_recvmsg ? trapped_rights(trapped) : CONTINUE;
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         if (calls[i].number == number)
             return calls[i].handle(trapped);

@@ -9,20 +9,6 @@
 
 #include "trap/private.h"
 
-enum {
-    CONTROL_MAXIMUM = 4096, /* bytes of ancillary data: more than all of SCTP's */
-};
-
-/* A message of the program's: its header as it stands there, and what that points to. */
-struct message {
-    struct msghdr theirs, ours;
-    struct iovec parts[IOV_MAX]; /* there */
-    struct iovec part;           /* here: all of them in one */
-    size_t length;
-    struct sockaddr_storage name;
-    char control[CONTROL_MAXIMUM];
-};
-
 /* ---- Headers ---- */
 
 static int read_parts(const struct trapped *trapped, struct message *message)
@@ -43,8 +29,7 @@ static int read_parts(const struct trapped *trapped, struct message *message)
     return error;
 }
 
-/* As if the call had been one with a header. */
-static struct message *new_message(void)
+struct message *message_new(void)
 {
     struct message *message = malloc(sizeof(*message));
 
@@ -58,7 +43,7 @@ static struct message *new_message(void)
 /* One part: the second and third argument. */
 static struct message *message_of_bytes(const struct trapped *trapped)
 {
-    struct message *message = new_message();
+    struct message *message = message_new();
 
     if (!message)
         return NULL;
@@ -154,8 +139,7 @@ int64_t trapped_sendto(struct trapped *trapped)
     return send_gathered(trapped, message, (int)trapped->argument[3]);
 }
 
-/* The header at `from`; or, if that is 0, the parts that are the second and third argument. */
-static int64_t read_message(const struct trapped *trapped, uint64_t from, struct message *message)
+int64_t message_read(const struct trapped *trapped, uint64_t from, struct message *message)
 {
     int error = 0;
 
@@ -171,12 +155,12 @@ static int64_t read_message(const struct trapped *trapped, uint64_t from, struct
 
 static int64_t send_from(const struct trapped *trapped, uint64_t from, int flags)
 {
-    struct message *message = new_message();
+    struct message *message = message_new();
     int64_t error;
 
     if (!message)
         return -ENOMEM;
-    error = read_message(trapped, from, message);
+    error = message_read(trapped, from, message);
     if (error < 0) {
         free(message);
         return error;
@@ -258,16 +242,11 @@ static int scatter(const struct trapped *trapped, const struct message *message,
     return 0;
 }
 
-/* All that a call may take fits one datagram of the channel. */
-static int64_t receive(const struct trapped *trapped, struct message *message, int flags)
+void message_prepare(struct message *message)
 {
-    struct msghdr *theirs = &message->theirs, *ours = &message->ours;
-    int64_t result;
-    int error;
+    const struct msghdr *theirs = &message->theirs;
+    struct msghdr *ours = &message->ours;
 
-    message->part = (struct iovec){trapped->scratch, message->length < CHANNEL_PIECE_MAXIMUM
-                                                         ? message->length
-                                                         : CHANNEL_PIECE_MAXIMUM};
     *ours = (struct msghdr){.msg_iov = &message->part, .msg_iovlen = 1};
     if (theirs->msg_name) {
         ours->msg_name = &message->name;
@@ -279,10 +258,14 @@ static int64_t receive(const struct trapped *trapped, struct message *message, i
                                    ? theirs->msg_controllen
                                    : sizeof(message->control);
     }
-    result = receive_message(&trapped->socket, ours, flags);
-    if (result < 0)
-        return result;
-    error = scatter(trapped, message, (size_t)result);
+}
+
+int64_t message_give(const struct trapped *trapped, uint64_t at, struct message *message,
+                     size_t length)
+{
+    struct msghdr *theirs = &message->theirs, *ours = &message->ours;
+    int error = scatter(trapped, message, length);
+
     if (error == 0 && theirs->msg_name)
         error = target_write(trapped, (uint64_t)(uintptr_t)theirs->msg_name, &message->name,
                              theirs->msg_namelen < ours->msg_namelen ? theirs->msg_namelen
@@ -290,7 +273,28 @@ static int64_t receive(const struct trapped *trapped, struct message *message, i
     if (error == 0 && theirs->msg_control)
         error = target_write(trapped, (uint64_t)(uintptr_t)theirs->msg_control, message->control,
                              ours->msg_controllen);
-    return error < 0 ? error : result;
+    if (error == 0 && at != 0) {
+        theirs->msg_namelen = ours->msg_namelen;
+        theirs->msg_controllen = ours->msg_controllen;
+        theirs->msg_flags = ours->msg_flags;
+        error = target_write(trapped, at, theirs, sizeof(*theirs));
+    }
+    return error < 0 ? error : (int64_t)length;
+}
+
+/* All that a call may take fits one datagram of the channel. The header is `at`; 0: there is none.
+ */
+static int64_t receive(const struct trapped *trapped, uint64_t at, struct message *message,
+                       int flags)
+{
+    int64_t result;
+
+    message->part = (struct iovec){trapped->scratch, message->length < CHANNEL_PIECE_MAXIMUM
+                                                         ? message->length
+                                                         : CHANNEL_PIECE_MAXIMUM};
+    message_prepare(message);
+    result = receive_message(&trapped->socket, &message->ours, flags);
+    return result < 0 ? result : message_give(trapped, at, message, (size_t)result);
 }
 
 static int64_t receive_bytes(struct trapped *trapped, uint64_t name, uint64_t name_length,
@@ -310,7 +314,7 @@ static int64_t receive_bytes(struct trapped *trapped, uint64_t name, uint64_t na
         result = 0;
     }
     if (result == 0)
-        result = receive(trapped, message, flags);
+        result = receive(trapped, 0, message, flags);
     if (result >= 0 && message->theirs.msg_name &&
         target_write(trapped, name_length, &message->ours.msg_namelen,
                      sizeof(message->ours.msg_namelen)) < 0)
@@ -332,21 +336,14 @@ int64_t trapped_recvfrom(struct trapped *trapped)
 
 static int64_t receive_to(const struct trapped *trapped, uint64_t at, int flags)
 {
-    struct message *message = new_message();
+    struct message *message = message_new();
     int64_t result;
 
     if (!message)
         return -ENOMEM;
-    result = read_message(trapped, at, message);
+    result = message_read(trapped, at, message);
     if (result == 0)
-        result = receive(trapped, message, flags);
-    if (result >= 0 && at != 0) {
-        message->theirs.msg_namelen = message->ours.msg_namelen;
-        message->theirs.msg_controllen = message->ours.msg_controllen;
-        message->theirs.msg_flags = message->ours.msg_flags;
-        if (target_write(trapped, at, &message->theirs, sizeof(message->theirs)) < 0)
-            result = -EFAULT;
-    }
+        result = receive(trapped, at, message, flags);
     free(message);
     return result;
 }

@@ -32,9 +32,9 @@
 static const uint32_t on_descriptors[] = {
     SYS_bind,        SYS_connect,    SYS_listen,     SYS_accept,   SYS_accept4, SYS_getsockname,
     SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_shutdown, SYS_sendto,  SYS_sendmsg,
-    SYS_sendmmsg,    SYS_recvfrom,   SYS_recvmsg,    SYS_recvmmsg, SYS_read,    SYS_write,
-    SYS_readv,       SYS_writev,     SYS_close,      SYS_ioctl,    SYS_dup,     SYS_fcntl,
-    SYS_sendfile,    SYS_preadv2,    SYS_pwritev2,   SYS_dup3,
+    SYS_sendmmsg,    SYS_recvfrom,   SYS_recvmmsg,   SYS_read,     SYS_write,   SYS_readv,
+    SYS_writev,      SYS_close,      SYS_ioctl,      SYS_dup,      SYS_fcntl,   SYS_sendfile,
+    SYS_preadv2,     SYS_pwritev2,   SYS_dup3,
 #ifdef SYS_dup2
     SYS_dup2,
 #endif
@@ -43,7 +43,19 @@ static const uint32_t on_descriptors[] = {
 
 /* ---- Writing it ---- */
 
-enum label { NEXT, SOCKET, SOCKET_OF_IP, SPLICE, DESCRIPTOR, OURS, ASK, REFUSE, PASS, LABELS };
+enum label {
+    NEXT,
+    SOCKET,
+    SOCKET_OF_IP,
+    RIGHTS,
+    SPLICE,
+    DESCRIPTOR,
+    OURS,
+    ASK,
+    REFUSE,
+    PASS,
+    LABELS
+};
 
 #define CODE_MAXIMUM (2u * INHERITED_MAXIMUM + 32u) /* beside a question for each call */
 
@@ -88,6 +100,7 @@ static void write_filter(struct writer *writer, const uint32_t *inherited, size_
     if_equal(writer, MACHINE, NEXT, PASS);
     load(writer, offsetof(struct seccomp_data, nr));
     if_equal(writer, SYS_socket, SOCKET, NEXT);
+    if_equal(writer, SYS_recvmsg, RIGHTS, NEXT);
     if_equal(writer, SYS_splice, SPLICE, NEXT);
     if_equal(writer, SYS_io_uring_setup, REFUSE, NEXT); /* its calls pass by the filter */
     for (size_t i = 0; i < ON_DESCRIPTORS; i++)
@@ -105,6 +118,10 @@ static void write_filter(struct writer *writer, const uint32_t *inherited, size_
     add(writer, BPF_ALU | BPF_AND | BPF_K, 0xf, NEXT, NEXT);
     if_equal(writer, SOCK_SEQPACKET, ASK, PASS);
 
+    /* it may bring some, on whatever descriptor (rights.c) */
+    place(writer, RIGHTS);
+    load_argument(writer, 2);
+    add(writer, BPF_JMP | BPF_JSET | BPF_K, MSG_CMSG_CLOEXEC, OURS, DESCRIPTOR);
     /* it has one at either end */
     place(writer, SPLICE);
     load_argument(writer, 2);

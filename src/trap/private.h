@@ -3,8 +3,10 @@
  *
  *   filter.c      which calls the kernel asks about; the beginning
  *   supervisor.c  takes the questions, a thread for each that waits, and breaks off what a signal
- * ends target.c      the asking thread: its memory and descriptors life.c        socket to close
- * data.c    messages call.c        which call is it
+ *                 ends
+ *   target.c      the asking thread: its memory and descriptors
+ *   call.c        which call is it             life.c        socket to close
+ *   data.c        messages                     rights.c      sockets that come in messages
  *
  * Which descriptors are ours the filter cannot see, but it sees their numbers. Ours get numbers
  * from FIRST on, which other descriptors have only where hundreds are open: those are asked about
@@ -13,6 +15,7 @@
 #ifndef TRAP_PRIVATE_H
 #define TRAP_PRIVATE_H
 
+#include <limits.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +46,18 @@ struct trapped {
     uint8_t *scratch;             /* CHANNEL_PIECE_MAXIMUM bytes */
 };
 
+#define CONTROL_MAXIMUM 4096 /* bytes of ancillary data: more than all of SCTP's */
+
+/* A message of the program's: its header as it stands there, and what that points to. */
+struct message {
+    struct msghdr theirs, ours;
+    struct iovec parts[IOV_MAX]; /* there */
+    struct iovec part;           /* here: all of them in one */
+    size_t length;
+    struct sockaddr_storage name;
+    char control[CONTROL_MAXIMUM];
+};
+
 /* ---- filter.c ---- */
 
 /* Asks about calls on these numbers, too. The listener, or a negative errno. */
@@ -67,6 +82,8 @@ int target_read(const struct trapped *trapped, uint64_t from, void *to, size_t l
 int target_write(const struct trapped *trapped, uint64_t to, const void *from, size_t length);
 /* Gives it a descriptor, which is closed here: its number there, from `least` on. */
 int target_give(const struct trapped *trapped, int descriptor, bool close_on_exec, uint32_t least);
+/* The same with the lowest number that is free there, closed on exec. */
+int target_give_lowest(const struct trapped *trapped, int descriptor);
 /* Closes its descriptor, while the number stays in use. */
 int target_empty(const struct trapped *trapped, int number);
 /* Does a signal wait for it that it does not block? */
@@ -96,6 +113,17 @@ int64_t trapped_dup(struct trapped *trapped);
 int64_t trapped_fcntl(struct trapped *trapped);
 int64_t trapped_dup_to(struct trapped *trapped);
 
+/* NULL: no memory. */
+struct message *message_new(void);
+/* The header at `from`; or, if that is 0, the parts that are the second and third argument. */
+int64_t message_read(const struct trapped *trapped, uint64_t from, struct message *message);
+/* `ours` becomes a header for all that `theirs` wants, with `part` for its bytes. */
+void message_prepare(struct message *message);
+/* What was received by that goes to the program, and its header `at` where that is not 0: the
+ * length, or a negative errno. */
+int64_t message_give(const struct trapped *trapped, uint64_t at, struct message *message,
+                     size_t length);
+
 int64_t trapped_write(struct trapped *trapped);
 int64_t trapped_writev(struct trapped *trapped);
 int64_t trapped_sendto(struct trapped *trapped);
@@ -110,5 +138,10 @@ int64_t trapped_pwritev2(struct trapped *trapped);
 int64_t trapped_recvfrom(struct trapped *trapped);
 int64_t trapped_recvmsg(struct trapped *trapped);
 int64_t trapped_recvmmsg(struct trapped *trapped);
+
+/* ---- rights.c ---- */
+
+/* recvmsg() on a descriptor that is not ours, but may bring some that are. */
+int64_t trapped_rights(struct trapped *trapped);
 
 #endif

@@ -176,6 +176,17 @@ int target_give(const struct trapped *trapped, int descriptor, bool close_on_exe
     return number;
 }
 
+int target_give_lowest(const struct trapped *trapped, int descriptor)
+{
+    struct seccomp_notif_addfd order = {
+        .id = trapped->question->id, .srcfd = (uint32_t)descriptor, .newfd_flags = O_CLOEXEC};
+    int given = ioctl(trapped->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+
+    given = given < 0 ? -errno : given;
+    close(descriptor);
+    return given;
+}
+
 int target_empty(const struct trapped *trapped, int number)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -496,6 +496,50 @@ static void passed_to_another_program(void **state)
     close(pair.listener);
 }
 
+/* An SCTP socket and the end of a pipe, in one message. */
+static void passed_with_others(void **state)
+{
+    char bytes[8] = {0};
+    struct iovec sent = {"two", 3}, part = {bytes, sizeof(bytes)};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(2 * sizeof(int))];
+    } rights = {.header = {CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct msghdr message = {.msg_iov = &sent,
+                             .msg_iovlen = 1,
+                             .msg_control = &rights,
+                             .msg_controllen = sizeof(rights)};
+    int cable[2], ends[2], got[2];
+    struct pair pair;
+
+    (void)state;
+    open_pair(&pair);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, cable), 0);
+    assert_int_equal(pipe(ends), 0);
+    memcpy(CMSG_DATA(&rights.header), (int[]){ends[1], pair.server}, sizeof(got));
+    assert_int_equal(sendmsg(cable[0], &message, 0), 3);
+    close(ends[1]);
+    message.msg_iov = &part;
+    assert_int_equal(recvmsg(cable[1], &message, MSG_CMSG_CLOEXEC), 3);
+    assert_memory_equal(bytes, "two", 3);
+    assert_false(message.msg_flags & MSG_CTRUNC);
+    assert_non_null(CMSG_FIRSTHDR(&message));
+    memcpy(got, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(got));
+    assert_int_equal(write(got[0], "pipe", 4), 4);
+    assert_int_equal(read(ends[0], bytes, sizeof(bytes)), 4);
+    assert_int_equal(write(pair.client, "sctp", 4), 4);
+    assert_int_equal(read(got[1], bytes, sizeof(bytes)), 4);
+    assert_memory_equal(bytes, "sctp", 4);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fcntl(got[i], F_GETFD), FD_CLOEXEC);
+        close(got[i]);
+        close(cable[i]);
+    }
+    assert_int_equal(read(ends[0], bytes, sizeof(bytes)), 0);
+    close(ends[0]);
+    close_pair(&pair);
+}
+
 /* ---- Descriptors ---- */
 
 static void copies_over_sockets(void **state)
@@ -978,9 +1022,10 @@ int main(int argc, char **argv)
 #ifndef TRAPPED /* then sockets have numbers of their own, and are not known by others */
         cmocka_unit_test(started_by_inetd),
         cmocka_unit_test(started_by_activation),
-        cmocka_unit_test(passed_to_another_program),
         cmocka_unit_test(flags_of_descriptors),
 #endif
+        cmocka_unit_test(passed_to_another_program),
+        cmocka_unit_test(passed_with_others),
         cmocka_unit_test(started_with_an_empty_environment),
         cmocka_unit_test(closes_everything_first),
         cmocka_unit_test(copies_over_sockets),
