@@ -119,7 +119,7 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
     struct socket_association *existing, *new;
     sa_family_t family;
     size_t count;
-    uint16_t port;
+    uint16_t port = 0;
     int error;
 
     if (length < sizeof(family))
@@ -133,8 +133,6 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
     error = read_destinations(socket, addresses, length, destinations, &count, &port);
     if (count == 0)
         return error;
-    if (socket->style == SOCKET_ONE_TO_ONE && socket->association_count > 0)
-        return -EALREADY;
     for (size_t i = 0; i < count; i++) {
         existing = socket_find_peer(socket, &destinations[i], port);
         if (existing)
@@ -142,6 +140,8 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
     }
     if (error < 0)
         return error;
+    if (socket->style == SOCKET_ONE_TO_ONE && socket->association_count > 0)
+        return -EALREADY;
     error = socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
     if (error == -EISCONN) /* another socket of this port has it: peeled off, or accepted */
         return -EADDRNOTAVAIL;
