@@ -413,11 +413,9 @@ static int send_long(const struct program_socket *socket, struct outgoing *outgo
 {
     const union channel_address *peer = &outgoing->header.address;
     struct control request = {.operation = CHANNEL_CONNECT,
-                              .argument = {may_wait(socket, flags)},
                               .payload = peer,
                               .length = peer->any.sa_family == AF_INET ? sizeof(peer->in)
-                                                                       : sizeof(peer->in6),
-                              .interruptible = true};
+                                                                       : sizeof(peer->in6)};
     uint32_t state = socket_state(socket);
 
     if (flags_of(&outgoing->header) & SCTP_ABORT)

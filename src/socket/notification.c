@@ -9,7 +9,12 @@
 
 #define ERROR_CAUSE_HEADER 4 /* RFC 9260, 3.3.10 */
 
-enum { SCTP_DATA_LAST_FRAG = 1, SCTP_DATA_FIRST_FRAG = 2, SCTP_DATA_UNORDERED = 4 };
+enum {
+    SCTP_DATA_LAST_FRAG = 1,
+    SCTP_DATA_FIRST_FRAG = 2,
+    SCTP_DATA_UNORDERED = 4,
+    SCTP_DATA_SACK_IMM = 8,
+};
 
 /* Room for a notification, whose header (all begin alike) is filled, with `extra` bytes behind its
  * structure; NULL if it is not wanted. */
@@ -215,6 +220,9 @@ void notify_send_failed(struct socket_association *association, const struct bra
                         uint64_t after)
 {
     uint16_t unordered = event->send.flags & BRAID_SEND_UNORDERED ? SCTP_DATA_UNORDERED : 0;
+    uint16_t last = event->send.flags & BRAID_SEND_SACK_IMMEDIATELY
+                        ? SCTP_DATA_LAST_FRAG | SCTP_DATA_SACK_IMM
+                        : SCTP_DATA_LAST_FRAG;
     size_t done = 0;
 
     do {
@@ -223,8 +231,8 @@ void notify_send_failed(struct socket_association *association, const struct bra
         struct failed_chunk chunk = {
             .bytes = event->bytes + done,
             .length = length,
-            .flags = unordered | (done == 0 ? SCTP_DATA_FIRST_FRAG : 0) |
-                     (length == left ? SCTP_DATA_LAST_FRAG : 0),
+            .flags =
+                unordered | (done == 0 ? SCTP_DATA_FIRST_FRAG : 0) | (length == left ? last : 0),
         };
 
         notify_send_failed_old(association, event, &chunk, after);

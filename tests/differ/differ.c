@@ -23,6 +23,7 @@
 #include "differ.h"
 
 #define STEPS_MAXIMUM 64
+#define SEEDS_MAXIMUM 500
 
 static bool skipped[STEPS_MAXIMUM];
 
@@ -320,15 +321,19 @@ int main(int count, char **arguments)
     }
     uint64_t first = strtoull(arguments[at], NULL, 10);
     uint64_t last = at + 1 < count ? strtoull(arguments[at + 1], NULL, 10) : first;
-    for (uint64_t seed = first; seed <= last; seed += jobs) {
-        FILE *files[16];
-        unsigned running = 0;
-        for (; running < jobs && seed + running <= last; running++)
-            files[running] = start(seed + running);
-        for (unsigned i = 0; i < running; i++)
-            wait(NULL);
-        for (unsigned i = 0; i < running; i++)
-            show(files[i]);
+    if (last < first || last - first >= SEEDS_MAXIMUM) {
+        fprintf(stderr, "differ: at most %d seeds at once\n", SEEDS_MAXIMUM);
+        return 2;
     }
+    static FILE *files[SEEDS_MAXIMUM];
+    for (uint64_t i = 0; i <= last - first; i++) {
+        if (i >= jobs)
+            wait(NULL);
+        files[i] = start(first + i);
+    }
+    while (wait(NULL) > 0)
+        ;
+    for (uint64_t i = 0; i <= last - first; i++)
+        show(files[i]);
     return 0;
 }

@@ -3,6 +3,8 @@
 
     hunt.py FIRST LAST          the seeds from FIRST to LAST
     hunt.py --shorten SEED...   the fewest steps of these seeds that still differ
+    hunt.py --record FIRST LAST what Linux says goes to linux-6.1.txt, which test_differ.py compares with Braid; seeds that
+                                differ are left out, and told
 
 What Linux said is kept in a cache folder (HUNT_CACHE, or one in /tmp): the machine starts only when something new is asked.
 """
@@ -20,6 +22,7 @@ DIFFER = os.path.join(BUILD, "tests", "differ", "differ")
 CACHE = os.environ.get("HUNT_CACHE", "/tmp/braid-differ")
 ADDRESSES = ("10.9.0.1/32", "10.9.0.2/32", "fd09::1/128", "fd09::2/128")
 STEPS = 64
+RECORDED = os.path.join(HERE, "linux-6.1.txt")
 
 
 def transcripts(text):
@@ -43,7 +46,7 @@ class Braid:
             self.namespace.run("ip", "address", "add", address, "dev", "lo")
         self.stack = Stack("--raw", "--no-udp", namespace=self.namespace, capture=False)
 
-    def run(self, first, last, skip=(), jobs=4):
+    def run(self, first, last, skip=(), jobs=8):
         return transcripts(self.stack.run(DIFFER, *command(first, last, skip, jobs), seconds=300))
 
 
@@ -109,6 +112,20 @@ def kind(difference):
             one.split()[1:2])
 
 
+def compare(braid, linux):
+    """Runs on Braid what Linux has said, tells what differs, and returns the seeds."""
+    unlike, said = [], braid.run(min(linux), max(linux))
+    for seed, lines in linux.items():
+        found = first_difference(lines, said.get(seed, []))
+        for _ in range(2):  # again, alone: the machine may have been too busy
+            if found:
+                found = first_difference(lines, braid.run(seed, seed, jobs=1)[seed])
+        if found:
+            unlike.append(seed)
+            print(f"seed {seed}:\n  Linux: {found[0]}\n  Braid: {found[1]}", flush=True)
+    return unlike
+
+
 class Hunt:
     def __init__(self):
         self.braid, self.linux = Braid(), Linux()
@@ -149,19 +166,16 @@ class Hunt:
         print(f"  Linux: {found[0]}\n  Braid: {found[1]}", flush=True)
 
     def search(self, first, last):
-        linux, unlike = self.linux.run(first, last), []
-        braid = self.braid.run(first, last)
-        for seed in range(first, last + 1):
-            if not first_difference(linux[seed], braid.get(seed, [])):
-                continue
-            # again, alone: who differs twice in the same way differs
-            again = self.braid.run(seed, seed, jobs=1)[seed]
-            found = first_difference(linux[seed], again)
-            if found:
-                unlike.append(seed)
-                print(f"seed {seed}:\n  Linux: {found[0]}\n  Braid: {found[1]}", flush=True)
+        unlike = compare(self.braid, self.linux.run(first, last))
         print(f"{len(unlike)} of {last - first + 1} seeds differ: {' '.join(map(str, unlike))}")
         return unlike
+
+    def record(self, first, last):
+        unlike = self.search(first, last)
+        with open(RECORDED, "w", encoding="ascii") as file:
+            for seed, lines in self.linux.run(first, last).items():
+                if seed not in unlike:
+                    file.write(f"seed {seed}\n" + "".join(line + "\n" for line in lines))
 
 
 def hunt():
@@ -169,10 +183,14 @@ def hunt():
         both = Hunt()
         for seed in sys.argv[2:]:
             both.shorten(int(seed))
+    elif sys.argv[1] == "--record":
+        Hunt().record(int(sys.argv[2]), int(sys.argv[3]))
     else:
         Hunt().search(int(sys.argv[1]), int(sys.argv[2]))
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     need_root()
     main([hunt])
