@@ -174,6 +174,7 @@ struct braid_batch {
     uint8_t *bytes;
     size_t capacity;        /* at least 65,535 */
     size_t maximum_packets; /* at least 1 */
+    bool checksum_later;    /* leave CRC32c to braid_batch_checksum() */
     /* set by the engine */
     size_t count;
     size_t length;
@@ -192,6 +193,10 @@ struct braid_batch {
 /* Builds what is due now. False when nothing is left to send. */
 BRAID_PUBLIC bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batch,
                                         braid_time now);
+
+/* The CRC32c of packets that were built with `checksum_later`: who learns only from the batch where
+ * it goes does not pay for packets that need none. */
+BRAID_PUBLIC void braid_batch_checksum(struct braid_batch *batch);
 
 /* When braid_engine_timeout() is next to be called, BRAID_TIME_NEVER if no timer runs. Calling it
  * too early or too late does no harm. */

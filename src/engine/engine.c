@@ -341,7 +341,7 @@ static bool transmit_responses(struct braid_engine *engine, struct braid_batch *
 }
 
 /* The CRC32c of each packet (RFC 9260, section 6.8), or none (RFC 9653). */
-static void finish_packets(struct braid_batch *batch)
+void braid_batch_checksum(struct braid_batch *batch)
 {
     for (size_t at = 0; at < batch->length; at += batch->segment_size) {
         size_t length = batch->length - at;
@@ -428,7 +428,8 @@ bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batc
         !transmit_association(engine, batch))
         return false;
     join_others(engine, batch);
-    finish_packets(batch);
+    if (!batch->checksum_later)
+        braid_batch_checksum(batch);
     engine->statistics.packets_sent += batch->count;
     engine->statistics.bytes_sent += batch->length;
     return true;

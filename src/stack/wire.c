@@ -212,6 +212,7 @@ int wire_open(struct stack *stack, char *text, size_t size)
         return -ENOMEM;
     wire->batch.capacity = BATCH_BYTES;
     wire->batch.maximum_packets = WIRE_PACKETS;
+    wire->batch.checksum_later = true;
     error = routes_open(&wire->routes);
     if (error == 0)
         error = open_links(stack, text, size);
@@ -347,8 +348,10 @@ static void deliver_to_ourselves(struct stack *stack, struct braid_batch *batch)
         packets[i].interface = batch->interface != 0 ? batch->interface : LOOPBACK;
     }
     wire->local_packets += count;
-    if (wire->capture)
+    if (wire->capture) {
+        braid_batch_checksum(batch);
         capture_local(wire, batch, packets, count);
+    }
     braid_engine_receive(stack->engine, packets, count, stack->now);
 }
 
@@ -424,10 +427,12 @@ bool wire_transmit(struct stack *stack)
             return true;
         }
         link = batch->encapsulation_port != 0 ? wire->udp : wire->raw;
-        if (link)
+        if (link) {
+            braid_batch_checksum(batch);
             send_to_link(stack, link, batch);
-        else
+        } else {
             wire->no_link_packets += batch->count;
+        }
     }
     wire->more |= batches == TRANSMIT_BATCHES;
     return false;
