@@ -567,6 +567,31 @@ static void test_checksum_of_the_link(void **state)
     expect_abort_reflected(peer);
 }
 
+/* Packets are built without checksums for who does not know yet where they go, and get them then:
+ * each of its own. */
+static void test_checksum_comes_later(void **state)
+{
+    static const uint8_t message[3000];
+    static uint8_t bytes[65535];
+    struct braid_send send = {0};
+    struct peer *peer = *state;
+    struct braid_batch batch = {
+        .bytes = bytes, .capacity = sizeof(bytes), .maximum_packets = 16, .checksum_zero = true};
+    size_t last;
+
+    peer_accept(peer);
+    assert_int_equal(
+        braid_send(peer->engine, peer->association, &send, message, sizeof(message), peer->now), 0);
+    assert_true(braid_engine_transmit(peer->engine, &batch, peer->now));
+    assert_true(batch.count > 1);
+    last = (batch.count - 1) * batch.segment_size;
+    assert_int_equal(packet_read_checksum(bytes), 0);
+    assert_int_equal(packet_read_checksum(bytes + last), 0);
+    braid_batch_checksum(&batch);
+    assert_true(packet_verify_checksum(bytes, batch.segment_size));
+    assert_true(packet_verify_checksum(bytes + last, batch.length - last));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +618,7 @@ int main(void)
         peer_test(test_impossible_lengths),
         peer_test(test_padding_counted_in_the_length),
         peer_test(test_checksum_of_the_link),
+        peer_test(test_checksum_comes_later),
     };
 
     return cmocka_run_group_tests_name("RFC 9260, 3.2, 8.4 and 8.5", tests, NULL, NULL);
