@@ -576,7 +576,7 @@ static void test_checksum_comes_later(void **state)
     struct braid_send send = {0};
     struct peer *peer = *state;
     struct braid_batch batch = {
-        .bytes = bytes, .capacity = sizeof(bytes), .maximum_packets = 16, .checksum_zero = true};
+        .bytes = bytes, .capacity = sizeof(bytes), .maximum_packets = 16, .checksum_later = true};
     size_t last;
 
     peer_accept(peer);
