@@ -249,6 +249,7 @@ enum {
     OPTION_RAW,
     OPTION_PEER_UDP,
     OPTION_ASCONF,
+    OPTION_INTERLEAVING,
     OPTION_CAPTURE,
     OPTION_LOG,
     OPTION_IDLE,
@@ -283,6 +284,9 @@ static bool take_option(struct stack_options *options, int option)
         return parse_port(optarg, &config->peer_udp_port);
     case OPTION_ASCONF:
         config->asconf = true;
+        return true;
+    case OPTION_INTERLEAVING:
+        config->interleaving = true;
         return true;
     case OPTION_CAPTURE:
         config->capture = optarg;
@@ -334,6 +338,7 @@ static int run_stack(int argc, char **argv)
         {"raw", no_argument, NULL, OPTION_RAW},
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
         {"asconf", no_argument, NULL, OPTION_ASCONF},
+        {"interleaving", no_argument, NULL, OPTION_INTERLEAVING},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
         {"log", required_argument, NULL, OPTION_LOG},
         {"idle", required_argument, NULL, OPTION_IDLE},
@@ -397,6 +402,9 @@ const struct command stack_command = {
         "      --asconf          sockets of programs that know nothing of it tell their peers "
         "when\n"
         "                        the host's addresses change, and hear of theirs (RFC 5061)\n"
+        "      --interleaving    let programs have message interleaving (RFC 8260), as kernels "
+        "with\n"
+        "                        net.sctp.intl_enable do: SCTP_INTERLEAVING_SUPPORTED\n"
         "      --capture FILE    write all packets to FILE, a pcapng capture\n"
         "      --log FILE        add what is worth telling to FILE (default: standard error)\n"
         "      --user NAME       become this user once all is open, if root starts it. Its rights\n"

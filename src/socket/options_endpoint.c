@@ -107,9 +107,12 @@ static int set_fragment_interleave(struct option_call *call)
 {
     int value, error = option_read_exactly(call, &value, sizeof(value));
 
-    if (error == 0)
-        call->socket->fragment_interleave = value != 0;
-    return error;
+    if (error < 0)
+        return error;
+    call->socket->fragment_interleave = value != 0; /* Linux knows no other level */
+    call->socket->parameters.interleaving &= value != 0;
+    socket_apply_parameters(call->socket);
+    return 0;
 }
 
 static int get_reuse_port(struct option_call *call)
@@ -146,17 +149,16 @@ static int set_ecn(struct option_call *call)
     return option_set_supported(call, &call->socket->parameters.ecn);
 }
 
-/* RFC 8260: there is no I-DATA, and Linux does not let a program have it either while
- * net.sctp.intl_enable is 0. */
+/* RFC 8260, section 4.3.1; as on Linux it takes SCTP_FRAGMENT_INTERLEAVE and net.sctp.intl_enable.
+ */
 static bool has_interleaving(const struct braid_association_info *info)
 {
-    (void)info;
-    return false;
+    return info->interleaving;
 }
 
 static int get_interleaving(struct option_call *call)
 {
-    return option_get_supported(call, false, has_interleaving);
+    return option_get_supported(call, call->socket->parameters.interleaving, has_interleaving);
 }
 
 static int set_interleaving(struct option_call *call)
@@ -167,7 +169,13 @@ static int set_interleaving(struct option_call *call)
 
     if (error == 0)
         error = option_association(call, value.assoc_id, &association);
-    return error < 0 ? error : -EPERM;
+    if (error < 0)
+        return error;
+    if (!call->socket->table->config.interleaving || !call->socket->fragment_interleave)
+        return -EPERM;
+    call->socket->parameters.interleaving = value.assoc_value != 0;
+    socket_apply_parameters(call->socket);
+    return 0;
 }
 
 /* ---- Numbers ---- */

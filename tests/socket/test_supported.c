@@ -138,6 +138,55 @@ static void test_interleaving(void **state)
     world_close(&world);
 }
 
+static int set_fragment_interleave(struct sctp_socket *socket, int level)
+{
+    return set(socket, SCTP_FRAGMENT_INTERLEAVE, &level, sizeof(level));
+}
+
+/* And while it is 1: then it takes SCTP_FRAGMENT_INTERLEAVE, which takes it away again. A long
+ * message does not keep a short one of another stream waiting. */
+static void test_interleaving_permitted(void **state)
+{
+    static const char large[60000];
+    struct sctp_socket *sockets[2], *server;
+
+    (void)state;
+    for (unsigned int ends = 0; ends < 4; ends++) {
+        struct channel_header header = {
+            .type = CHANNEL_SEND, .flags = CHANNEL_HAS_INFO, .info = {.stream = 1}};
+
+        world_open_interleaving(&world);
+        sockets[0] = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+        sockets[1] = socket_make_listener(&world.hosts[1], SOCK_STREAM);
+        for (unsigned int i = 0; i < 2; i++) {
+            assert_int_equal(set_value(sockets[i], SCTP_INTERLEAVING_SUPPORTED, 0, 1), -EPERM);
+            assert_int_equal(set_fragment_interleave(sockets[i], 2), 0);
+            assert_int_equal(get_value(sockets[i], SCTP_INTERLEAVING_SUPPORTED), 0);
+            assert_int_equal(set_value(sockets[i], SCTP_INTERLEAVING_SUPPORTED, 0, 7), 0);
+            assert_int_equal(get_value(sockets[i], SCTP_INTERLEAVING_SUPPORTED), 1);
+            if (!(ends >> i & 1))
+                assert_int_equal(set_fragment_interleave(sockets[i], 0), 0);
+            assert_int_equal(get_value(sockets[i], SCTP_INTERLEAVING_SUPPORTED), ends >> i & 1);
+        }
+        assert_int_equal(set_value(sockets[0], SCTP_STREAM_SCHEDULER, 0, SCTP_SS_RR), 0);
+        assert_int_equal(socket_begin(sockets[0], &world.hosts[0], &world.hosts[1], PORT),
+                         -EINPROGRESS);
+        world_run(&world, SECOND);
+        server = socket_take_accepted(sockets[1], &world);
+        assert_int_equal(get_value(sockets[0], SCTP_INTERLEAVING_SUPPORTED), ends == 3);
+        assert_int_equal(get_value(server, SCTP_INTERLEAVING_SUPPORTED), ends == 3);
+        assert_int_equal(send_bytes(&world, sockets[0], large, sizeof(large), &header, NULL), 0);
+        assert_int_equal(send_text(&world, sockets[0], "short", 0, 0, NULL), 0);
+        world_run(&world, SECOND);
+        if (ends < 3)
+            assert_string_equal(next_text(&world, server), "");
+        assert_string_equal(next_text(&world, server), "short");
+        if (ends == 3)
+            assert_string_equal(next_text(&world, server), "");
+        world_close(&world);
+    }
+}
+
 static int set_interval(struct sctp_socket *socket, const struct sockaddr_in *address,
                         uint32_t interval)
 {
@@ -224,9 +273,9 @@ static void test_encapsulation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_ecn),
-        cmocka_unit_test(test_interleaving),  cmocka_unit_test(test_probe_interval),
-        cmocka_unit_test(test_encapsulation),
+        cmocka_unit_test(test_scheduler),      cmocka_unit_test(test_ecn),
+        cmocka_unit_test(test_interleaving),   cmocka_unit_test(test_interleaving_permitted),
+        cmocka_unit_test(test_probe_interval), cmocka_unit_test(test_encapsulation),
     };
 
     return cmocka_run_group_tests_name("supported", tests, NULL, NULL);

@@ -75,7 +75,7 @@ static void association(void *context, int32_t identifier, struct sctp_socket *s
 /* ---- The world ---- */
 
 static void host_open(struct world *world, struct host *host, uint8_t number,
-                      const struct quota_limits *limits)
+                      const struct quota_limits *limits, bool interleaving)
 {
     static const uint8_t networks[HOST_ADDRESSES][3] = {{192, 0, 2}, {198, 51, 100}, {203, 0, 113}};
     struct braid_engine_config engine = {.random = host_random, .route = route, .context = host};
@@ -84,6 +84,7 @@ static void host_open(struct world *world, struct host *host, uint8_t number,
         .callbacks = {changed, outcome, gone, association},
         .context = host,
         .privileged_below = 1024,
+        .interleaving = interleaving,
     };
 
     memset(host, 0, sizeof(*host));
@@ -117,20 +118,30 @@ void host_has(struct host *host, size_t first, size_t count)
     assert_int_equal(socket_table_set_addresses(host->table, addresses, count), 0);
 }
 
-void world_open_limited(struct world *world, const struct quota_limits *limits)
+static void open_with(struct world *world, const struct quota_limits *limits, bool interleaving)
 {
     world->network = memory_network_new(1);
     assert_non_null(world->network);
     world->now = SECOND;
     memory_network_advance(world->network, world->now);
     for (int i = 0; i < HOSTS; i++)
-        host_open(world, &world->hosts[i], (uint8_t)(i + 1), limits);
+        host_open(world, &world->hosts[i], (uint8_t)(i + 1), limits, interleaving);
     world_wire(world)->delay = 10 * MS;
+}
+
+void world_open_limited(struct world *world, const struct quota_limits *limits)
+{
+    open_with(world, limits, false);
+}
+
+void world_open_interleaving(struct world *world)
+{
+    open_with(world, NULL, true);
 }
 
 void world_open(struct world *world)
 {
-    world_open_limited(world, NULL);
+    open_with(world, NULL, false);
 }
 
 void world_close(struct world *world)

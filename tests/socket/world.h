@@ -58,6 +58,8 @@ struct world {
 void world_open(struct world *world);
 /* The same, and each user may have only so much. */
 void world_open_limited(struct world *world, const struct quota_limits *limits);
+/* The same, and SCTP_INTERLEAVING_SUPPORTED may be set. */
+void world_open_interleaving(struct world *world);
 void world_close(struct world *world);
 /* So many of its addresses are configured from now on: at first two. */
 void host_has(struct host *host, size_t first, size_t count);
