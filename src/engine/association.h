@@ -96,9 +96,9 @@ struct sctp_association {
     uint8_t reply_path; /* COOKIE ACK: from where the peer spoke */
 
     uint32_t error_count;
+    uint32_t data_header_length; /* of its chunks of user data: DATA or I-DATA */
     bool partial_reliability;    /* both sides have FORWARD TSN (RFC 3758) */
-    bool interleaving;           /* both sides have I-DATA (RFC 8260); */
-    uint32_t data_header_length; /* of its chunks of user data */
+    bool interleaving;           /* both sides have I-DATA (RFC 8260) */
     bool peer_adaptation_given;
     uint32_t peer_adaptation;
     bool accepts_zero_checksum, peer_accepts_zero_checksum; /* RFC 9653 */
