@@ -428,7 +428,7 @@ TAKEN_OVER int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned int c
             look_for_descriptors(&messages[i].msg_hdr);
         return received;
     }
-    return (int)answer(receive_messages(&ours, messages, count, flags));
+    return (int)answer(receive_messages(&ours, messages, count, flags, timeout));
 }
 
 /* The fortified variants: glibc's check comes first, and ends the program if it fails. */

@@ -174,9 +174,13 @@ enum image image_of(const char *path);
 /* Both may answer DESCRIPTOR_IS_ANOTHERS if the socket is only believed to be ours. */
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags);
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags);
-/* recvmmsg(), but for its timeout: how many, or the error of the first. */
+/* recvmmsg(): how many, or the error of the first. */
 int receive_messages(const struct program_socket *socket, struct mmsghdr *messages,
-                     unsigned int count, int flags);
+                     unsigned int count, int flags, struct timespec *timeout);
+/* The timeout of recvmmsg() (NULL: none) is looked at after each message: from -EINVAL or 0 at the
+ * beginning, with the time at which it is over, to true at its end; `timeout` is what is left. */
+int timeout_begin(const struct timespec *timeout, struct timespec *end);
+bool timeout_is_over(const struct timespec *end, struct timespec *timeout);
 /* Takes away the datagram that stands first. */
 void receive_discard(int descriptor);
 /* The bytes of the message that would be read next, for FIONREAD. */

@@ -468,12 +468,53 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
     return result;
 }
 
+#define NANOSECONDS 1000000000L
+
+int timeout_begin(const struct timespec *timeout, struct timespec *end)
+{
+    if (!timeout)
+        return 0;
+    if (is_wild(timeout))
+        return -EFAULT;
+    if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NANOSECONDS)
+        return -EINVAL;
+    clock_gettime(CLOCK_MONOTONIC, end);
+    end->tv_sec += timeout->tv_sec;
+    end->tv_nsec += timeout->tv_nsec;
+    if (end->tv_nsec >= NANOSECONDS) {
+        end->tv_sec++;
+        end->tv_nsec -= NANOSECONDS;
+    }
+    return 0;
+}
+
+bool timeout_is_over(const struct timespec *end, struct timespec *timeout)
+{
+    struct timespec now;
+
+    if (!timeout)
+        return false;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *timeout = (struct timespec){end->tv_sec - now.tv_sec, end->tv_nsec - now.tv_nsec};
+    if (timeout->tv_nsec < 0) {
+        timeout->tv_sec--;
+        timeout->tv_nsec += NANOSECONDS;
+    }
+    if (timeout->tv_sec < 0)
+        *timeout = (struct timespec){0, 0};
+    return timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+}
+
 /* As on Linux an error that waits comes before messages that do; and if it comes after some of
  * them, it waits for the next call. */
 int receive_messages(const struct program_socket *socket, struct mmsghdr *messages,
-                     unsigned int count, int flags)
+                     unsigned int count, int flags, struct timespec *timeout)
 {
-    int error = socket_state(socket) & CHANNEL_STATE_ERROR ? control_take_error(socket) : 0;
+    struct timespec end = {0};
+    int error = timeout_begin(timeout, &end);
+
+    if (error == 0 && socket_state(socket) & CHANNEL_STATE_ERROR)
+        error = control_take_error(socket);
 
     if (error < 0)
         return error;
@@ -487,6 +528,8 @@ int receive_messages(const struct program_socket *socket, struct mmsghdr *messag
         if (length < 0)
             return i > 0 ? (int)i : (int)length;
         messages[i].msg_len = (unsigned int)length;
+        if (timeout_is_over(&end, timeout))
+            return (int)i + 1;
     }
     return (int)count;
 }

@@ -197,14 +197,20 @@ int64_t trapped_sendmsg(struct trapped *trapped)
                : -EFAULT;
 }
 
-/* One message after the other; `each` is told how long it was. */
+/* One message after the other, as long as there is time (NULL: for ever); `each` is told how long
+ * it was. */
 static int64_t for_each(struct trapped *trapped,
-                        int64_t (*each)(const struct trapped *trapped, uint64_t from, int flags))
+                        int64_t (*each)(const struct trapped *trapped, uint64_t from, int flags),
+                        struct timespec *timeout)
 {
+    struct timespec end = {0};
     uint64_t at = trapped->argument[1];
     uint32_t count = (uint32_t)trapped->argument[2];
     int flags = (int)trapped->argument[3];
+    int error = timeout_begin(timeout, &end);
 
+    if (error < 0)
+        return error;
     for (uint32_t i = 0; i < count; i++, at += sizeof(struct mmsghdr)) {
         int own = i > 0 && flags & MSG_WAITFORONE ? flags | MSG_DONTWAIT : flags;
         int64_t result = each(trapped, at, own & ~MSG_WAITFORONE);
@@ -215,13 +221,15 @@ static int64_t for_each(struct trapped *trapped,
             result = -EFAULT;
         if (result < 0)
             return i > 0 ? i : result;
+        if (timeout_is_over(&end, timeout))
+            return i + 1;
     }
     return count;
 }
 
 int64_t trapped_sendmmsg(struct trapped *trapped)
 {
-    return for_each(trapped, send_from);
+    return for_each(trapped, send_from, NULL);
 }
 
 /* ---- Receiving ---- */
@@ -367,7 +375,15 @@ int64_t trapped_recvmsg(struct trapped *trapped)
 
 int64_t trapped_recvmmsg(struct trapped *trapped)
 {
-    return for_each(trapped, receive_to);
+    uint64_t place = trapped->argument[4];
+    struct timespec timeout;
+    int64_t result = place ? target_read(trapped, place, &timeout, sizeof(timeout)) : 0;
+
+    if (result == 0)
+        result = for_each(trapped, receive_to, place ? &timeout : NULL);
+    if (result >= 0 && place && target_write(trapped, place, &timeout, sizeof(timeout)) < 0)
+        result = -EFAULT;
+    return result;
 }
 
 /* ---- Files and pipes ---- */

@@ -680,6 +680,34 @@ static void numbers_of_copies(void **state)
     close_pair(&pair);
 }
 
+/* The timeout of recvmmsg() is looked at when a message has come, as its manual says. */
+static void many_within_a_time(void **state)
+{
+    char bytes[2][8];
+    struct iovec parts[] = {{bytes[0], 8}, {bytes[1], 8}};
+    struct mmsghdr messages[] = {{.msg_hdr = {.msg_iov = &parts[0], .msg_iovlen = 1}},
+                                 {.msg_hdr = {.msg_iov = &parts[1], .msg_iovlen = 1}}};
+    struct timespec none = {0, 0}, never = {-1, 0}, some = {60, 0};
+    struct pair pair;
+    time_t start;
+
+    (void)state;
+    open_pair(&pair);
+    set_receive_timeout(pair.server);
+    assert_int_equal(recvmmsg(pair.server, messages, 2, 0, &never), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(send(pair.client, "one", 3, 0), 3);
+    start = time(NULL);
+    assert_int_equal(recvmmsg(pair.server, messages, 2, 0, &none), 1);
+    assert_true(time(NULL) - start < PATIENCE_MS / 2000); /* it did not wait for another */
+    assert_int_equal(send(pair.client, "two", 3, 0), 3);
+    assert_int_equal(send(pair.client, "three", 5, 0), 5);
+    assert_int_equal(recvmmsg(pair.server, messages, 2, 0, &some), 2);
+    assert_int_equal(messages[1].msg_len, 5);
+    assert_true(some.tv_sec < 60 && some.tv_sec > 30);
+    close_pair(&pair);
+}
+
 /* A ring's calls would pass by Braid, so there is none; of liburing neither, whether it is there or
  * not. */
 static void no_rings(void **state)
@@ -1032,6 +1060,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(raw_system_calls),
         cmocka_unit_test(vectors_and_interfaces),
         cmocka_unit_test(numbers_of_copies),
+        cmocka_unit_test(many_within_a_time),
         cmocka_unit_test(no_rings),
         cmocka_unit_test(pipes_and_sockets),
         cmocka_unit_test(epoll_once_and_exclusive),
