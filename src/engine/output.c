@@ -68,7 +68,8 @@ static bool transmit_init(struct sctp_association *association, struct braid_bat
     association->peer_tag = 0; /* 8.5.1 A; after a stale cookie there is one already */
     batch_begin(association, batch, path, &writer);
     association->peer_tag = peer_tag;
-    batch->checksum_zero = false; /* RFC 9653, 5.2, 1 */
+    batch->checksum_zero = false;    /* RFC 9653, 5.2, 1 */
+    writer.capacity = BATCH_MAXIMUM; /* all addresses are listed, whatever the path takes */
     setup_write_init(association, &writer);
     association->send_init = false;
     batch_add(association, batch, &writer);

@@ -79,6 +79,36 @@ static void test_reach_of_addresses(void **state)
     }
 }
 
+/* An INIT that is longer than the path's packets goes out whole: IP fragments it. */
+static void test_init_longer_than_the_path(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct braid_endpoint_config config = {
+        .parameters = &parameters, .port = ENGINE_PORT + 1, .ipv4 = true, .ipv6 = true};
+    struct peer *peer = peer_renew(state, &(struct peer_config){.mtu = 576});
+    struct braid_address addresses[32];
+    struct parameter_iterator iterator;
+    struct sctp_parameter parameter;
+    const struct sent *sent;
+    unsigned int count = 0;
+
+    addresses[0] = peer->here[0];
+    for (uint8_t i = 1; i < 32; i++)
+        addresses[i] = braid_address_ipv6((uint8_t[16]){0x20, 0x01, 0x0d, 0xb8, [15] = i}, 0);
+    assert_int_equal(braid_engine_set_addresses(peer->engine, addresses, 32, peer->now), 0);
+    assert_int_equal(braid_endpoint_open(peer->engine, &config, &peer->endpoint), 0);
+    peer_start_connect(peer);
+    sent = expect(peer, "INIT");
+    assert_true(sent->length > 576);
+    assert_false(sent->dont_fragment);
+    parameter_iterator_init(&iterator, sent_init(sent).parameters,
+                            sent_init(sent).parameters_length);
+    while (parameter_next(&iterator, &parameter))
+        count += parameter.type == SCTP_PARAMETER_IPV6_ADDRESS;
+    assert_int_equal(count, 31);
+    assert_false(iterator.malformed);
+}
+
 /* What ICMP told stays as long as the route says what it said. */
 static void test_discovered_mtu(void **state)
 {
@@ -180,10 +210,15 @@ static void test_bound_address_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_reach_of_addresses),   peer_test(test_mtu_of_route),
-        peer_test(test_discovered_mtu),       peer_test(test_new_address_is_not_used),
-        peer_test(test_source_goes),          peer_test(test_congestion_from_a_new_source),
-        peer_test(test_called_address_stays), peer_test(test_bound_address_goes),
+        peer_test(test_init_longer_than_the_path),
+        peer_test(test_reach_of_addresses),
+        peer_test(test_mtu_of_route),
+        peer_test(test_discovered_mtu),
+        peer_test(test_new_address_is_not_used),
+        peer_test(test_source_goes),
+        peer_test(test_congestion_from_a_new_source),
+        peer_test(test_called_address_stays),
+        peer_test(test_bound_address_goes),
     };
 
     return cmocka_run_group_tests_name("the host changes", tests, NULL, NULL);
