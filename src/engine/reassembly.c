@@ -191,6 +191,17 @@ static void deliver(struct sctp_association *association, struct received_data *
     place(association, stream, message);
 }
 
+bool reassembly_used(struct sctp_association *association, const struct sctp_data *data)
+{
+    const struct inbound_stream *stream;
+
+    if ((data->flags & SCTP_DATA_FLAG_UNORDERED) || data->stream >= association->inbound_streams)
+        return false;
+    stream = reassembly_stream(&association->receiver, data->stream);
+    return stream && tsn_before(association->interleaving ? data->mid : widen(stream, data->ssn),
+                                stream->next_number);
+}
+
 /* ---- In order: the assembly ---- */
 
 static void add_piece(struct sctp_association *association, struct received_data *piece)

@@ -286,7 +286,10 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
         refuse_empty(association, data.tsn);
         return;
     }
-    if (reconfig_numbers_are_unknown(association)) { /* it will come again */
+    if (reconfig_numbers_are_unknown(association) ||
+        (association->reconfig && !is_received(receiver, data.tsn) &&
+         reconfig_is_over(association, &data))) {
+        /* it will come again */
         association->engine->statistics.data_dropped++;
         return;
     }

@@ -99,6 +99,8 @@ void receiver_write_sack(struct sctp_association *association, struct packet_wri
 /* The user made room: is the peer to be told? */
 void receiver_window_opened(struct sctp_association *association);
 
+/* It is of a message whose SSN the stream is past. */
+bool reassembly_used(struct sctp_association *association, const struct sctp_data *data);
 /* Takes the DATA chunk whose TSN has just become the Cumulative TSN. False: the peer broke the
  * protocol. */
 bool reassembly_take(struct sctp_association *association, const struct sctp_data *data);

@@ -100,7 +100,7 @@ void reconfig_end_request(struct reconfig *reconfig, struct reconfig_request *re
     *request = (struct reconfig_request){0};
     if (!reconfig_is_outstanding(reconfig)) {
         timer_stop(&reconfig->association->engine->wheel, &reconfig->timer);
-        reconfig->send = reconfig->written = false;
+        reconfig->send = reconfig->written = reconfig->repeated = false;
         reconfig->path = NULL;
     }
     release_held(reconfig->association);
@@ -146,6 +146,18 @@ bool reconfig_numbers_are_unknown(const struct sctp_association *association)
 
     return reconfig && reconfig->written && !reconfig->answered &&
            reconfig_find_request(reconfig, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST);
+}
+
+bool reconfig_is_over(struct sctp_association *association, const struct sctp_data *data)
+{
+    struct reconfig *reconfig = association->reconfig;
+
+    if (!reconfig->written ||
+        !reconfig_find_request(reconfig, SCTP_PARAMETER_SSN_TSN_RESET_REQUEST) ||
+        !reassembly_used(association, data))
+        return false;
+    reconfig->answered = false;
+    return true;
 }
 
 bool reconfig_explains(const struct sctp_association *association, uint32_t tsn)
@@ -345,7 +357,9 @@ void reconfig_write(struct sctp_association *association, struct packet_writer *
     }
     chunk_end(writer, chunk);
     reconfig->send = reconfig->answered = false;
+    reconfig->repeated = reconfig->written;
     reconfig->written = true;
+    reconfig->asked = association->engine->now;
     timer_start(&association->engine->wheel, &reconfig->timer,
                 association->engine->now + reconfig->path->rto);
 }

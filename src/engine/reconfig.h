@@ -17,6 +17,7 @@
 
 struct arrival;
 struct sctp_association;
+struct sctp_data;
 struct sctp_path;
 
 #define RECONFIG_REQUESTS 2 /* in one chunk (RFC 6525, 3.1); one chunk is outstanding (5.1.1) */
@@ -51,6 +52,8 @@ struct reconfig {
     bool send;
     bool written;           /* some of the requests has left */
     bool answered;          /* "in progress": the peer is well */
+    bool repeated;          /* they have left more than once */
+    braid_time asked;       /* when they left last */
     bool renumbered;        /* our TSNs began anew: SACKs of before may come still */
     struct sctp_path *path; /* over which they were sent, or are to be */
     struct timer timer;
@@ -86,6 +89,9 @@ bool reconfig_must_wait(const struct sctp_association *association, const uint16
 /* The peer may have begun anew with all numbers, as we asked, and its answer is under way or lost:
  * what its DATA means is not known before that came. */
 bool reconfig_numbers_are_unknown(const struct sctp_association *association);
+/* New DATA that cannot be of before the SSN/TSN reset that we asked for, since its SSN was used:
+ * the peer has begun anew, and the numbers are not known. */
+bool reconfig_is_over(struct sctp_association *association, const struct sctp_data *data);
 /* A TSN of ours that was not sent is acknowledged, and nobody has lied: it is of after an SSN/TSN
  * reset whose answer did not come, or of before one. */
 bool reconfig_explains(const struct sctp_association *association, uint32_t tsn);

@@ -148,6 +148,16 @@ static void ask_again(struct reconfig *reconfig, const struct reconfig_request *
                         random_u32(engine) % (reconfig->path->rto + 1));
 }
 
+/* All copies of a request have one number. An answer that comes sooner than one can come is to an
+ * earlier copy: what the peer has done since is not known. */
+static bool is_of_before(const struct reconfig *reconfig)
+{
+    const struct sctp_path *path = reconfig->path;
+
+    return reconfig->repeated && path && path->rtt_measured &&
+           reconfig->association->engine->now - reconfig->asked < path->srtt / 2;
+}
+
 /* A request that the peer fulfils by one of its own: that tells when it is done. */
 static bool is_fulfilled_by_another(const struct reconfig_request *request)
 {
@@ -170,6 +180,8 @@ void reconfig_receive_response(struct reconfig *reconfig,
     association->error_count = 0;
     if (reconfig->path)
         path_answered(reconfig->path);
+    if (response->result == SCTP_RECONFIG_IN_PROGRESS && is_of_before(reconfig))
+        return;
     if (response->result == SCTP_RECONFIG_IN_PROGRESS ||
         (response->result == SCTP_RECONFIG_PERFORMED && is_fulfilled_by_another(request))) {
         ask_again(reconfig, request);

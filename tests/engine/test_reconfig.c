@@ -614,6 +614,61 @@ static void test_reset_association(void **state)
     assert_int_equal(next_ssn(peer, 1), 1);
 }
 
+/* "In progress", and then DATA that can only be of after the reset: it is not taken before the
+ * answer that says the numbers, though the peer seemed not to have begun anew. */
+static void test_reset_association_unnoticed(void **state)
+{
+    struct peer *peer = scene(state);
+    uint32_t tsn = peer->initial_tsn, number = peer->engine_initial_tsn;
+
+    receive(peer, tsn, 3, 0);
+    assert_int_equal(reset_association(peer), 0);
+    expect(peer, "RE_CONFIG");
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS);
+    receive(peer, tsn + 1, 3, 1); /* of before */
+    expect_within(peer, 4 * SECOND, "RE_CONFIG");
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS); /* once more, and late */
+    peer_send_data(peer, tsn + 2, 3, 0, WHOLE, 10);
+    expect_silence(peer, 300 * MS);
+    peer_send_data(peer, tsn + 3, 4, 0, WHOLE, 10); /* now nothing can be believed */
+    expect_silence(peer, 300 * MS);
+    expect_no_message(peer);
+    expect_within(peer, 4 * SECOND, "RE_CONFIG");
+    send_response(peer, &(struct sctp_reconfig_response){.response_number = number,
+                                                         .result = SCTP_RECONFIG_PERFORMED,
+                                                         .has_tsns = true,
+                                                         .sender_next_tsn = tsn + 2,
+                                                         .receiver_next_tsn = 77777});
+    assert_int_equal(expect_event(peer, BRAID_EVENT_ASSOCIATION_RESET)->next_tsn_received, tsn + 2);
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS); /* it was answered: nothing */
+    receive(peer, tsn + 2, 3, 0);
+    receive(peer, tsn + 3, 4, 0);
+    expect_silence(peer, 10 * SECOND);
+}
+
+/* All copies of a request have one number: an answer that comes at once is not the last one's. */
+static void test_in_progress_of_before(void **state)
+{
+    struct peer *peer = scene(state);
+    uint32_t tsn = peer->initial_tsn, number = peer->engine_initial_tsn;
+    struct sctp_data data;
+
+    assert_int_equal(peer_user_send(peer, 1, 10), 0);
+    data = sent_data(expect(peer, "DATA"), 0);
+    peer_advance(peer, 400 * MS); /* the round trip */
+    peer_send_sack(peer, data.tsn);
+    assert_int_equal(reset_association(peer), 0);
+    expect(peer, "RE_CONFIG");
+    expect_within(peer, 4 * SECOND, "RE_CONFIG");
+    peer_advance(peer, 10 * MS);
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS);
+    peer_send_data(peer, tsn, 3, 0, WHOLE, 10);
+    expect_silence(peer, 300 * MS);
+    expect_no_message(peer);
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS); /* the last one's */
+    receive(peer, tsn, 3, 0);
+}
+
 static void test_peer_resets_association(void **state)
 {
     struct peer *peer = scene(state);
@@ -936,6 +991,8 @@ int main(void)
         peer_test(test_peer_asks),
         peer_test(test_simultaneous),
         peer_test(test_reset_association),
+        peer_test(test_reset_association_unnoticed),
+        peer_test(test_in_progress_of_before),
         peer_test(test_peer_resets_association),
         peer_test(test_add),
         peer_test(test_add_refused),
