@@ -217,7 +217,7 @@ static void drain(unsigned number)
     for (int i = 0; i < SLOTS; i++) {
         for (int turn = 0; slots[i].fd >= 0 && turn < 30; turn++) {
             long first = recv(slots[i].fd, bytes, 1, MSG_PEEK | MSG_DONTWAIT);
-            if (first < 0 && errno == EAGAIN)
+            if (first < 0 && (errno == EAGAIN || errno == ENOTCONN))
                 break;
             if (first == 0 && slots[i].shut)
                 break;

@@ -122,8 +122,8 @@ void step_connectx(void)
     if (result == 0) {
         say(" ");
         say_id(id);
+        learn_port(slot);
     }
-    learn_port(slot);
 }
 
 void step_accept(void)
@@ -178,7 +178,7 @@ void step_shutdown(void)
 {
     static const char *const names[] = {"RD", "WR", "RDWR", "3"};
     struct slot *slot = slot_draw();
-    unsigned how = chance(60) ? SHUT_WR : draw(30) ? draw(3) : 3;
+    unsigned how = slot->many ? SHUT_WR : chance(60) ? SHUT_WR : draw(30) ? draw(3) : 3;
     say(" %d %s = ", slot_number(slot), names[how]);
     say_result(shutdown(slot->fd, (int)how));
     for (int i = 0; i < SLOTS; i++)
@@ -315,8 +315,8 @@ void step_addresses(void)
     say_sorted(all, count, ipv4);
 }
 
-/* Not which kind of end it is, and nothing of a socket that was shut down: there Braid tells more.
- */
+/* Not which kind of end it is, and nothing of a socket that was shut down, or whose association is
+ * over: there Braid tells more. */
 void step_poll(void)
 {
     for (int i = 0; i < SLOTS; i++) {
@@ -328,6 +328,8 @@ void step_poll(void)
         socklen_t length = sizeof(status);
         bool sends =
             slots[i].many || getsockopt(slots[i].fd, SOL_SCTP, SCTP_STATUS, &status, &length) == 0;
+        if (!sends && !slots[i].listening)
+            continue;
         say(" %d:%s%s%s", i, p.revents & POLLIN ? " IN" : "",
             p.revents & POLLOUT && sends ? " OUT" : "", p.revents & POLLPRI ? " PRI" : "");
     }

@@ -40,7 +40,10 @@ static const struct option options[] = {
     NUMBER(SOL_SCTP, SCTP_NODELAY, 1),
     NUMBER(SOL_SCTP, SCTP_AUTOCLOSE, 0),
     TYPED(SCTP_SET_PEER_PRIMARY_ADDR, struct sctp_setpeerprim, 0, 4, 1, 0),
-    TYPED(SCTP_PRIMARY_ADDR, struct sctp_prim, 0, 4, 1, 0),
+    /* not set: notifications come from the primary when they are read on Linux, here when they are
+     * made
+     */
+    TYPED(SCTP_PRIMARY_ADDR, struct sctp_prim, 0, 4, 0, 0),
     TYPED(SCTP_ADAPTATION_LAYER, struct sctp_setadaptation, NO_ID, 0, 1, 0),
     NUMBER(SOL_SCTP, SCTP_DISABLE_FRAGMENTS, 1),
     TYPED(SCTP_PEER_ADDR_PARAMS, struct sctp_paddrparams, 0, 4, 0, 0),
