@@ -681,6 +681,7 @@ void reassembly_free(struct sctp_association *association, bool keep_messages)
 {
     struct sctp_receiver *receiver = &association->receiver;
 
+    interleaving_free(association, keep_messages);
     for (uint32_t tsn = receiver->cumulative_tsn + 1;
          receiver->map_size && !tsn_before(receiver->highest_tsn, tsn); tsn++) {
         reassembly_drop(association, *receiver_held(receiver, tsn));
@@ -695,7 +696,6 @@ void reassembly_free(struct sctp_association *association, bool keep_messages)
     receiver->pages = NULL;
     receiver->page_count = receiver->waiting_chunks = 0;
     assembly_free(association, keep_messages);
-    interleaving_free(association, keep_messages);
     if (keep_messages)
         return;
     free_list(association, receiver->ready);

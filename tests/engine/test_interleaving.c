@@ -522,15 +522,16 @@ static void test_violations(void **state)
     };
 
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-        for (uint8_t unordered = 0; unordered <= U; unordered += U) {
+        for (unsigned int kind = 0; kind < 2; kind++) {
+            uint8_t unordered = kind ? U : 0;
             struct peer *peer = scene(state);
 
             send_i_data(peer, peer->initial_tsn, 1, 0, pairs[i][0].fsn,
-                        pairs[i][0].flags | unordered, 10);
+                        (uint8_t)(pairs[i][0].flags | unordered), 10);
             assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
             peer_begin(peer);
             write_i_data(peer, peer->initial_tsn + 1, 1, 0, pairs[i][1].fsn,
-                         pairs[i][1].flags | unordered, 10);
+                         (uint8_t)(pairs[i][1].flags | unordered), 10);
             peer_send(peer);
             sent_cause(expect(peer, "ABORT"), SCTP_CAUSE_PROTOCOL_VIOLATION);
         }
@@ -738,6 +739,39 @@ static void test_reset(void **state)
     expect_piece(peer, 1, 0, B | E, 11);
 }
 
+/* ---- RFC 9260, 5.2: the peer begins anew, perhaps without I-DATA ---- */
+
+static void test_restart(void **state)
+{
+    for (unsigned int again = 0; again < 2; again++) {
+        struct peer *peer = scene(state);
+        uint32_t tsn = peer->initial_tsn;
+
+        assert_int_equal(peer_user_send(peer, 0, 4 * FULL), 0);
+        send_i_data(peer, tsn, 1, 0, 0, B, 100);
+        send_i_data(peer, tsn + 1, 2, 0, 1, 0, 100);
+        peer_skip(peer);
+        if (!again)
+            memset(peer->extensions, 0, sizeof(peer->extensions));
+        peer->tag++;
+        peer_handshake(peer);
+        peer_skip(peer);
+        expect_event(peer, BRAID_EVENT_RESTART);
+        expect_event(peer, BRAID_EVENT_SEND_FAILED);
+        assert_int_equal(peer_info(peer).interleaving, again);
+        assert_int_equal(peer_info(peer).receive_chunks_waiting, 0);
+        peer_forget(peer);
+        assert_int_equal(peer_user_send(peer, 0, 10), 0);
+        expect(peer, again ? "I_DATA" : "DATA");
+        if (again)
+            send_i_data(peer, tsn, 1, 0, 0, WHOLE, 10);
+        else
+            peer_send_data(peer, tsn, 1, 0, WHOLE, 10);
+        expect_piece(peer, 1, 0, B | E, 10);
+        assert_int_equal(peer_info(peer).local_rwnd, peer->engine_a_rwnd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -752,6 +786,7 @@ int main(void)
         peer_test(test_partial_delivery), peer_test(test_window_closes),
         peer_test(test_skipped),          peer_test(test_mids_overflow),
         peer_test(test_skipped_pieces),   peer_test(test_reset),
+        peer_test(test_restart),
     };
 
     return cmocka_run_group_tests_name("interleaving", tests, NULL, NULL);

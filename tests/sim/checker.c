@@ -139,6 +139,15 @@ static void flow_check_order(struct flow *flow, const struct message *message)
 /* ---- Ends -------------------------------------------------------------------------------------
  */
 
+static void partial_free(struct partial **place)
+{
+    struct partial *partial = *place;
+
+    *place = partial->next;
+    free(partial->bytes);
+    free(partial);
+}
+
 void checker_init(struct checker *checker, struct world *world)
 {
     *checker = (struct checker){.world = world};
@@ -150,7 +159,8 @@ void checker_free(struct checker *checker)
         struct end *end = checker->ends;
 
         checker->ends = end->next;
-        free(end->partial);
+        while (end->partials)
+            partial_free(&end->partials);
         free(end->resets);
         free(end);
     }
@@ -290,10 +300,10 @@ static void end_check_ssn(struct end *end, struct stream *stream, uint16_t numbe
 }
 
 static void end_take_message(struct checker *checker, struct end *end,
-                             const struct braid_received *received)
+                             const struct braid_received *received, const struct partial *whole)
 {
     struct flow *flow;
-    struct message *message = message_identify(checker, end->partial, end->partial_length, &flow);
+    struct message *message = message_identify(checker, whole->bytes, whole->length, &flow);
     uint32_t number = message_number(flow, message);
 
     if (flow != end->in)
@@ -315,33 +325,88 @@ static void end_take_message(struct checker *checker, struct end *end,
     checker->counts.messages_received++;
 }
 
+static void partial_add(struct partial *partial, const struct braid_received *received)
+{
+    size_t length = partial->length + received->length;
+
+    assert_true(length <= MESSAGE_MAXIMUM);
+    if (length > partial->capacity) {
+        partial->capacity = 2 * length;
+        partial->bytes = realloc(partial->bytes, partial->capacity);
+        assert_non_null(partial->bytes);
+    }
+    memcpy(partial->bytes + partial->length, received->bytes, received->length);
+    partial->length = length;
+}
+
+/* The message that a piece is of. Where it begins, those that it cannot stand beside were broken
+ * off: with I-DATA an ordered one of its stream, else any. */
+static struct partial **end_partial(struct end *end, const struct braid_received *received,
+                                    bool interleaving)
+{
+    bool unordered = received->flags & BRAID_RECEIVE_UNORDERED;
+    struct partial **place = &end->partials;
+
+    if (received->flags & BRAID_RECEIVE_BEGIN) {
+        while (*place) {
+            if (interleaving &&
+                (unordered || (*place)->unordered || (*place)->stream != received->stream)) {
+                place = &(*place)->next;
+                continue;
+            }
+            end->partial_broken++; /* an event will tell */
+            partial_free(place);
+        }
+        *place = calloc(1, sizeof(**place));
+        assert_non_null(*place);
+        (*place)->stream = received->stream;
+        (*place)->ssn = received->ssn;
+        (*place)->unordered = unordered;
+        return place;
+    }
+    while (*place && ((*place)->stream != received->stream || (*place)->ssn != received->ssn ||
+                      (*place)->unordered != unordered))
+        place = &(*place)->next;
+    if (!*place)
+        fail_msg("a piece without a beginning");
+    return place;
+}
+
 void checker_read(struct checker *checker, struct end *end, unsigned int maximum)
 {
     struct braid_engine *engine = end->host->engine;
+    struct braid_association_info info = {0};
     struct braid_received received;
 
-    if (!end->partial)
-        end->partial = malloc(MESSAGE_MAXIMUM);
-    assert_non_null(end->partial);
+    (void)braid_association_info(engine, end->id, &info);
     while (maximum-- > 0 && braid_receive(engine, end->id, &received, host_now(end->host)) == 1) {
-        bool begins = received.flags & BRAID_RECEIVE_BEGIN;
+        struct partial **place = end_partial(end, &received, info.interleaving);
 
-        if (begins)
-            end->partial_length = 0;
-        if (begins && end->partial_open)
-            end->partial_broken++; /* an event will tell */
-        if (!begins && !end->partial_open)
-            fail_msg("a piece without a beginning");
-        assert_true(end->partial_length + received.length <= MESSAGE_MAXIMUM);
-        memcpy(end->partial + end->partial_length, received.bytes, received.length);
-        end->partial_length += received.length;
-        end->partial_open = !(received.flags & BRAID_RECEIVE_END);
-        checker->counts.pieces += end->partial_open;
+        partial_add(*place, &received);
         checker->counts.bytes_received += received.length;
-        if (!end->partial_open)
-            end_take_message(checker, end, &received);
+        if (received.flags & BRAID_RECEIVE_END) {
+            end_take_message(checker, end, &received, *place);
+            partial_free(place);
+        } else {
+            checker->counts.pieces++;
+            checker->counts.interleaved += end->partials->next != NULL;
+        }
         braid_received_release(engine, &received, host_now(end->host));
     }
+}
+
+static void partial_aborted(struct end *end, const struct braid_event *event)
+{
+    struct partial **place = &end->partials;
+
+    while (*place && ((*place)->stream != event->value || (*place)->ssn != event->ssn))
+        place = &(*place)->next;
+    if (*place)
+        partial_free(place);
+    else if (end->partial_broken > 0)
+        end->partial_broken--;
+    else
+        fail_msg("a partial delivery that was not there is aborted");
 }
 
 /* ---- Events -----------------------------------------------------------------------------------
@@ -471,12 +536,7 @@ void checker_event(struct checker *checker, struct host *host, const struct brai
         checker_send_failed(checker, event);
         break;
     case BRAID_EVENT_PARTIAL_DELIVERY_ABORTED:
-        if (end->partial_broken == 0 && !end->partial_open)
-            fail_msg("a partial delivery that was not there is aborted");
-        if (end->partial_broken > 0)
-            end->partial_broken--;
-        else
-            end->partial_open = false;
+        partial_aborted(end, event);
         break;
     case BRAID_EVENT_DOWN:
         checker_down(checker, end, event->reason);

@@ -62,6 +62,14 @@ struct flow {
     uint32_t stream_count;
 };
 
+struct partial {
+    struct partial *next;
+    uint16_t stream, ssn;
+    bool unordered;
+    size_t length, capacity;
+    uint8_t *bytes;
+};
+
 struct end {
     struct end *next;
     struct host *host;
@@ -75,9 +83,7 @@ struct end {
     unsigned int endpoint; /* the scenario's */
     uint16_t peer_port;
     unsigned int flows_begun, restarts; /* of the peer's */
-    uint8_t *partial;                   /* a message in partial delivery */
-    size_t partial_length;
-    bool partial_open;
+    struct partial *partials;    /* messages in partial delivery: with I-DATA several at a time */
     unsigned int partial_broken; /* a message began before the one in partial delivery ended */
     /* What the peer resets, by stream: how often the numbers may begin anew, for the reader was
      * told so; -1 if they did and he has to be told. */
@@ -99,7 +105,7 @@ struct checker {
     struct checker_counts {
         uint64_t associations, shut_down, aborted, lost, restarts;
         uint64_t messages_sent, messages_received, messages_failed;
-        uint64_t pieces, bytes_received, resets, association_resets, streams_added;
+        uint64_t pieces, interleaved, bytes_received, resets, association_resets, streams_added;
         uint64_t ecn_reductions, forward_tsns, without_checksum;
     } counts;
 };

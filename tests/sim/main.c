@@ -71,9 +71,9 @@ static void print_counts(const struct scenario_counts *counts)
            checker->associations, checker->shut_down, checker->aborted, checker->lost,
            checker->restarts);
     printf("%" PRIu64 " messages sent, %" PRIu64 " received, %" PRIu64 " given back; %" PRIu64
-           " bytes, %" PRIu64 " pieces of partial delivery\n",
+           " bytes, %" PRIu64 " pieces of partial delivery, %" PRIu64 " of them beside others\n",
            checker->messages_sent, checker->messages_received, checker->messages_failed,
-           checker->bytes_received, checker->pieces);
+           checker->bytes_received, checker->pieces, checker->interleaved);
     printf("%" PRIu64 " resets of streams, %" PRIu64 " of associations, %" PRIu64
            " streams added; %" PRIu64 " FORWARD TSNs, %" PRIu64 " reductions for ECN; %" PRIu64
            " ends without CRC32c\n",

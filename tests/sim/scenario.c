@@ -58,6 +58,7 @@ struct scenario {
     bool calm;
     bool large, unordered, abandonable, many_streams;
     bool reconfig, ecn, probing; /* what the hosts may have besides */
+    bool interleaving;           /* RFC 8260 */
     bool guarded;                /* what is below finds damaged packets (RFC 9653) */
     struct braid_keys *keys;
     size_t memory;
@@ -328,6 +329,7 @@ static struct braid_parameters some_parameters(struct scenario *scenario, bool a
     parameters.reconfig = scenario->reconfig && chance(scenario, 0.9);
     parameters.reconfig_permitted = chance(scenario, 0.7) ? 7 : (uint8_t)below(scenario, 8);
     parameters.ecn = scenario->ecn && chance(scenario, 0.9);
+    parameters.interleaving = scenario->interleaving && chance(scenario, 0.9);
     if (scenario->guarded && chance(scenario, 0.9)) /* RFC 9653: only then */
         parameters.error_detection_method = 1 + below(scenario, 2);
     if (scenario->probing)
@@ -651,6 +653,7 @@ static void scenario_begin(struct scenario *scenario, uint64_t seed, const char 
     scenario->ecn = chance(scenario, 0.3);
     scenario->probing = chance(scenario, 0.3);
     scenario->guarded = chance(scenario, 0.3);
+    scenario->interleaving = chance(scenario, 0.3);
     scenario->keys = chance(scenario, 0.5) ? changes_keys() : NULL;
     authentication = chance(scenario, 0.3);
 
