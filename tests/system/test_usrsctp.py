@@ -5,7 +5,7 @@ import re
 import sys
 
 from harness import (SKIPPED, TRANSFER, USRSCTP_PEER, USRSCTP_TOOLS, Namespace, Process, Stack, check, join, main,
-                     need_root, wait_for_link)
+                     need_root, tshark, wait_for_link)
 
 LARGE = 100_000_000
 SMALL = 5_000_000
@@ -14,7 +14,7 @@ SMALL = 5_000_000
 class Pair:
     """Two namespaces on a cable: Braid's, and usrsctp's."""
 
-    def __init__(self, raw=False, ipv6=False):
+    def __init__(self, raw=False, ipv6=False, interleaving=False):
         self.braid, self.peer = Namespace(), Namespace()
         if ipv6:
             self.braid_address, self.peer_address = "fd00::1", "fd00::2"
@@ -23,8 +23,10 @@ class Pair:
         length = 64 if ipv6 else 24
         join(self.braid, self.peer, f"{self.braid_address}/{length}", f"{self.peer_address}/{length}")
         wait_for_link(self.braid)
-        self.stack = Stack(*(["--raw", "--no-udp"] if raw else []), namespace=self.braid)
-        self.peer_options = [] if raw else ["-L", "9899", "-U", "9899"]
+        self.stack = Stack(*(["--raw", "--no-udp"] if raw else []), *(["--interleaving"] if interleaving else []),
+                           namespace=self.braid)
+        self.common = ["-I", "-S", "200000"] if interleaving else []
+        self.peer_options = self.common + ([] if raw else ["-L", "9899", "-U", "9899"])
         if ipv6:
             self.peer_options.append("-6")
 
@@ -34,12 +36,12 @@ class Pair:
     def braid_client(self, mode, size, count, *options, bytes_=SMALL):
         server = self.usrsctp("-c", "1", "echo-server" if mode == "echo" else "server", "5001")
         server.wait_for("ready")
-        said = self.stack.run(TRANSFER, *options, mode, self.peer_address, "5001", bytes_, size, count)
+        said = self.stack.run(TRANSFER, *self.common, *options, mode, self.peer_address, "5001", bytes_, size, count)
         compare(said, server.wait())
         self.stack.stop()
 
     def braid_server(self, mode, size, count, *options, bytes_=SMALL):
-        server = self.stack.start(TRANSFER, *(["-6"] if "-6" in self.peer_options else []), *options, "-c", "1",
+        server = self.stack.start(TRANSFER, *(["-6"] if "-6" in self.peer_options else []), *self.common, *options, "-c", "1",
                                   "echo-server" if mode == "echo" else "server", "5001")
         server.wait_for("ready")
         said = self.usrsctp(*options, mode, self.braid_address, "5001", bytes_, size, count).wait()
@@ -100,6 +102,46 @@ def raw_ipv6_echo():
 
 def large_messages():
     Pair().braid_client("send", 200_000, 3, "-S", "1000000")
+
+
+# ---- RFC 8260: messages of several streams beside each other ----
+
+
+def check_interleaved(pair):
+    """All user data went in I-DATA, both ways, and other messages stood between the chunks of one."""
+    read = tshark(pair.stack.capture, "-T", "fields", "-e", "ip.src", "-e", "sctp.chunk_type", "-e", "sctp.data_sid",
+                  "-e", "sctp.data_b_bit", "-e", "sctp.data_e_bit")
+    open_streams, between = {}, {pair.braid_address: 0, pair.peer_address: 0}
+    for line in read.splitlines():
+        source, chunks, streams, begins, ends = line.split("\t")
+        check("0" not in chunks.split(","), "there is DATA")
+        for stream, begin, end in zip(*(field.split(",") for field in (streams, begins, ends))):
+            if not stream:
+                continue
+            others = open_streams.setdefault(source, set())
+            between[source] += len(others - {stream}) > 0
+            (others.discard if end in ("1", "True") else others.add)(stream)
+    return between
+
+
+def interleaved_out():
+    pair = Pair(interleaving=True)
+    pair.stack_stop, pair.stack.stop = pair.stack.stop, lambda: None
+    pair.braid_client("send", 8000, 4)
+    check(check_interleaved(pair)[pair.braid_address] > 100, "our messages are not interleaved")
+    pair.stack_stop()
+
+
+def interleaved_in():
+    pair = Pair(interleaving=True)
+    pair.stack_stop, pair.stack.stop = pair.stack.stop, lambda: None
+    pair.braid_server("send", 8000, 4)
+    check(check_interleaved(pair)[pair.peer_address] > 100, "usrsctp's messages are not interleaved")
+    pair.stack_stop()
+
+
+def interleaved_unordered_echo():
+    Pair(interleaving=True).braid_client("echo", 8000, 4, "-u")
 
 
 # ---- The programs of Debian's libusrsctp-examples ----
@@ -187,6 +229,7 @@ if __name__ == "__main__":
         print("usrsctp is not installed")
         sys.exit(SKIPPED)
     TESTS = [udp_client_sends, udp_client_fetches, udp_server_receives, udp_server_sends, udp_ipv6_echo, udp_unordered,
-             raw_client_sends, raw_client_fetches, raw_server_receives, raw_server_sends, raw_ipv6_echo, large_messages,
+             raw_client_sends, raw_client_fetches, raw_server_receives, raw_server_sends, raw_ipv6_echo, large_messages, interleaved_out,
+             interleaved_in, interleaved_unordered_echo,
              debian_echo_server, debian_discard_server, debian_client, debian_tsctp, debian_tsctp_client]
     main([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]])

@@ -130,6 +130,20 @@ static void set_timers(int descriptor)
                "SCTP_PEER_ADDR_PARAMS");
 }
 
+static void set_interleaving(int descriptor)
+{
+    struct sctp_assoc_value supported = {.assoc_value = 1};
+    struct sctp_assoc_value scheduler = {.assoc_value = SCTP_SS_RR};
+    int level = 2;
+
+    set_option(descriptor, IPPROTO_SCTP, SCTP_FRAGMENT_INTERLEAVE, &level, sizeof level,
+               "SCTP_FRAGMENT_INTERLEAVE");
+    set_option(descriptor, IPPROTO_SCTP, SCTP_INTERLEAVING_SUPPORTED, &supported, sizeof supported,
+               "SCTP_INTERLEAVING_SUPPORTED");
+    set_option(descriptor, IPPROTO_SCTP, SCTP_STREAM_SCHEDULER, &scheduler, sizeof scheduler,
+               "SCTP_STREAM_SCHEDULER");
+}
+
 /* ---- -y: the primary flaps ---- */
 
 static const struct transfer_options *flap_options;
@@ -189,6 +203,8 @@ static void set_options(int descriptor, const struct transfer_options *options)
     set_option(descriptor, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on, "SCTP_RECVRCVINFO");
     if (options->impatient)
         set_timers(descriptor);
+    if (options->interleaving)
+        set_interleaving(descriptor);
     if (options->no_delay)
         set_option(descriptor, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
     if (options->one_to_many)

@@ -186,7 +186,15 @@ static bool source_send(struct source *source, struct channel *channel, uint32_t
 }
 
 /* What one end has received of one association. */
+/* A message of a stream of which pieces have come: with interleaving, beside those of others. */
+struct growing {
+    uint32_t length;
+    uint64_t hash;
+    uint8_t head[CONTROL_LENGTH];
+};
+
 struct account {
+    struct growing *growing; /* by stream */
     uint32_t association;
     uint64_t messages, bytes, checksum, errors;
     double last, silence; /* when the last message came, and the longest wait for one: ms */
@@ -254,9 +262,13 @@ static void account_wait(struct account *account)
 static enum kind account_piece(struct account *account, const uint8_t *bytes, size_t length,
                                const struct received *received)
 {
+    struct growing *growing = &account->growing[received->has_information ? received->stream : 0];
     enum kind kind = KIND_DATA;
     uint8_t *head = account->head;
 
+    account->length = growing->length;
+    account->hash = growing->hash;
+    memcpy(head, growing->head, CONTROL_LENGTH);
     if (!account->length) {
         account->hash = FNV_START;
         memset(head, 0, CONTROL_LENGTH);
@@ -267,6 +279,9 @@ static enum kind account_piece(struct account *account, const uint8_t *bytes, si
     }
     account->hash = fnv(account->hash, bytes, length);
     account->length += (uint32_t)length;
+    growing->length = received->complete ? 0 : account->length;
+    growing->hash = account->hash;
+    memcpy(growing->head, head, CONTROL_LENGTH);
     if (!received->complete)
         return KIND_NONE;
     if (account->length >= HEADER_LENGTH && get32(head) == MAGIC) {
@@ -300,12 +315,14 @@ static struct account *account_new(uint32_t association)
     struct account *account = allocate(sizeof *account);
     account->association = association;
     account->next_sequence = allocate(STREAMS * sizeof *account->next_sequence);
+    account->growing = allocate(STREAMS * sizeof *account->growing);
     return account;
 }
 
 static void account_free(struct account *account)
 {
     free(account->next_sequence);
+    free(account->growing);
     free(account->whole);
     free(account);
 }
@@ -652,6 +669,7 @@ __attribute__((noreturn)) static void usage(void)
           "  -i TIME  microseconds between two messages, until something stands on stdin\n"
           "  -T  RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8, HB 500 ms\n"
           "  -y TIME  client: another path becomes the primary, so often (milliseconds)\n"
+          "  -I  messages of several streams beside each other (RFC 8260)\n"
           "  -L PORT, -U PORT  usrsctp: local and remote UDP encapsulation port (0: raw IP)\n",
           stderr);
     exit(2);
@@ -734,6 +752,9 @@ static void read_option(struct transfer_options *options, int option)
     case 'T':
         options->impatient = true;
         break;
+    case 'I':
+        options->interleaving = true;
+        break;
     case 'y':
         options->flap = (unsigned)number(optarg, 1, 1000000);
         break;
@@ -750,7 +771,7 @@ void transfer_read_options(struct transfer_options *options, int count, char **a
 
     memset(options, 0, sizeof *options);
     options->window = 8;
-    while ((option = getopt(count, arguments, "6mPunrfTAc:p:b:S:R:L:U:w:H:i:y:")) != -1)
+    while ((option = getopt(count, arguments, "6mPunrfTAc:p:b:S:R:L:U:w:H:i:y:I")) != -1)
         read_option(options, option);
     arguments += optind;
     count -= optind;

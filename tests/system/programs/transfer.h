@@ -51,10 +51,11 @@ struct transfer_options {
     unsigned window;                 /* -w: messages that echo keeps under way */
     bool dynamic_addresses;          /* -A: RFC 5061 */
     const char *hold;                /* -H: echo has no end before this file is gone */
-    unsigned pause; /* -i: microseconds between two messages, until something stands on stdin */
-    bool impatient; /* -T: RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8,
-                       HB.interval 500 ms */
-    unsigned flap;  /* -y: a client makes another path the primary, so often (ms) */
+    unsigned pause;    /* -i: microseconds between two messages, until something stands on stdin */
+    bool impatient;    /* -T: RTO from 100 ms to 2 s, Path.Max.Retrans 2, Association.Max.Retrans 8,
+                          HB.interval 500 ms */
+    bool interleaving; /* -I: I-DATA, streams in turns (RFC 8260) */
+    unsigned flap;     /* -y: a client makes another path the primary, so often (ms) */
 };
 
 /* One message, or a piece of one, as it was received. */

@@ -76,6 +76,25 @@ static void set_timers(struct socket *socket)
                "SCTP_PEER_ADDR_PARAMS");
 }
 
+/* usrsctp has it, but not in its header. */
+#ifndef SCTP_INTERLEAVING_SUPPORTED
+#define SCTP_INTERLEAVING_SUPPORTED 0x00001206
+#endif
+
+static void set_interleaving(struct socket *socket)
+{
+    struct sctp_assoc_value supported = {.assoc_value = 1};
+    struct sctp_assoc_value scheduler = {.assoc_value = SCTP_SS_ROUND_ROBIN};
+    int level = 2;
+
+    set_option(socket, IPPROTO_SCTP, SCTP_FRAGMENT_INTERLEAVE, &level, sizeof level,
+               "SCTP_FRAGMENT_INTERLEAVE");
+    set_option(socket, IPPROTO_SCTP, SCTP_INTERLEAVING_SUPPORTED, &supported, sizeof supported,
+               "SCTP_INTERLEAVING_SUPPORTED");
+    set_option(socket, IPPROTO_SCTP, SCTP_PLUGGABLE_SS, &scheduler, sizeof scheduler,
+               "SCTP_PLUGGABLE_SS");
+}
+
 static struct socket *open_socket(const struct transfer_options *options, int family)
 {
     static const int on = 1;
@@ -94,6 +113,8 @@ static struct socket *open_socket(const struct transfer_options *options, int fa
     set_option(socket, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on, "SCTP_RECVRCVINFO");
     if (options->impatient)
         set_timers(socket);
+    if (options->interleaving)
+        set_interleaving(socket);
     if (options->no_delay)
         set_option(socket, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
     if (options->send_buffer)
