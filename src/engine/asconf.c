@@ -8,6 +8,13 @@
 
 #include "engine/private.h"
 
+/* AUTH, an address of ours, and requests for IPv6 addresses, in UDP over IPv4 with an MTU of 512.
+ */
+_Static_assert(SCTP_COMMON_HEADER_LENGTH + AUTH_CHUNK_MAXIMUM + 8 + 20 +
+                       ASCONF_BUNDLE_MAXIMUM * (8 + 20) <=
+                   512 - 20 - 8,
+               "an ASCONF is longer than the smallest MTU");
+
 /* ---- An association's own addresses ---- */
 
 static struct local_address *find_local(const struct asconf *asconf,

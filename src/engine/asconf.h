@@ -22,7 +22,7 @@ struct sctp_path;
 
 #define ASCONF_LOCAL_MAXIMUM 64     /* own addresses of one association */
 #define ASCONF_REQUESTS_MAXIMUM 128 /* that wait */
-#define ASCONF_BUNDLE_MAXIMUM 16    /* requests in one chunk: it fits the smallest MTU (C5) */
+#define ASCONF_BUNDLE_MAXIMUM 14    /* requests in one chunk: it fits the smallest MTU (C5) */
 #define ASCONF_ACKS_MAXIMUM 8       /* ASCONF ACKs that are kept to be repeated */
 #define ASCONF_ACK_MAXIMUM 1024     /* bytes of one */
 
