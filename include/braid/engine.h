@@ -668,13 +668,14 @@ struct braid_event {
     struct braid_address address;                        /* PATH: the peer's */
     enum braid_path_change path_change;                  /* PATH */
     enum braid_authentication_indication authentication; /* AUTHENTICATION */
-    uint16_t key;                        /* AUTHENTICATION: identifier of a shared key */
-    uint16_t cause;                      /* DOWN, REMOTE_ERROR: the first cause code, 0 if none;
-                                            SEND_FAILED: that of the end, 0 if there is none */
-    uint32_t value;                      /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream */
-    uint16_t ssn;                        /* PARTIAL_DELIVERY_ABORTED */
-    enum braid_reconfig_outcome outcome; /* STREAMS_RESET, ASSOCIATION_RESET, STREAMS_ADDED */
-    uint32_t next_tsn_sent, next_tsn_received;  /* ASSOCIATION_RESET */
+    uint16_t key;   /* AUTHENTICATION: identifier of a shared key */
+    uint16_t cause; /* DOWN, REMOTE_ERROR: the first cause code, 0 if none;
+                       SEND_FAILED: that of the end, 0 if there is none */
+    uint32_t value; /* ADAPTATION; PARTIAL_DELIVERY_ABORTED: stream; PATH: 1: DATA was acknowledged,
+                       2: a HEARTBEAT */
+    uint16_t ssn;   /* PARTIAL_DELIVERY_ABORTED */
+    enum braid_reconfig_outcome outcome;       /* STREAMS_RESET, ASSOCIATION_RESET, STREAMS_ADDED */
+    uint32_t next_tsn_sent, next_tsn_received; /* ASSOCIATION_RESET */
     uint16_t outbound_streams, inbound_streams; /* STREAMS_ADDED */
     bool unsent;                                /* SEND_FAILED: no part of it was ever sent */
     struct braid_send send;                     /* SEND_FAILED: as it was sent, */

@@ -578,7 +578,7 @@ void asconf_receive_ack(struct sctp_association *association, const struct sctp_
     }
     association->error_count = 0; /* A5 */
     if (asconf->path)
-        path_answered(asconf->path);
+        path_answered(asconf->path, PATH_CHUNK_ANSWERED);
     read_responses(asconf, &ack);
     for (uint32_t i = 0; i < asconf->outstanding; i++)
         complete_request(asconf, &asconf->requests[i]);

@@ -211,7 +211,7 @@ void heartbeat_receive_ack(struct sctp_association *association, const struct sc
     association->heartbeats_acknowledged++;
     path_update_rtt(path, engine->now - path->heartbeat_sent);
     association->error_count = 0;
-    path_answered(path);
+    path_answered(path, PATH_HEARTBEAT_ANSWERED);
     path_confirm(path);
     wait_for_next(path, engine->now, true);
 }

@@ -52,7 +52,7 @@ void path_back_off(struct sctp_path *path) /* 6.3.3, E2 */
 
 /* ---- Failures ---- */
 
-void path_tell(struct sctp_path *path, enum braid_path_change change)
+static void tell(struct sctp_path *path, enum braid_path_change change, uint32_t value)
 {
     struct sctp_association *association = path->association;
     struct braid_event event = {
@@ -61,9 +61,15 @@ void path_tell(struct sctp_path *path, enum braid_path_change change)
         .endpoint = association->endpoint->id,
         .address = path->address,
         .path_change = change,
+        .value = value,
     };
 
     event_add(association->engine, &event, NULL, 0);
+}
+
+void path_tell(struct sctp_path *path, enum braid_path_change change)
+{
+    tell(path, change, 0);
 }
 
 /* As far as anything depends on it. */
@@ -114,7 +120,7 @@ bool path_failed(struct sctp_path *path, bool counts_for_association)
     return true;
 }
 
-void path_answered(struct sctp_path *path)
+void path_answered(struct sctp_path *path, enum path_answer answer)
 {
     enum braid_path_change change =
         path->state == BRAID_PATH_INACTIVE ? BRAID_PATH_AVAILABLE : BRAID_PATH_RECOVERED;
@@ -122,7 +128,7 @@ void path_answered(struct sctp_path *path)
     path->error_count = 0;
     if (path->state == BRAID_PATH_INACTIVE || path->state == BRAID_PATH_POTENTIALLY_FAILED) {
         path->state = BRAID_PATH_ACTIVE;
-        path_tell(path, change);
+        tell(path, change, answer);
         association_set_ready(path->association);
     }
 }
@@ -133,7 +139,7 @@ void path_confirm(struct sctp_path *path)
         return;
     path->state = BRAID_PATH_ACTIVE;
     path->error_count = 0;
-    path_tell(path, BRAID_PATH_CONFIRMED);
+    tell(path, BRAID_PATH_CONFIRMED, PATH_HEARTBEAT_ANSWERED);
     plpmtud_start(path);
     if (path->preferred)
         path_prefer(path);

@@ -30,6 +30,9 @@ struct plpmtud {
     struct timer timer; /* until a probe is lost, or the next round */
 };
 
+/* What said that a path is alive. */
+enum path_answer { PATH_CHUNK_ANSWERED, PATH_DATA_ANSWERED, PATH_HEARTBEAT_ANSWERED };
+
 struct sctp_path {
     struct sctp_association *association;
     struct sctp_path *next_hashed; /* table.c: by ports and the peer's address */
@@ -94,7 +97,7 @@ void path_back_off(struct sctp_path *path);
 /* An answer failed to come (8.1, 8.2). False if the association is down now. */
 bool path_failed(struct sctp_path *path, bool counts_for_association);
 /* The peer answered over it. */
-void path_answered(struct sctp_path *path);
+void path_answered(struct sctp_path *path, enum path_answer answer);
 void path_confirm(struct sctp_path *path);
 void path_tell(struct sctp_path *path, enum braid_path_change change);
 /* The peer would have it as the primary path (RFC 5061, 5.4). */

@@ -179,7 +179,7 @@ void reconfig_receive_response(struct reconfig *reconfig,
         return;
     association->error_count = 0;
     if (reconfig->path)
-        path_answered(reconfig->path);
+        path_answered(reconfig->path, PATH_CHUNK_ANSWERED);
     if (response->result == SCTP_RECONFIG_IN_PROGRESS && is_of_before(reconfig))
         return;
     if (response->result == SCTP_RECONFIG_IN_PROGRESS ||

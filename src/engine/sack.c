@@ -291,7 +291,7 @@ static void finish(struct sctp_association *association, const struct sack_resul
         if (path->acknowledged > 0) {
             association->error_count = 0;
             if (path->answered) /* RFC 7829, 3.2 (8): not by what may have come over another */
-                path_answered(path);
+                path_answered(path, PATH_DATA_ANSWERED);
         }
         if (path->flight == 0) /* R2 */
             timer_stop(wheel, &path->t3_rtx);
@@ -300,7 +300,7 @@ static void finish(struct sctp_association *association, const struct sack_resul
     }
     if (result->forwarded) { /* the FORWARD TSN was answered */
         association->error_count = 0;
-        path_answered(association_data_path(association));
+        path_answered(association_data_path(association), PATH_DATA_ANSWERED);
     }
     if (sender->fast_recovery &&
         !tsn_before(sender->cumulative_tsn_ack, sender->fast_recovery_exit))

@@ -135,6 +135,7 @@ void notify_path_change(struct socket_association *association, const struct bra
     address_to_storage(association->socket, &event->address, association->peer_port,
                        &change->spc_aaddr);
     change->spc_state = path_change_state(event->path_change);
+    change->spc_error = (int)event->value; /* SCTP_RECEIVED_SACK, SCTP_HEARTBEAT_SUCCESS */
     change->spc_assoc_id = association->identifier;
     notify_queue(association, notification);
 }

@@ -318,6 +318,11 @@ static const char *path_change_name(const uint8_t *bytes)
     memcpy(&change, bytes, sizeof(change));
     memcpy(&address, &change.spc_aaddr, sizeof(address));
     assert_in_range(change.spc_state, 0, sizeof(names) / sizeof(names[0]) - 1);
+    /* Linux says what made it so: 1, a SACK; 2, a HEARTBEAT ACK. */
+    if (change.spc_state == SCTP_ADDR_AVAILABLE)
+        assert_in_range(change.spc_error, 1, 2);
+    else
+        assert_int_equal(change.spc_error, change.spc_state == SCTP_ADDR_CONFIRMED ? 2 : 0);
     snprintf(name, sizeof(name), "%s %s", names[change.spc_state], inet_ntoa(address.sin_addr));
     return name;
 }
