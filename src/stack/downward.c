@@ -242,15 +242,13 @@ static size_t take_offset(int descriptor)
     return (size_t)offset - sizeof(struct channel_header);
 }
 
-/* The first was read in part: the rest of it is as a message of its own. */
-static void forget_what_was_read(struct list *datagrams, size_t read_before)
+/* The rest of one that was read in part is as a message of its own. */
+static void forget_what_was_read(struct taken *taken, size_t read_before)
 {
-    struct taken *first = LIST_ENTRY(datagrams->next, struct taken, link);
-
-    if (list_is_empty(datagrams) || read_before > first->length)
+    if (read_before > taken->length)
         return;
-    first->length -= read_before;
-    memmove(first->bytes, first->bytes + read_before, first->length);
+    taken->length -= read_before;
+    memmove(taken->bytes, taken->bytes + read_before, taken->length);
 }
 
 void downward_move(struct stack_socket *from, int descriptor, struct stack_socket *to,
@@ -262,9 +260,11 @@ void downward_move(struct stack_socket *from, int descriptor, struct stack_socke
     unsigned int kept = 0;
 
     list_init(&datagrams);
-    while ((taken = take_datagram(descriptor)) != NULL)
+    while ((taken = take_datagram(descriptor)) != NULL) {
+        forget_what_was_read(taken, read_before);
+        read_before = 0;
         list_append(&datagrams, &taken->link);
-    forget_what_was_read(&datagrams, read_before);
+    }
     from->payload = 0;
     from->notifications_only = to->notifications_only = true;
     LIST_FOR_EACH_SAFE(link, &datagrams)
