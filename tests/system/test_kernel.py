@@ -25,13 +25,13 @@ def compare(client, server):
     check(len(sums) == 1, f"the ends do not agree:\n{client}{server}")
 
 
-def stack():
-    return Stack("--raw", "--no-udp", namespace=machine.namespace)
+def stack(*options):
+    return Stack("--raw", "--no-udp", *options, namespace=machine.namespace)
 
 
 def kernel_server(mode, options="", arguments=(MEGABYTES, 3000, 8), address=None):
     """Braid is the client."""
-    braid = stack()
+    braid = stack(*(["--interleaving"] if "-I" in options else []))
     role = "echo-server" if mode == "echo" else "server"
     machine.run(f"timeout 60 sctp_transfer -6 {options} -c 1 {role} 5001 >/tmp/server 2>&1 &")
     machine.wait_for_port(5001)
@@ -43,12 +43,20 @@ def kernel_server(mode, options="", arguments=(MEGABYTES, 3000, 8), address=None
 
 def kernel_client(mode, options="", arguments=(MEGABYTES, 3000, 8), address=HOST):
     """Braid is the server."""
-    braid = stack()
+    braid = stack(*(["--interleaving"] if "-I" in options else []))
     server = braid.start(TRANSFER, "-6", *options.split(), "-c", "1", "echo-server" if mode == "echo" else "server", "5001")
     server.wait_for("ready")
     said = machine.run(f"timeout 60 sctp_transfer {options} {mode} {address} 5001 {' '.join(map(str, arguments))}")
     compare(said, server.wait())
     braid.stop()
+
+
+def interleaving():
+    """RFC 8260, messages of one chunk: Linux gives the second chunk of a message the number 0, which the RFC gives the first."""
+    machine.run("echo 1 > /proc/sys/net/sctp/intl_enable")
+    kernel_server("send", "-I", (300_000, 1000, 4))
+    kernel_client("send", "-I", (300_000, 1000, 4))
+    machine.run("echo 0 > /proc/sys/net/sctp/intl_enable")
 
 
 def kernel_server_receives():
@@ -189,6 +197,7 @@ if __name__ == "__main__":
                 print(f"        {test.__name__}", flush=True)
 
     TESTS = [kernel_server_receives, kernel_server_sends, kernel_server_echoes_ipv6, kernel_client_sends,
-             kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, plain_programs, refused,
+             kernel_client_fetches, kernel_client_echoes_ipv6, one_to_many, unordered, large_messages, interleaving,
+             plain_programs, refused,
              iperf3, ncat_and_socat, same_sockets, same_answers]
     main([all_tests])
