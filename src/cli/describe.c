@@ -332,9 +332,10 @@ static void describe_parameters(struct document *document, const char *name, con
 
 static bool describe_data(struct document *document, const struct sctp_chunk *chunk)
 {
+    bool interleaving = chunk->type == SCTP_CHUNK_I_DATA;
     struct sctp_data data;
 
-    if (!data_read(chunk, &data))
+    if (!(interleaving ? i_data_read(chunk, &data) : data_read(chunk, &data)))
         return false;
     document_boolean(document, "immediate", data.flags & SCTP_DATA_FLAG_IMMEDIATE);
     document_boolean(document, "unordered", data.flags & SCTP_DATA_FLAG_UNORDERED);
@@ -342,8 +343,14 @@ static bool describe_data(struct document *document, const struct sctp_chunk *ch
     document_boolean(document, "ending", data.flags & SCTP_DATA_FLAG_ENDING);
     document_number(document, "tsn", data.tsn);
     document_number(document, "stream", data.stream);
-    document_number(document, "ssn", data.ssn);
-    document_number(document, "ppid", data.ppid);
+    if (interleaving)
+        document_number(document, "mid", data.mid);
+    else
+        document_number(document, "ssn", data.ssn);
+    if (interleaving)
+        document_number(document, "fsn", data.fsn);
+    if (!interleaving || data.flags & SCTP_DATA_FLAG_BEGINNING)
+        document_number(document, "ppid", data.ppid);
     document_bytes(document, "payload", data.payload, data.payload_length);
     return true;
 }
@@ -514,6 +521,7 @@ static bool describe_chunk_value(struct document *document, const struct sctp_ch
 {
     switch (chunk->type) {
     case SCTP_CHUNK_DATA:
+    case SCTP_CHUNK_I_DATA:
         return describe_data(document, chunk);
     case SCTP_CHUNK_INIT:
     case SCTP_CHUNK_INIT_ACK:

@@ -32,6 +32,7 @@ static void print_flags(FILE *out, uint8_t flags, const struct flag *names)
 
 static bool data_line(FILE *out, const struct sctp_chunk *chunk)
 {
+    bool interleaving = chunk->type == SCTP_CHUNK_I_DATA;
     static const struct flag flags[] = {{SCTP_DATA_FLAG_IMMEDIATE, "I"},
                                         {SCTP_DATA_FLAG_UNORDERED, "U"},
                                         {SCTP_DATA_FLAG_BEGINNING, "B"},
@@ -39,10 +40,17 @@ static bool data_line(FILE *out, const struct sctp_chunk *chunk)
                                         {0, NULL}};
     struct sctp_data data;
 
-    if (!data_read(chunk, &data))
+    if (!(interleaving ? i_data_read(chunk, &data) : data_read(chunk, &data)))
         return false;
-    fprintf(out, " tsn %" PRIu32 " stream %u ssn %u ppid %" PRIu32, data.tsn, data.stream, data.ssn,
-            data.ppid);
+    fprintf(out, " tsn %" PRIu32 " stream %u", data.tsn, data.stream);
+    if (interleaving)
+        fprintf(out, " mid %" PRIu32, data.mid);
+    else
+        fprintf(out, " ssn %u", data.ssn);
+    if (interleaving && !(data.flags & SCTP_DATA_FLAG_BEGINNING))
+        fprintf(out, " fsn %" PRIu32, data.fsn);
+    else
+        fprintf(out, " ppid %" PRIu32, data.ppid);
     print_flags(out, data.flags, flags);
     fprintf(out, " %u bytes", data.payload_length);
     return true;
@@ -171,6 +179,22 @@ static bool forward_tsn_line(FILE *out, const struct sctp_chunk *chunk)
     return true;
 }
 
+static bool i_forward_tsn_line(FILE *out, const struct sctp_chunk *chunk)
+{
+    struct sctp_forward_tsn forward;
+
+    if (!i_forward_tsn_read(chunk, &forward))
+        return false;
+    fprintf(out, " cumulative %" PRIu32, forward.new_cumulative_tsn);
+    for (size_t i = 0; i < forward.skipped_stream_count; i++) {
+        struct sctp_skipped_messages skipped = i_forward_tsn_skipped(&forward, i);
+
+        fprintf(out, " stream %u%s mid %" PRIu32, skipped.stream,
+                skipped.unordered ? " unordered" : "", skipped.mid);
+    }
+    return true;
+}
+
 static bool auth_line(FILE *out, const struct sctp_chunk *chunk)
 {
     struct sctp_auth auth;
@@ -254,6 +278,7 @@ static bool chunk_line(FILE *out, const struct sctp_chunk *chunk)
 {
     switch (chunk->type) {
     case SCTP_CHUNK_DATA:
+    case SCTP_CHUNK_I_DATA:
         return data_line(out, chunk);
     case SCTP_CHUNK_INIT:
     case SCTP_CHUNK_INIT_ACK:
@@ -277,6 +302,8 @@ static bool chunk_line(FILE *out, const struct sctp_chunk *chunk)
         return true;
     case SCTP_CHUNK_FORWARD_TSN:
         return forward_tsn_line(out, chunk);
+    case SCTP_CHUNK_I_FORWARD_TSN:
+        return i_forward_tsn_line(out, chunk);
     case SCTP_CHUNK_AUTH:
         return auth_line(out, chunk);
     case SCTP_CHUNK_ASCONF:
