@@ -17,7 +17,9 @@
 #include "cli/describe.h"
 #include "cli/live.h"
 #include "cli/trace.h"
+#include "packet/chunks.h"
 #include "packet/packet.h"
+#include "packet/parameter.h"
 #include "packet/wire.h"
 
 #define ANY_STREAM UINT32_MAX
@@ -41,8 +43,11 @@ struct dump_options {
     struct dump_filter filter;
 };
 
-/* What the filter knows of the packets before. */
+#define ZERO_TAGS 4096u /* a power of two */
+
+/* What is known of the packets before. */
 struct dump_state {
+    uint32_t zero_tags[ZERO_TAGS]; /* Initiate Tags with which a checksum of zero is accepted */
     const struct dump_options *options;
     struct trace *trace; /* NULL unless associations are told apart */
     unsigned long shown;
@@ -54,17 +59,46 @@ static struct capture_reader *live_reader;
 enum checksum {
     CHECKSUM_GOOD,
     CHECKSUM_BAD,
-    CHECKSUM_ZERO,    /* left out, as RFC 9653 permits where both sides agreed to it */
-    CHECKSUM_UNKNOWN, /* not all of the packet is in the capture */
+    CHECKSUM_ZERO,          /* left out, and the receiver accepts that (RFC 9653) */
+    CHECKSUM_ZERO_UNAGREED, /* left out, and it was not seen to accept that */
+    CHECKSUM_UNKNOWN,       /* not all of the packet is in the capture */
 };
 
-static enum checksum judge_checksum(const struct captured_packet *packet)
+/* Keeps the tag of an INIT or INIT ACK whose sender accepts packets without CRC32c. */
+static void learn_zero_checksum(struct dump_state *state, const struct captured_packet *packet)
 {
+    struct parameter_iterator parameters;
+    struct chunk_iterator chunks;
+    struct sctp_parameter parameter;
+    struct sctp_chunk chunk;
+    struct sctp_init init;
+
+    chunk_iterator_init(&chunks, packet->bytes, packet->length);
+    if (!chunk_next(&chunks, &chunk) ||
+        (chunk.type != SCTP_CHUNK_INIT && chunk.type != SCTP_CHUNK_INIT_ACK) ||
+        !init_read(&chunk, &init))
+        return;
+    parameter_iterator_init(&parameters, init.parameters, init.parameters_length);
+    while (parameter_next(&parameters, &parameter)) {
+        if (parameter.type == SCTP_PARAMETER_ZERO_CHECKSUM)
+            state->zero_tags[init.initiate_tag % ZERO_TAGS] = init.initiate_tag;
+    }
+}
+
+static enum checksum judge_checksum(const struct dump_state *state,
+                                    const struct captured_packet *packet,
+                                    const struct sctp_common_header *header)
+{
+    uint32_t tag = header->verification_tag;
+
     if (packet->incomplete)
         return CHECKSUM_UNKNOWN;
     if (packet_verify_checksum(packet->bytes, packet->length))
         return CHECKSUM_GOOD;
-    return packet_read_checksum(packet->bytes) == 0 ? CHECKSUM_ZERO : CHECKSUM_BAD;
+    if (packet_read_checksum(packet->bytes) != 0)
+        return CHECKSUM_BAD;
+    return tag != 0 && state->zero_tags[tag % ZERO_TAGS] == tag ? CHECKSUM_ZERO
+                                                                : CHECKSUM_ZERO_UNAGREED;
 }
 
 static void print_endpoint(FILE *out, const struct braid_address *address, uint16_t port)
@@ -75,11 +109,12 @@ static void print_endpoint(FILE *out, const struct braid_address *address, uint1
             describe_address(address, text), port);
 }
 
-static void print_checksum(const struct document *document, const struct captured_packet *packet)
+static void print_checksum(const struct document *document, const struct captured_packet *packet,
+                           enum checksum checksum)
 {
     const char *off = document_colour(document, COLOUR_OFF);
 
-    switch (judge_checksum(packet)) {
+    switch (checksum) {
     case CHECKSUM_GOOD:
         fputs("crc ok", document->out);
         break;
@@ -90,7 +125,10 @@ static void print_checksum(const struct document *document, const struct capture
                 packet_read_checksum(packet->bytes));
         break;
     case CHECKSUM_ZERO:
-        fputs("crc zero", document->out);
+        fputs("crc zero, as agreed", document->out);
+        break;
+    case CHECKSUM_ZERO_UNAGREED:
+        fputs("crc zero, not seen to be agreed", document->out);
         break;
     case CHECKSUM_UNKNOWN:
         fputs("crc unknown", document->out);
@@ -100,7 +138,8 @@ static void print_checksum(const struct document *document, const struct capture
 
 /* The line of a packet. */
 static void print_packet_line(const struct document *document, const struct captured_packet *packet,
-                              const struct sctp_common_header *header, int64_t time)
+                              const struct sctp_common_header *header, enum checksum checksum,
+                              int64_t time)
 {
     FILE *out = document->out;
     uint64_t microseconds = (uint64_t)(time < 0 ? -time : time) / 1000;
@@ -114,17 +153,18 @@ static void print_packet_line(const struct document *document, const struct capt
     if (packet->udp_source_port || packet->udp_destination_port)
         fprintf(out, "  udp %u > %u", packet->udp_source_port, packet->udp_destination_port);
     fprintf(out, "  tag 0x%08" PRIx32 "  ", header->verification_tag);
-    print_checksum(document, packet);
+    print_checksum(document, packet, checksum);
     fprintf(out, "  %zu bytes%s\n", packet->length, packet->incomplete ? ", incomplete" : "");
 }
 
 static void print_packet(struct document *document, const struct captured_packet *packet,
-                         const struct sctp_common_header *header, int64_t time, bool verbose)
+                         const struct sctp_common_header *header, enum checksum checksum,
+                         int64_t time, bool verbose)
 {
     struct chunk_iterator iterator;
     struct sctp_chunk chunk;
 
-    print_packet_line(document, packet, header, time);
+    print_packet_line(document, packet, header, checksum, time);
     chunk_iterator_init(&iterator, packet->bytes, packet->length);
     while (chunk_next(&iterator, &chunk)) {
         fputs("    ", document->out);
@@ -154,13 +194,12 @@ static void write_endpoint(struct document *document, const char *name,
 
 /* The packet as one line of JSON. */
 static void write_packet(struct document *document, const struct captured_packet *packet,
-                         const struct sctp_common_header *header, int64_t time)
+                         const struct sctp_common_header *header, enum checksum checksum,
+                         int64_t time)
 {
     static const char *const checksums[] = {
-        [CHECKSUM_GOOD] = "good",
-        [CHECKSUM_BAD] = "bad",
-        [CHECKSUM_ZERO] = "zero",
-        [CHECKSUM_UNKNOWN] = "unknown",
+        [CHECKSUM_GOOD] = "good",          [CHECKSUM_BAD] = "bad",         [CHECKSUM_ZERO] = "zero",
+        [CHECKSUM_ZERO_UNAGREED] = "zero", [CHECKSUM_UNKNOWN] = "unknown",
     };
     struct chunk_iterator iterator;
     struct sctp_chunk chunk;
@@ -179,7 +218,9 @@ static void write_packet(struct document *document, const struct captured_packet
         document_object_end(document);
     }
     document_number(document, "verification_tag", header->verification_tag);
-    document_text(document, "checksum", checksums[judge_checksum(packet)]);
+    document_text(document, "checksum", checksums[checksum]);
+    if (checksum == CHECKSUM_ZERO || checksum == CHECKSUM_ZERO_UNAGREED)
+        document_boolean(document, "zero_checksum_agreed", checksum == CHECKSUM_ZERO);
     document_number(document, "length", packet->length);
     document_boolean(document, "incomplete", packet->incomplete);
     document_list_begin(document, "chunks", 1);
@@ -257,17 +298,20 @@ static void dump_packet(struct document *document, struct dump_state *state,
                         const struct captured_packet *packet, int64_t time)
 {
     struct sctp_common_header header;
+    enum checksum checksum;
 
     if (!packet_read_common_header(packet->bytes, packet->length, &header)) {
         fprintf(stderr, "braid dump: frame %" PRIu64 ": too short for SCTP\n", packet->number);
         return;
     }
+    learn_zero_checksum(state, packet);
     if (!packet_wanted(state, packet, &header))
         return;
+    checksum = judge_checksum(state, packet, &header);
     if (document->json)
-        write_packet(document, packet, &header, time);
+        write_packet(document, packet, &header, checksum, time);
     else
-        print_packet(document, packet, &header, time, state->options->verbose);
+        print_packet(document, packet, &header, checksum, time, state->options->verbose);
     state->shown++;
     if (!state->options->path)
         fflush(document->out);

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import unittest
 
-from sctp_capture import Capture, chunk, data, ipv4, sctp
+from sctp_capture import Capture, chunk, data, ipv4, parameter, sctp
 
 BRAID, WRITE_SAMPLES = sys.argv[1:3]
 FOLDER = tempfile.TemporaryDirectory()
@@ -242,6 +242,22 @@ class Damage(unittest.TestCase):
         self.assertEqual([packet["checksum"] for packet in dump_json(path)],
                          ["good", "bad", "zero"])
         self.assertIn("  crc bad (0x", dump(path).stdout)
+
+    def test_zero_checksum(self):
+        """RFC 9653: whether the receiver had said that it takes a checksum of zero is told."""
+        def zero(packet):
+            return packet[:8] + bytes(4) + packet[12:]
+
+        accepting = chunk(1, struct.pack("!IIHHI", 7, 65536, 1, 1, 1) + parameter(0x8001, struct.pack("!I", 1)))
+        frames = [ipv4("192.0.2.1", "192.0.2.2", sctp(5001, 5002, 0, accepting)),
+                  ipv4("192.0.2.2", "192.0.2.1", zero(sctp(5002, 5001, 7, data(1)))),
+                  ipv4("192.0.2.1", "192.0.2.2", zero(sctp(5001, 5002, 8, data(1))))]
+        path = write_capture("zero", LINKTYPE_RAW, frames)
+        self.assertEqual([(packet["checksum"], packet.get("zero_checksum_agreed")) for packet in dump_json(path)],
+                         [("good", None), ("zero", True), ("zero", False)])
+        text = dump(path).stdout
+        self.assertIn("  crc zero, as agreed  ", text)
+        self.assertIn("  crc zero, not seen to be agreed  ", text)
 
     def test_cut_off_anywhere(self):
         for length in range(max(map(len, IPV4_FRAMES))):
