@@ -367,8 +367,10 @@ static struct partial **end_partial(struct end *end, const struct braid_received
     while (*place && ((*place)->stream != received->stream || (*place)->ssn != received->ssn ||
                       (*place)->unordered != unordered))
         place = &(*place)->next;
-    if (!*place)
+    if (!*place) {
         fail_msg("a piece without a beginning");
+        abort();
+    }
     return place;
 }
 
