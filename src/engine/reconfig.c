@@ -100,7 +100,8 @@ void reconfig_end_request(struct reconfig *reconfig, struct reconfig_request *re
     *request = (struct reconfig_request){0};
     if (!reconfig_is_outstanding(reconfig)) {
         timer_stop(&reconfig->association->engine->wheel, &reconfig->timer);
-        reconfig->send = reconfig->written = reconfig->repeated = false;
+        reconfig->send = reconfig->written = false;
+        reconfig->repeated = reconfig->doubted = false;
         reconfig->path = NULL;
     }
     release_held(reconfig->association);

@@ -53,6 +53,7 @@ struct reconfig {
     bool written;           /* some of the requests has left */
     bool answered;          /* "in progress": the peer is well */
     bool repeated;          /* they have left more than once */
+    bool doubted;           /* the last "in progress" was not believed */
     braid_time asked;       /* when they left last */
     bool renumbered;        /* our TSNs began anew: SACKs of before may come still */
     struct sctp_path *path; /* over which they were sent, or are to be */

@@ -149,13 +149,15 @@ static void ask_again(struct reconfig *reconfig, const struct reconfig_request *
 }
 
 /* All copies of a request have one number. An answer that comes sooner than one can come is to an
- * earlier copy: what the peer has done since is not known. */
-static bool is_of_before(const struct reconfig *reconfig)
+ * earlier copy: what the peer has done since is not known. When the next one comes as soon, it is
+ * the path that has become faster. */
+static bool is_of_before(struct reconfig *reconfig)
 {
     const struct sctp_path *path = reconfig->path;
 
-    return reconfig->repeated && path && path->rtt_measured &&
-           reconfig->association->engine->now - reconfig->asked < path->srtt / 2;
+    reconfig->doubted = !reconfig->doubted && reconfig->repeated && path && path->rtt_measured &&
+                        reconfig->association->engine->now - reconfig->asked < path->srtt / 2;
+    return reconfig->doubted;
 }
 
 /* A request that the peer fulfils by one of its own: that tells when it is done. */

@@ -646,6 +646,28 @@ static void test_reset_association_unnoticed(void **state)
     expect_silence(peer, 10 * SECOND);
 }
 
+/* The path has become faster than anything that was measured: the second answer that comes at once
+ * is believed, or nothing would ever be taken from a peer that must wait for its DATA first. */
+static void test_in_progress_of_a_fast_path(void **state)
+{
+    struct peer *peer = scene(state);
+    uint32_t tsn = peer->initial_tsn, number = peer->engine_initial_tsn;
+    struct sctp_data data;
+
+    assert_int_equal(peer_user_send(peer, 1, 10), 0);
+    data = sent_data(expect(peer, "DATA"), 0);
+    peer_advance(peer, 400 * MS); /* the round trip */
+    peer_send_sack(peer, data.tsn);
+    assert_int_equal(reset_association(peer), 0);
+    expect(peer, "RE_CONFIG");
+    for (int i = 0; i < 2; i++) {
+        expect_within(peer, 9 * SECOND, "RE_CONFIG");
+        peer_advance(peer, 10 * MS);
+        answer(peer, number, SCTP_RECONFIG_IN_PROGRESS);
+    }
+    receive(peer, tsn, 3, 0);
+}
+
 /* All copies of a request have one number: an answer that comes at once is not the last one's. */
 static void test_in_progress_of_before(void **state)
 {
@@ -993,6 +1015,7 @@ int main(void)
         peer_test(test_reset_association),
         peer_test(test_reset_association_unnoticed),
         peer_test(test_in_progress_of_before),
+        peer_test(test_in_progress_of_a_fast_path),
         peer_test(test_peer_resets_association),
         peer_test(test_add),
         peer_test(test_add_refused),
