@@ -349,13 +349,10 @@ static struct partial **end_partial(struct end *end, const struct braid_received
 
     if (received->flags & BRAID_RECEIVE_BEGIN) {
         while (*place) {
-            if (interleaving &&
-                (unordered || (*place)->unordered || (*place)->stream != received->stream)) {
-                place = &(*place)->next;
-                continue;
-            }
-            end->partial_broken++; /* an event will tell */
-            partial_free(place);
+            if (!interleaving ||
+                (!unordered && !(*place)->unordered && (*place)->stream == received->stream))
+                (*place)->broken = true;
+            place = &(*place)->next;
         }
         *place = calloc(1, sizeof(**place));
         assert_non_null(*place);
@@ -364,8 +361,8 @@ static struct partial **end_partial(struct end *end, const struct braid_received
         (*place)->unordered = unordered;
         return place;
     }
-    while (*place && ((*place)->stream != received->stream || (*place)->ssn != received->ssn ||
-                      (*place)->unordered != unordered))
+    while (*place && ((*place)->broken || (*place)->stream != received->stream ||
+                      (*place)->ssn != received->ssn || (*place)->unordered != unordered))
         place = &(*place)->next;
     if (!*place) {
         fail_msg("a piece without a beginning");
@@ -391,24 +388,23 @@ void checker_read(struct checker *checker, struct end *end, unsigned int maximum
             partial_free(place);
         } else {
             checker->counts.pieces++;
-            checker->counts.interleaved += end->partials->next != NULL;
+            checker->counts.interleaved += info.interleaving && end->partials->next;
         }
         braid_received_release(engine, &received, host_now(end->host));
     }
 }
 
+/* Of two with the same numbers, ordered and unordered, the one that was broken began first. */
 static void partial_aborted(struct end *end, const struct braid_event *event)
 {
     struct partial **place = &end->partials;
 
     while (*place && ((*place)->stream != event->value || (*place)->ssn != event->ssn))
         place = &(*place)->next;
-    if (*place)
-        partial_free(place);
-    else if (end->partial_broken > 0)
-        end->partial_broken--;
-    else
+    if (!*place)
         fail_msg("a partial delivery that was not there is aborted");
+    else
+        partial_free(place);
 }
 
 /* ---- Events -----------------------------------------------------------------------------------
@@ -566,9 +562,10 @@ void checker_finish(struct checker *checker)
     for (struct end *end = checker->ends; end; end = end->next) {
         if (!end->down && !end->crashed)
             fail_msg("the association %u of host %u does not end", end->id, end->host->number);
-        if (end->partial_broken > 0 && !end->crashed)
-            fail_msg("host %u, association %u: a partial delivery was aborted without a word",
-                     end->host->number, end->id);
+        for (const struct partial *partial = end->partials; partial; partial = partial->next)
+            if (partial->broken && !end->crashed)
+                fail_msg("host %u, association %u: a partial delivery was aborted without a word",
+                         end->host->number, end->id);
         for (uint32_t i = 0; end->resets && !end->crashed && i < STREAMS; i++)
             if (end->resets[i] < 0)
                 fail_msg("host %u, association %u: stream %u was reset without a word",

@@ -66,6 +66,7 @@ struct partial {
     struct partial *next;
     uint16_t stream, ssn;
     bool unordered;
+    bool broken; /* another message began before it ended: an event will tell */
     size_t length, capacity;
     uint8_t *bytes;
 };
@@ -83,8 +84,7 @@ struct end {
     unsigned int endpoint; /* the scenario's */
     uint16_t peer_port;
     unsigned int flows_begun, restarts; /* of the peer's */
-    struct partial *partials;    /* messages in partial delivery: with I-DATA several at a time */
-    unsigned int partial_broken; /* a message began before the one in partial delivery ended */
+    struct partial *partials; /* messages in partial delivery: with I-DATA several at a time */
     /* What the peer resets, by stream: how often the numbers may begin anew, for the reader was
      * told so; -1 if they did and he has to be told. */
     int16_t *resets;
