@@ -548,6 +548,9 @@ static struct sent_message *next_message(struct sctp_association *association)
         } else if (expired || message->send.stream >= association->outbound_streams) {
             drop_first(sender);
             abandon_unsent(association, message); /* TR3 */
+        } else if (association->reconfig && reconfig_holds(association, message->send.stream)) {
+            drop_first(sender); /* one that the peer did not have, and was then asked for */
+            sender_hold_or_queue(association, message);
         } else {
             break;
         }

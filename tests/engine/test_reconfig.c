@@ -798,6 +798,37 @@ static void test_add_refused(void **state)
     expect(peer, "SHUTDOWN");
 }
 
+/* A message in a stream that the peer did not grant when the association was set up, and that waits
+ * for its turn while the stream is asked for: it waits for the answer, too. */
+static void test_add_what_was_not_granted(void **state)
+{
+    struct braid_parameters parameters = permitting(ALL);
+    struct peer *peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    struct sctp_data data;
+
+    peer->extensions[0] = SCTP_CHUNK_RE_CONFIG;
+    peer->outbound_streams = peer->inbound_streams = 8;
+    peer->a_rwnd = 1500;
+    peer_start_connect(peer);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(peer_user_send(peer, 0, 1400), 0);
+    assert_int_equal(peer_user_send(peer, 8, 20), 0);
+    peer_answer_init(peer);
+    data = sent_data(expect(peer, "COOKIE_ECHO DATA"), 0);
+    peer_send_plain(peer, SCTP_CHUNK_COOKIE_ACK, 0);
+    assert_int_equal(add(peer, 1, 0), 0);
+    expect(peer, "RE_CONFIG");
+    peer->a_rwnd = 10000;
+    peer_send_sack(peer, data.tsn);
+    data = sent_data(expect(peer, "DATA"), 0);
+    peer_send_sack(peer, data.tsn);
+    expect(peer, NONE);
+    answer(peer, peer->engine_initial_tsn, SCTP_RECONFIG_DENIED);
+    expect_added(peer, BRAID_RECONFIG_DENIED, 1, 0);
+    assert_true(expect_event(peer, BRAID_EVENT_SEND_FAILED)->unsent);
+    expect(peer, NONE);
+}
+
 static void test_peer_adds(void **state)
 {
     struct peer *peer = scene(state);
@@ -1019,6 +1050,7 @@ int main(void)
         peer_test(test_peer_resets_association),
         peer_test(test_add),
         peer_test(test_add_refused),
+        peer_test(test_add_what_was_not_granted),
         peer_test(test_peer_adds),
         peer_test(test_malformed),
         cmocka_unit_test(test_worlds),
