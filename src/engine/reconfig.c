@@ -116,6 +116,14 @@ static bool contains(const uint16_t *streams, size_t count, uint16_t stream)
     return count == 0;
 }
 
+bool reconfig_asks_for(struct reconfig *reconfig, uint16_t stream)
+{
+    const struct reconfig_request *request =
+        reconfig_find_request(reconfig, SCTP_PARAMETER_ADD_OUTGOING_STREAMS_REQUEST);
+
+    return request && stream >= reconfig->association->outbound_streams - request->count;
+}
+
 bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
 {
     const struct reconfig *reconfig = association->reconfig;

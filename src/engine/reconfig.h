@@ -74,6 +74,8 @@ void reconfig_begin_association(struct sctp_association *association, bool capab
 void reconfig_free(struct sctp_association *association);
 /* A path goes away. */
 void reconfig_forget_path(struct sctp_association *association, const struct sctp_path *path);
+/* The peer does not have this stream: it was asked to have it, and has not answered. */
+bool reconfig_asks_for(struct reconfig *reconfig, uint16_t stream);
 /* New messages of this stream wait for an answer of the peer's (5.1.2, A1). */
 bool reconfig_holds(const struct sctp_association *association, uint16_t stream);
 bool reconfig_is_outstanding(const struct reconfig *reconfig);

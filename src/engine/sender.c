@@ -545,12 +545,11 @@ static struct sent_message *next_message(struct sctp_association *association)
         if (message->begun > 0) {
             if (!expired || !abandon_begun(association)) /* RFC 3758, TR4 */
                 break;
-        } else if (expired || message->send.stream >= association->outbound_streams) {
+        } else if (expired || message->send.stream >= association->outbound_streams ||
+                   (association->reconfig &&
+                    reconfig_asks_for(association->reconfig, message->send.stream))) {
             drop_first(sender);
             abandon_unsent(association, message); /* TR3 */
-        } else if (association->reconfig && reconfig_holds(association, message->send.stream)) {
-            drop_first(sender); /* one that the peer did not have, and was then asked for */
-            sender_hold_or_queue(association, message);
         } else {
             break;
         }

@@ -798,8 +798,8 @@ static void test_add_refused(void **state)
     expect(peer, "SHUTDOWN");
 }
 
-/* A message in a stream that the peer did not grant when the association was set up, and that waits
- * for its turn while the stream is asked for: it waits for the answer, too. */
+/* A message in a stream that the peer did not grant when the association was set up, and whose turn
+ * comes while the stream is asked for: it is given up, as it would have been before. */
 static void test_add_what_was_not_granted(void **state)
 {
     struct braid_parameters parameters = permitting(ALL);
@@ -823,10 +823,12 @@ static void test_add_what_was_not_granted(void **state)
     data = sent_data(expect(peer, "DATA"), 0);
     peer_send_sack(peer, data.tsn);
     expect(peer, NONE);
-    answer(peer, peer->engine_initial_tsn, SCTP_RECONFIG_DENIED);
-    expect_added(peer, BRAID_RECONFIG_DENIED, 1, 0);
     assert_true(expect_event(peer, BRAID_EVENT_SEND_FAILED)->unsent);
+    assert_int_equal(peer_user_send(peer, 8, 20), 0); /* this one waits */
     expect(peer, NONE);
+    answer(peer, peer->engine_initial_tsn, SCTP_RECONFIG_PERFORMED);
+    expect_added(peer, BRAID_RECONFIG_PERFORMED, 1, 0);
+    assert_int_equal(sent_data(expect(peer, "DATA"), 0).ssn, 0);
 }
 
 static void test_peer_adds(void **state)
