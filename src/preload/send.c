@@ -406,8 +406,17 @@ static int send_now(const struct program_socket *socket, struct outgoing *outgoi
     return control(socket->descriptor, &request);
 }
 
+static bool fragments_are_disabled(const struct program_socket *socket)
+{
+    int disabled = 0;
+    socklen_t size = sizeof(disabled);
+
+    return call_getsockopt(socket, IPPROTO_SCTP, SCTP_DISABLE_FRAGMENTS, &disabled, &size) == 0 &&
+           disabled;
+}
+
 /* What is too long for a question goes up the descriptor, without an answer. What there is to say
- * against the peer is asked before, as connect() asks it. */
+ * against it is asked before: against the peer, as connect() asks it, and against fragments. */
 static int send_long(const struct program_socket *socket, struct outgoing *outgoing,
                      struct cursor *cursor, size_t length, int flags)
 {
@@ -430,6 +439,8 @@ static int send_long(const struct program_socket *socket, struct outgoing *outgo
                !published_association(socket, outgoing->header.info.association)) {
         return -EPIPE;
     }
+    if (fragments_are_disabled(socket))
+        return -EMSGSIZE;
     return send_up(socket, outgoing, cursor, length, flags);
 }
 
