@@ -16,10 +16,11 @@ CLIENT = [["message stream 1 ssn 0"], ["message stream 1 ssn 1"], ["message stre
           ["reset flags 0x1 streams", "reset flags 0x2 streams"], ["message stream 2 ssn 0"],
           ["change flags 0 in 0 out 2", "change flags 0 in 3 out 0"], ["message stream 11 ssn 0"],
           ["association reset flags 0"], ["message stream 11 ssn 0"], ["end"]]
+# Whoever asks for a reset of both directions may send on before his answer to the other's request has left.
 SERVER = [["message stream 1 ssn 0"], ["message stream 1 ssn 1"], ["message stream 2 ssn 0"],
           ["reset flags 0x1 streams 1"], ["message stream 1 ssn 0"],
           ["reset flags 0x2 streams 1"], ["message stream 1 ssn 1"],
-          ["reset flags 0x1 streams", "reset flags 0x2 streams"], ["message stream 2 ssn 0"],
+          ["reset flags 0x1 streams", "reset flags 0x2 streams", "message stream 2 ssn 0"],
           ["change flags 0 in 2 out 0", "change flags 0 in 0 out 3"], ["message stream 11 ssn 0"],
           ["association reset flags 0"], ["message stream 11 ssn 0"], ["end"]]
 
