@@ -59,7 +59,7 @@ struct perf_host {
     struct link *link;
     struct braid_engine *engine;
     struct routes routes;
-    struct perf_route known_routes[4];
+    struct perf_route known_routes[16];
     uint8_t random[256]; /* of which the first `random_left` were not given away yet */
     size_t random_left;
     struct braid_parameters parameters;

@@ -49,9 +49,12 @@ static bool host_route(void *context, const struct braid_address *destination, u
                        struct braid_address *source, uint32_t *mtu)
 {
     struct perf_host *host = context;
-    struct perf_route *known =
-        &host->known_routes[destination->bytes[3] %
-                            (sizeof(host->known_routes) / sizeof(host->known_routes[0]))];
+    struct perf_route *known = host->known_routes;
+    size_t sum = 0;
+
+    for (size_t i = 0; i < sizeof(destination->bytes); i++)
+        sum += destination->bytes[i];
+    known += sum % (sizeof(host->known_routes) / sizeof(host->known_routes[0]));
 
     if (!braid_address_equal(&known->destination, destination) ||
         host->now - known->looked_up > ROUTE_LIFE) {
