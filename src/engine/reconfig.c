@@ -126,7 +126,7 @@ bool reconfig_asks_for(struct reconfig *reconfig, uint16_t stream)
 
 bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
 {
-    const struct reconfig *reconfig = association->reconfig;
+    struct reconfig *reconfig = association->reconfig;
 
     for (size_t i = 0; reconfig && i < RECONFIG_REQUESTS; i++) {
         const struct reconfig_request *request = &reconfig->requests[i];
@@ -138,15 +138,11 @@ bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
             break;
         case SCTP_PARAMETER_SSN_TSN_RESET_REQUEST:
             return true;
-        case SCTP_PARAMETER_ADD_OUTGOING_STREAMS_REQUEST:
-            if (stream >= association->outbound_streams - request->count)
-                return true;
-            break;
         default:
             break;
         }
     }
-    return false;
+    return reconfig && reconfig_asks_for(reconfig, stream);
 }
 
 bool reconfig_numbers_are_unknown(const struct sctp_association *association)
