@@ -169,6 +169,22 @@ static void collide(struct sctp_association *association, const struct cookie *c
         association_established(association);
 }
 
+/* Whose it is by the address to which the INIT ACK went, or by one that the peer lists and that we
+ * are calling just now. That it lists another's address is no word on an association that is up. */
+static struct sctp_association *find_by_cookie(const struct braid_engine *engine,
+                                               const struct cookie *cookie)
+{
+    for (uint8_t i = 0; i < cookie->address_count; i++) {
+        const struct sctp_path *path =
+            path_hash_find(engine, NULL, &cookie->local_address, cookie->local_port,
+                           &cookie->addresses[i], cookie->peer_port);
+
+        if (path && (i == 0 || path->association->state < BRAID_ESTABLISHED))
+            return path->association;
+    }
+    return NULL;
+}
+
 struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
                                                    struct arrival *arrival,
                                                    const struct sctp_chunk *chunk,
@@ -193,13 +209,8 @@ struct sctp_association *setup_receive_cookie_echo(struct braid_engine *engine,
         engine->statistics.bad_tag++;
         return NULL;
     }
-    if (!association) { /* it may come from another of the peer's addresses */
-        struct sctp_path *path =
-            path_hash_find(engine, NULL, &cookie.local_address, cookie.local_port,
-                           &cookie.addresses[0], cookie.peer_port);
-
-        association = path ? path->association : NULL;
-    }
+    if (!association) /* it may come from another of the peer's addresses */
+        association = find_by_cookie(engine, &cookie);
     if (association) {
         local_same = cookie.local_tag == association->local_tag;
         peer_same = cookie.peer_tag == association->peer_tag;

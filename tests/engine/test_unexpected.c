@@ -510,6 +510,40 @@ static void test_cookie_of_no_row(void **state)
     assert_int_equal(peer_info(peer).peer_tag, PEER_TAG);
 }
 
+/* The same, from an address that the user did not call: the cookie lists the one that he did, so it
+ * makes no second association with the same peer. */
+static void test_cookie_of_no_row_from_another_address(void **state)
+{
+    struct peer *peer = *state;
+    uint32_t cookie_tag;
+    size_t start;
+
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    start = peer_begin_init(peer, SCTP_CHUNK_INIT);
+    address_parameter_write(&peer->writer, &peer->there[0]);
+    address_parameter_write(&peer->writer, &peer->there[1]);
+    chunk_end(&peer->writer, start);
+    peer_send_from(peer, &peer->there[1], &peer->here[0]);
+    peer_read_init(peer, expect(peer, "INIT_ACK"));
+    cookie_tag = peer->engine_tag;
+
+    peer_start_connect(peer); /* there[0] */
+    peer_read_init(peer, expect(peer, "INIT"));
+    peer_begin_tag(peer, cookie_tag);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_send_from(peer, &peer->there[1], &peer->here[0]);
+    expect(peer, NONE);
+    assert_int_equal(peer_state(peer), BRAID_COOKIE_WAIT);
+    reach_cookie_echoed(peer);
+    peer_begin_tag(peer, cookie_tag);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_send_from(peer, &peer->there[1], &peer->here[0]);
+    expect(peer, NONE);
+    peer_send_plain(peer, SCTP_CHUNK_COOKIE_ACK, 0);
+    assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+    assert_int_equal(braid_association_next(peer->engine, 0, peer->association), 0);
+}
+
 /* 5.2.4, 2: a cookie that we did not make, for an association that is there. */
 static void test_forged_restart(void **state)
 {
@@ -583,6 +617,7 @@ int main(void)
         peer_test(test_duplicate_cookie_echo),
         peer_test(test_stale_restart),
         peer_test(test_cookie_of_no_row),
+        peer_test(test_cookie_of_no_row_from_another_address),
         peer_test(test_forged_restart),
         peer_test(test_unexpected_cookie_ack),
         peer_test(test_unexpected_stale_cookie_error),
