@@ -78,10 +78,12 @@ static void abandon_chunk(struct sctp_association *association, uint32_t tsn)
     const struct sent_message *message = entry->message;
     struct sctp_path *path = association->paths[entry->path];
 
-    if (entry->retransmit)
+    if (entry->retransmit) { /* what the window got back was for sending it again (6.2.1, C) */
         sender->marked--;
-    else if (!entry->acknowledged)
+        sender->peer_rwnd -= minimum(sender->peer_rwnd, entry->length);
+    } else if (!entry->acknowledged) {
         sender_leave_flight(association, entry); /* it may be in the peer's window all the same */
+    }
     if (path->rtt_running && path->rtt_tsn == tsn)
         path->rtt_running = false;
     if (sender->probe_outstanding && sender->probe_tsn == tsn)

@@ -247,6 +247,27 @@ static void test_retransmissions(void **state)
     }
 }
 
+/* RFC 9260, 6.2.1, C: what is marked may be sent again whatever the window. What is given up
+ * instead leaves no room for others in a window that the peer has closed. */
+static void test_window_stays_closed(void **state)
+{
+    struct peer *peer = scene(state);
+    uint32_t tsn = peer->engine_initial_tsn;
+
+    assert_int_equal(peer_user_send(peer, 0, 100), 0);
+    assert_int_equal(send_with(peer, counted(1, 0), 500), 0);
+    assert_int_equal(send_with(peer, counted(1, 0), 500), 0);
+    for (int i = 0; i < 3; i++)
+        expect(peer, "DATA");
+    peer->a_rwnd = 0;
+    peer_send_sack(peer, tsn);
+    assert_int_equal(peer_user_send(peer, 0, 300), 0);
+    expect_within(peer, 2 * SECOND, "FORWARD_TSN");
+    expect(peer, NONE);
+    peer_send_sack(peer, tsn + 2);
+    expect_within(peer, 5 * SECOND, "DATA"); /* a probe */
+}
+
 /* F5: the loss counts for the window, though nothing is retransmitted. A2: what was abandoned does
  * not. */
 static void test_fast_retransmit(void **state)
@@ -898,6 +919,7 @@ int main(void)
         peer_test(test_not_yet_expired),
         peer_test(test_peer_without),
         peer_test(test_retransmissions),
+        peer_test(test_window_stays_closed),
         peer_test(test_fast_retransmit),
         peer_test(test_fragments),
         peer_test(test_fragments_acknowledged),
