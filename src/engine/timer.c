@@ -7,6 +7,8 @@
 
 #define DIGIT 6 /* bits: TIMER_SLOTS is 2^6 */
 
+_Static_assert(DIGIT *TIMER_LEVELS + TIMER_TICK_SHIFT >= 64, "there is a level for any time");
+
 static uint64_t tick_of(braid_time time)
 {
     return time >> TIMER_TICK_SHIFT;
@@ -42,14 +44,11 @@ void timer_wheel_init(struct timer_wheel *wheel, braid_time now)
 
 static void place(struct timer_wheel *wheel, struct timer *timer)
 {
-    const uint64_t horizon = ((uint64_t)1 << DIGIT * TIMER_LEVELS) - 1;
     uint64_t tick = tick_of(timer->expires);
     unsigned int level = 0;
 
     if (tick < wheel->tick)
         tick = wheel->tick;
-    if ((tick ^ wheel->tick) > horizon)
-        tick = wheel->tick | horizon; /* in some years: from there it moves on */
     if (tick != wheel->tick)
         level = (63 - (unsigned int)__builtin_clzll(tick ^ wheel->tick)) / DIGIT;
 

@@ -18,7 +18,7 @@
 #include "braid/engine.h"
 #include "engine/list.h"
 
-#define TIMER_LEVELS 6
+#define TIMER_LEVELS 9 /* all ticks that there are */
 #define TIMER_SLOTS 64
 #define TIMER_TICK_SHIFT 10 /* a tick is 2^10 microseconds */
 

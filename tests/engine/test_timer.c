@@ -336,6 +336,24 @@ static void test_error_counter_is_not_reset_by_others(void **state)
     assert_int_equal(peer_info(peer).error_count, 4);
 }
 
+/* The clock passes the ends of the numbers in which one might count it. */
+static void test_clock_of_years(void **state)
+{
+    struct peer *peer = *state;
+
+    peer_accept(peer);
+    for (unsigned int bits = 31; bits < 63; bits++) {
+        braid_time end = (braid_time)1 << bits;
+
+        peer->now = end - 500 * MS;
+        assert_int_equal(peer_user_send(peer, 0, 500), 0);
+        expect(peer, "DATA");
+        expect_within(peer, 61 * SECOND, "DATA"); /* it was backed off before */
+        peer_send_sack(peer, peer->engine_initial_tsn + bits - 31);
+        expect_silence(peer, 10 * SECOND);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +372,7 @@ int main(void)
         peer_test(test_association_is_lost),
         peer_test(test_error_counter_is_reset),
         peer_test(test_error_counter_is_not_reset_by_others),
+        peer_test(test_clock_of_years),
     };
 
     return cmocka_run_group_tests_name("RFC 9260, 6.3", tests, NULL, NULL);
