@@ -89,6 +89,8 @@ void receiver_init(struct sctp_association *association, uint32_t initial_tsn)
     receiver->unacknowledged_packets = 0;
     receiver->duplicate_count = 0;
     receiver->sack_now = receiver->any_data = receiver->had_gap = receiver->skipping = false;
+    receiver->sack_path = 0; /* after a restart there may be fewer than before */
+    receiver->sack_turned = false;
     receiver->advertised = association->parameters.receive_buffer;
 }
 

@@ -371,6 +371,37 @@ static void test_restart_forgets_fragments(void **state)
     assert_int_equal(peer_info(peer).receive_chunks_waiting, 0);
 }
 
+/* Action A with fewer addresses, and the first DATA is known already: the SACK for it turns from no
+ * path that is gone. */
+static void test_restart_with_fewer_addresses_and_duplicate(void **state)
+{
+    struct peer *peer = peer_renew(state, &(struct peer_config){.paths = 3});
+    struct sctp_heartbeat heartbeat = {0};
+    struct sctp_chunk chunk;
+
+    peer_connect(peer);
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    assert_int_equal(braid_path_request_heartbeat(peer->engine, peer->association, 2, peer->now),
+                     0);
+    peer_run(peer);
+    chunk = sent_chunk(expect(peer, "HEARTBEAT"), SCTP_CHUNK_HEARTBEAT);
+    assert_true(heartbeat_read(&chunk, &heartbeat));
+    peer_begin(peer);
+    heartbeat_write(&peer->writer, SCTP_CHUNK_HEARTBEAT_ACK, heartbeat.info, heartbeat.info_length);
+    peer_send_over(peer, 2);
+    peer_begin(peer);
+    peer_write_data(peer, 1000, 0, 0, WHOLE, 50);
+    peer_send_over(peer, 2);
+    expect(peer, "SACK");
+    ask_for_restart(peer);
+    peer_begin(peer);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_write_data(peer, 69999, 0, 0, WHOLE, 60);
+    peer_send(peer);
+    expect_event(peer, BRAID_EVENT_RESTART);
+    expect(peer, "COOKIE_ACK SACK");
+}
+
 /* Action A with fewer addresses than before: nothing points to those that are gone. */
 static void test_restart_with_fewer_addresses(void **state)
 {
@@ -612,6 +643,7 @@ int main(void)
         peer_test(test_restart_with_data_outstanding),
         peer_test(test_restart_forgets_fragments),
         peer_test(test_restart_with_fewer_addresses),
+        peer_test(test_restart_with_fewer_addresses_and_duplicate),
         peer_test(test_restart_in_shutdown_ack_sent),
         peer_test(test_late_cookie),
         peer_test(test_duplicate_cookie_echo),
