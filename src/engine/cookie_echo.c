@@ -156,6 +156,7 @@ static void collide(struct sctp_association *association, const struct cookie *c
     bool forming = association->state < BRAID_ESTABLISHED;
 
     association->peer_tag = cookie->peer_tag;
+    association->peer_accepts_zero_checksum &= cookie->peer_accepts_zero_checksum;
     if (forming || !association->receiver.any_data) {
         bool agreed = association->state != BRAID_COOKIE_WAIT;
         bool interleaving = association->interleaving;

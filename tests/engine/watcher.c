@@ -308,6 +308,7 @@ static struct flow *watcher_flow(struct watcher *watcher, unsigned int host, uin
         flow = malloc(sizeof(*flow));
     assert_non_null(flow);
     memset(flow, 0, sizeof(*flow));
+    flow->tsns[0] = 1; /* TSN 0, which would stand there, was not sent yet */
     flow->tag = (struct tag){host, tag};
     watcher->flows[watcher->next_flow] = flow;
     watcher->next_flow = (watcher->next_flow + 1) % FLOW_MAXIMUM;

@@ -76,6 +76,12 @@ struct world {
     void (*before_transmit)(struct host *host);
     void (*sent)(struct host *host, const uint8_t *bytes, size_t length);
     void (*after_transmit)(struct host *host);
+    /* In place of link_send(). NULL: not. */
+    void (*transmit)(struct host *host, const struct braid_batch *batch);
+    /* Half of the engines' random 32-bit numbers, tags and TSNs, are close to the end: they wrap
+     * around. */
+    bool near_the_end;
+    uint32_t drawn_near_the_end;
 };
 
 struct world *world_new(const struct world_config *config);

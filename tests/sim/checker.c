@@ -198,6 +198,17 @@ struct end *checker_find(struct checker *checker, const struct host *host, uint3
     return NULL;
 }
 
+bool checker_distrusts(const struct checker *checker, unsigned int host, unsigned int peer)
+{
+    return checker->liars >> host & 1 || (checker->liars && peer == PEER_UNKNOWN) ||
+           checker->liars >> peer & 1;
+}
+
+static bool end_is_distrusted(const struct checker *checker, const struct end *end)
+{
+    return checker_distrusts(checker, end->host->number, end->peer_host);
+}
+
 void checker_crash(struct checker *checker, const struct host *host, unsigned int crash)
 {
     for (struct end *end = checker->ends; end; end = end->next) {
@@ -373,6 +384,21 @@ static struct partial **end_partial(struct end *end, const struct braid_received
     return place;
 }
 
+static void end_take(struct checker *checker, struct end *end,
+                     const struct braid_received *received, bool interleaving)
+{
+    struct partial **place = end_partial(end, received, interleaving);
+
+    partial_add(*place, received);
+    if (received->flags & BRAID_RECEIVE_END) {
+        end_take_message(checker, end, received, *place);
+        partial_free(place);
+    } else {
+        checker->counts.pieces++;
+        checker->counts.interleaved += interleaving && end->partials->next;
+    }
+}
+
 void checker_read(struct checker *checker, struct end *end, unsigned int maximum)
 {
     struct braid_engine *engine = end->host->engine;
@@ -381,17 +407,10 @@ void checker_read(struct checker *checker, struct end *end, unsigned int maximum
 
     (void)braid_association_info(engine, end->id, &info);
     while (maximum-- > 0 && braid_receive(engine, end->id, &received, host_now(end->host)) == 1) {
-        struct partial **place = end_partial(end, &received, info.interleaving);
-
-        partial_add(*place, &received);
+        assert_true(received.length > 0);
         checker->counts.bytes_received += received.length;
-        if (received.flags & BRAID_RECEIVE_END) {
-            end_take_message(checker, end, &received, *place);
-            partial_free(place);
-        } else {
-            checker->counts.pieces++;
-            checker->counts.interleaved += info.interleaving && end->partials->next;
-        }
+        if (!end_is_distrusted(checker, end))
+            end_take(checker, end, &received, info.interleaving);
         braid_received_release(engine, &received, host_now(end->host));
     }
 }
@@ -449,7 +468,7 @@ static void checker_down(struct checker *checker, struct end *end, enum braid_do
         checker->counts.lost++;
         break;
     case BRAID_DOWN_PROTOCOL:
-        if (!is_second(checker, end))
+        if (!is_second(checker, end) && !end_is_distrusted(checker, end))
             fail_msg("the peer is said to have broken the protocol");
         checker->counts.aborted++;
         break;
@@ -536,7 +555,8 @@ void checker_event(struct checker *checker, struct host *host, const struct brai
         checker_send_failed(checker, event);
         break;
     case BRAID_EVENT_PARTIAL_DELIVERY_ABORTED:
-        partial_aborted(end, event);
+        if (!end_is_distrusted(checker, end))
+            partial_aborted(end, event);
         break;
     case BRAID_EVENT_DOWN:
         checker_down(checker, end, event->reason);
@@ -564,6 +584,8 @@ void checker_finish(struct checker *checker)
     for (struct end *end = checker->ends; end; end = end->next) {
         if (!end->down && !end->crashed)
             fail_msg("the association %u of host %u does not end", end->id, end->host->number);
+        if (end_is_distrusted(checker, end))
+            continue;
         for (const struct partial *partial = end->partials; partial; partial = partial->next)
             if (partial->broken && !end->crashed)
                 fail_msg("host %u, association %u: a partial delivery was aborted without a word",
@@ -579,6 +601,8 @@ void checker_finish(struct checker *checker)
     for (struct flow *flow = checker->flows; flow; flow = flow->next) {
         bool graceful = flow->ended && flow->reason == BRAID_DOWN_SHUTDOWN;
 
+        if (checker_distrusts(checker, flow->from, flow->to))
+            continue;
         for (uint32_t i = 0; i < flow->count && !flow->sender_crashed; i++) {
             const struct message *message = &flow->messages[i];
 

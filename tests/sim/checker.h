@@ -13,7 +13,9 @@
  *   - and at the end, that no message is lost without a word: each was read, or given back by
  *     BRAID_EVENT_SEND_FAILED; all were read if the association was shut down.
  *
- * An end is one side of an association, as its user sees it.
+ * An end is one side of an association, as its user sees it. Where either side lies (liar.h), what
+ * is read may be anything, and messages may be lost; that none is given back twice, and that events
+ * come in order, holds all the same.
  */
 #ifndef SIM_CHECKER_H
 #define SIM_CHECKER_H
@@ -102,6 +104,7 @@ struct checker {
     struct end *ends;
     struct flow *flows;
     uint32_t flow_count;
+    unsigned int liars; /* hosts: a bit each */
     struct checker_counts {
         uint64_t associations, shut_down, aborted, lost, restarts;
         uint64_t messages_sent, messages_received, messages_failed;
@@ -117,6 +120,9 @@ void checker_free(struct checker *checker);
 struct end *checker_end(struct checker *checker, struct host *host, uint32_t id, unsigned int peer);
 /* The end of an association that is not down; NULL: there is none. */
 struct end *checker_find(struct checker *checker, const struct host *host, uint32_t id);
+
+/* One of the two hosts lies. */
+bool checker_distrusts(const struct checker *checker, unsigned int host, unsigned int peer);
 
 /* To be called for each event, before anything is done about it. */
 void checker_event(struct checker *checker, struct host *host, const struct braid_event *event);

@@ -18,6 +18,9 @@ struct limits;
 struct limits *limits_new(void);
 void limits_free(struct limits *limits);
 
+/* What comes in packets may be refused: what it says of windows counts for nothing. */
+void limits_distrust(struct limits *limits);
+
 /* From the world's callbacks of the same names. */
 void limits_received(struct limits *limits, struct host *host, const struct braid_packet *packet);
 void limits_before_transmit(struct limits *limits, struct host *host);

@@ -79,9 +79,9 @@ static void print_counts(const struct scenario_counts *counts)
            " ends without CRC32c\n",
            checker->resets, checker->association_resets, checker->streams_added,
            checker->forward_tsns, checker->ecn_reductions, checker->without_checksum);
-    printf("%" PRIu64 " packets in %" PRIu64 " hours of virtual time; %" PRIu64
-           " things happened, %" PRIu64 " of them crashes\n",
-           counts->packets, counts->seconds / 3600, counts->actions, counts->crashes);
+    printf("%" PRIu64 " packets, %" PRIu64 " of them lies, in %" PRIu64
+           " hours of virtual time; %" PRIu64 " things happened, %" PRIu64 " of them crashes\n",
+           counts->packets, counts->lies, counts->seconds / 3600, counts->actions, counts->crashes);
 }
 
 /* ---- Processes --------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 #include "changes.h"
 #include "engine/watcher.h"
+#include "liar.h"
 #include "limits.h"
 #include "memory.h"
 #include "weather.h"
@@ -50,6 +51,8 @@ struct scenario {
     struct world *world;
     struct checker checker;
     struct limits *limits;
+    struct liar *liar;
+    unsigned int liars; /* hosts whose packets are rewritten: a bit each */
     struct weather weather;
     struct random_generator random;
     struct scenario_counts *counts;
@@ -159,6 +162,10 @@ static void end_finish(struct scenario *scenario, struct end *end)
 {
     if (end->down || end->crashed)
         return;
+    if (checker_distrusts(&scenario->checker, end->host->number, end->peer_host)) {
+        (void)braid_abort(end->host->engine, end->id, NULL, 0, host_now(end->host));
+        return;
+    }
     end->reader_stops = false;
     end_read(scenario, end);
     end_send(scenario, end);
@@ -191,8 +198,9 @@ static unsigned int host_of(const struct scenario *scenario, const struct braid_
             if (braid_address_equal(&host->addresses[j], address))
                 return i;
     }
-    fail_msg("an association with nobody");
-    return 0;
+    if (!scenario->checker.liars)
+        fail_msg("an association with nobody");
+    return PEER_UNKNOWN;
 }
 
 static struct end *scenario_accept(struct scenario *scenario, struct host *host, uint32_t id)
@@ -614,9 +622,28 @@ static void check_memory(struct scenario *scenario)
 /* ---- The whole --------------------------------------------------------------------------------
  */
 
+static bool lies(const struct scenario *scenario, const struct host *host)
+{
+    return !scenario->calm && scenario->liars >> host->number & 1;
+}
+
 static void received(struct host *host, const struct braid_packet *packet)
 {
-    limits_received(((struct scenario *)host->world->user)->limits, host, packet);
+    struct scenario *scenario = host->world->user;
+
+    if (lies(scenario, host))
+        liar_received(scenario->liar, host, packet);
+    limits_received(scenario->limits, host, packet);
+}
+
+static void transmit(struct host *host, const struct braid_batch *batch)
+{
+    struct scenario *scenario = host->world->user;
+
+    if (lies(scenario, host))
+        liar_transmit(scenario->liar, host, batch);
+    else
+        (void)link_send(host->link, batch);
 }
 
 static void before_transmit(struct host *host)
@@ -632,6 +659,34 @@ static void sent(struct host *host, const uint8_t *bytes, size_t length)
 static void after_transmit(struct host *host)
 {
     limits_after_transmit(((struct scenario *)host->world->user)->limits, host);
+}
+
+/* What a host's clock says at first; where it wraps around in too few bits, if it does. */
+static braid_time some_clock(struct scenario *scenario)
+{
+    static const unsigned int bits[] = {31, 32, 41, 42, 46, 51};
+    braid_time clock = (braid_time)below(scenario, 1000000) * MS;
+
+    if (chance(scenario, 0.7))
+        return clock;
+    return ((braid_time)1 << bits[below(scenario, sizeof(bits) / sizeof(bits[0]))]) -
+           (clock >> below(scenario, 10));
+}
+
+/* Who lies: nobody; all, in what they may; or one, in all. */
+static void lies_begin(struct scenario *scenario)
+{
+    enum lies kind = chance(scenario, 0.6)   ? LIES_NONE
+                     : chance(scenario, 0.5) ? LIES_ODD
+                                             : LIES_HOSTILE;
+
+    scenario->liar = liar_new(scenario->world, &scenario->random, kind);
+    if (kind == LIES_ODD)
+        scenario->liars = ~0U;
+    if (kind != LIES_HOSTILE)
+        return;
+    scenario->liars = scenario->checker.liars = 1;
+    limits_distrust(scenario->limits);
 }
 
 static void scenario_begin(struct scenario *scenario, uint64_t seed, const char *capture)
@@ -666,13 +721,16 @@ static void scenario_begin(struct scenario *scenario, uint64_t seed, const char 
     scenario->world->before_transmit = before_transmit;
     scenario->world->sent = sent;
     scenario->world->after_transmit = after_transmit;
+    scenario->world->transmit = transmit;
+    scenario->world->near_the_end = chance(scenario, 0.3);
     scenario->limits = limits_new();
     checker_init(&scenario->checker, scenario->world);
+    lies_begin(scenario);
     weather_init(&scenario->weather, scenario->world, &scenario->random, scenario->guarded);
     for (unsigned int i = 0; i < scenario->world->count; i++) {
         struct host *host = &scenario->world->hosts[i];
 
-        host->clock_ahead = (braid_time)below(scenario, 1000000) * MS;
+        host->clock_ahead = some_clock(scenario);
         host->parameters = some_parameters(scenario, authentication);
         host->keys = scenario->keys;
         world_restart(scenario->world, i);
@@ -687,6 +745,7 @@ static void count(struct scenario *scenario)
 
     counts->checker = scenario->checker.counts;
     counts->packets = watcher_count(scenario->world->watcher);
+    counts->lies = liar_count(scenario->liar);
     counts->seconds = scenario->world->now / SECOND;
 }
 
@@ -703,6 +762,7 @@ void scenario_run(uint64_t seed, const char *capture, struct scenario_counts *co
     count(&scenario);
     check_memory(&scenario);
     limits_free(scenario.limits);
+    liar_free(scenario.liar);
     world_free(scenario.world);
     braid_keys_free(scenario.keys);
     if (memory_in_use() != before)

@@ -11,7 +11,7 @@
 /* What was seen, over all scenarios of a run: to know that they are about something. */
 struct scenario_counts {
     struct checker_counts checker;
-    uint64_t packets, crashes, actions, seconds;
+    uint64_t packets, lies, crashes, actions, seconds;
 };
 
 /* Runs it; adds to `counts`. `capture`: a file for all packets, or NULL. */
