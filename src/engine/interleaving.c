@@ -162,6 +162,12 @@ static void end_message(struct sctp_association *association, struct growing_mes
     pool_release(&association->engine->pool, message, sizeof(*message));
 }
 
+static bool is_piece_of(const struct received_data *data, const struct growing_message *message)
+{
+    return data->stream == stream_of(message) && data->number == mid_of(message) &&
+           !(data->flags & SCTP_DATA_FLAG_UNORDERED) == !is_unordered(message);
+}
+
 /* Drops what the user has not yet read of its pieces. False if he has read nothing at all of it. */
 static bool drop_pieces(struct sctp_association *association, const struct growing_message *message)
 {
@@ -169,9 +175,14 @@ static bool drop_pieces(struct sctp_association *association, const struct growi
     struct received_data **place = &receiver->ready, *piece, *last = NULL;
     bool read = true;
 
+    for (piece = receiver->ready; piece; piece = piece->next) {
+        if (is_piece_of(piece, message) && piece->flags & SCTP_DATA_FLAG_ENDING) {
+            last = piece; /* it had its number before: the stream was reset */
+            place = &piece->next;
+        }
+    }
     while ((piece = *place)) {
-        if (piece->stream != stream_of(message) || piece->number != mid_of(message) ||
-            !(piece->flags & SCTP_DATA_FLAG_UNORDERED) != !is_unordered(message)) {
+        if (!is_piece_of(piece, message)) {
             last = piece;
             place = &piece->next;
             continue;

@@ -707,36 +707,60 @@ static void test_skipped_pieces(void **state)
 
 /* ---- RFC 6525: streams begin again ---- */
 
-static void test_reset(void **state)
+static struct peer *reset_scene(void **state)
 {
     struct braid_parameters parameters = interleaving_parameters();
-    struct peer *peer;
-    uint32_t tsn;
 
     parameters.reconfig = true;
     parameters.reconfig_permitted = 7;
-    peer = scene_with(state, &parameters);
-    tsn = peer->initial_tsn;
+    parameters.partial_delivery_point = 15;
+    return scene_with(state, &parameters);
+}
+
+static void send_reset(struct peer *peer, uint16_t stream, uint32_t last_tsn)
+{
+    size_t chunk;
+
+    peer_begin(peer);
+    chunk = chunk_begin(&peer->writer, SCTP_CHUNK_RE_CONFIG, 0);
+    ssn_reset_request_write(&peer->writer, SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST,
+                            &(struct sctp_ssn_reset_request){.request_number = peer->initial_tsn,
+                                                             .last_tsn = last_tsn,
+                                                             .stream_count = 1},
+                            &stream);
+    chunk_end(&peer->writer, chunk);
+    peer_send(peer);
+}
+
+static void test_reset(void **state)
+{
+    struct peer *peer = reset_scene(state);
+    uint32_t tsn = peer->initial_tsn;
+
     send_i_data(peer, tsn, 1, 0, 0, WHOLE, 10);
     send_i_data(peer, tsn + 1, 1, 0, 0, WHOLE | U, 10);
     expect_piece(peer, 1, 0, B | E, 10);
     expect_piece(peer, 1, 0, B | E | U, 10);
-    peer_begin(peer);
-    {
-        static const uint16_t stream = 1;
-        size_t chunk = chunk_begin(&peer->writer, SCTP_CHUNK_RE_CONFIG, 0);
-
-        ssn_reset_request_write(&peer->writer, SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST,
-                                &(struct sctp_ssn_reset_request){
-                                    .request_number = tsn, .last_tsn = tsn + 1, .stream_count = 1},
-                                &stream);
-        chunk_end(&peer->writer, chunk);
-    }
-    peer_send(peer);
+    send_reset(peer, 1, tsn + 1);
     expect(peer, "RE_CONFIG SACK");
     peer_forget(peer);
     send_i_data(peer, tsn + 2, 1, 0, 0, WHOLE, 11);
     expect_piece(peer, 1, 0, B | E, 11);
+}
+
+/* A message of before the reset that nobody has read yet stays when one of the same number, which
+ * is delivered in pieces, does not become whole. */
+static void test_reset_and_skipped(void **state)
+{
+    struct peer *peer = reset_scene(state);
+    uint32_t tsn = peer->initial_tsn;
+
+    send_i_data(peer, tsn, 1, 0, 0, WHOLE, 10);
+    send_reset(peer, 1, tsn);
+    send_i_data(peer, tsn + 1, 1, 0, 0, B, 20);
+    send_skipped(peer, tsn + 2, 1, false, 0);
+    expect_piece(peer, 1, 0, B | E, 10);
+    expect_no_message(peer);
 }
 
 /* ---- RFC 9260, 5.2: the peer begins anew, perhaps without I-DATA ---- */
@@ -775,17 +799,29 @@ static void test_restart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_offered),          peer_test(test_answered),
-        peer_test(test_wrong_kind),       peer_test(test_not_agreed),
-        peer_test(test_numbers),          peer_test(test_round_robin),
-        peer_test(test_first_come),       peer_test(test_priority),
-        peer_test(test_change),           peer_test(test_given_back),
-        peer_test(test_forward_tsn),      peer_test(test_forward_tsn_begun),
-        peer_test(test_interleaved),      peer_test(test_any_order),
-        peer_test(test_violations),       peer_test(test_odd_chunks),
-        peer_test(test_partial_delivery), peer_test(test_window_closes),
-        peer_test(test_skipped),          peer_test(test_mids_overflow),
-        peer_test(test_skipped_pieces),   peer_test(test_reset),
+        peer_test(test_offered),
+        peer_test(test_answered),
+        peer_test(test_wrong_kind),
+        peer_test(test_not_agreed),
+        peer_test(test_numbers),
+        peer_test(test_round_robin),
+        peer_test(test_first_come),
+        peer_test(test_priority),
+        peer_test(test_change),
+        peer_test(test_given_back),
+        peer_test(test_forward_tsn),
+        peer_test(test_forward_tsn_begun),
+        peer_test(test_interleaved),
+        peer_test(test_any_order),
+        peer_test(test_violations),
+        peer_test(test_odd_chunks),
+        peer_test(test_partial_delivery),
+        peer_test(test_window_closes),
+        peer_test(test_skipped),
+        peer_test(test_mids_overflow),
+        peer_test(test_skipped_pieces),
+        peer_test(test_reset),
+        peer_test(test_reset_and_skipped),
         peer_test(test_restart),
     };
 
