@@ -25,12 +25,17 @@ struct braid_address {
     uint8_t bytes[16]; /* network order; IPv4 stands in the first four, the rest is zero */
 };
 
+#ifdef __cplusplus
+static_assert(sizeof(struct braid_address) == 24, "struct braid_address has padding");
+extern "C" {
+#else
 _Static_assert(sizeof(struct braid_address) == 24, "struct braid_address has padding");
+#endif
 
 /* An IPv4 address from its four bytes in network order. */
 static inline struct braid_address braid_address_ipv4(const void *bytes)
 {
-    struct braid_address address = {.family = BRAID_IPV4};
+    struct braid_address address = {BRAID_IPV4, 0, 0, {0}};
 
     memcpy(address.bytes, bytes, 4);
     return address;
@@ -39,7 +44,7 @@ static inline struct braid_address braid_address_ipv4(const void *bytes)
 /* An IPv6 address from its sixteen bytes; scope is the interface index of a link-local one. */
 static inline struct braid_address braid_address_ipv6(const void *bytes, uint32_t scope)
 {
-    struct braid_address address = {.family = BRAID_IPV6, .scope = scope};
+    struct braid_address address = {BRAID_IPV6, 0, scope, {0}};
 
     memcpy(address.bytes, bytes, 16);
     return address;
@@ -61,7 +66,7 @@ static inline bool braid_address_equal(const struct braid_address *a, const stru
 /* ::ffff:a.b.c.d, an IPv4 address in the clothes of an IPv6 one (RFC 4291 section 2.5.5.2). */
 static inline bool braid_address_is_ipv4_mapped(const struct braid_address *address)
 {
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
     return address->family == BRAID_IPV6 && memcmp(address->bytes, prefix, sizeof(prefix)) == 0;
 }
@@ -76,7 +81,7 @@ static inline struct braid_address braid_address_normalise(const struct braid_ad
 /* 0.0.0.0 or ::, "any address". */
 static inline bool braid_address_is_unspecified(const struct braid_address *address)
 {
-    static const uint8_t zero[16];
+    static const uint8_t zero[16] = {0};
 
     return memcmp(address->bytes, zero, sizeof(zero)) == 0;
 }
@@ -84,7 +89,7 @@ static inline bool braid_address_is_unspecified(const struct braid_address *addr
 /* 127.0.0.0/8 or ::1. */
 static inline bool braid_address_is_loopback(const struct braid_address *address)
 {
-    static const uint8_t loopback[16] = {[15] = 1};
+    static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
     if (address->family == BRAID_IPV4)
         return address->bytes[0] == 127;
@@ -157,4 +162,7 @@ static inline enum braid_reach braid_address_reach(const struct braid_address *a
     return BRAID_REACH_GLOBAL;
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

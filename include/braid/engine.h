@@ -10,12 +10,17 @@
  *     while (braid_engine_next_event(engine, &event)) ...         tell the user
  *     sleep until braid_engine_next_timeout(engine) or a packet
  *
+ * The order is free, but whatever was called that takes `now`, packets may be due after it, and
+ * events there to be told: transmit, ask, and only then sleep. docs/guide/12-embedding.md is a walk
+ * through all of it.
+ *
  * An endpoint is a local port with its addresses (RFC 9260, 1.3); associations belong to endpoints.
  * Both are named by identifiers, which are never 0 and are not soon used again.
  *
  * Functions that can fail return a negative errno value. Ports and all numbers are in host byte
- * order; addresses are bytes in network order. No function blocks. An engine may be used by one
- * thread at a time.
+ * order; addresses are bytes in network order. No function blocks, and none calls the user back but
+ * to `random` and `route`. An engine may be used by one thread at a time; several engines share
+ * nothing. Structures may grow until version 1: compile with the header of the library.
  */
 #ifndef BRAID_ENGINE_H
 #define BRAID_ENGINE_H
@@ -71,7 +76,8 @@ struct braid_parameters {
     uint32_t partial_delivery_point;         /* bytes of a message that start its delivery; 0: only
                                                 when the receive buffer cannot hold it whole */
     uint32_t maximum_segment;       /* user bytes in one DATA chunk; 0: as the path MTU says */
-    uint32_t path_mtu;              /* MTU of new paths; 0: as the route says, else 1500 */
+    uint32_t path_mtu;              /* MTU of new paths; 0: as the route says, else 1500. With the
+                                       IP header: over DTLS, what DTLS carries plus 20 (IPv4) */
     uint32_t adaptation_indication; /* sent if adaptation_given (RFC 5061, 4.2.6) */
     uint16_t outbound_streams;      /* asked for: 10 */
     uint16_t inbound_streams;       /* accepted at most: 65535 */
@@ -265,6 +271,8 @@ BRAID_PUBLIC size_t braid_endpoint_addresses(const struct braid_engine *engine, 
  */
 
 /* Starts an association (RFC 9260, 5.1). The first address that answers becomes the primary path.
+ * If the peer calls at the same time, from and to the same ports, it is one association, and
+ * neither need listen (5.2.1).
  * `encapsulation_port`: the peer's UDP port, 0 for IP. BRAID_EVENT_UP or BRAID_EVENT_DOWN tells the
  * outcome; messages may be sent at once, and leave with the COOKIE ECHO.
  * EINVAL, EADDRNOTAVAIL, ENETUNREACH, EISCONN (there is one to that peer), ENOBUFS, ENOMEM. */
@@ -279,8 +287,8 @@ BRAID_PUBLIC int braid_shutdown(struct braid_engine *engine, uint32_t associatio
 BRAID_PUBLIC int braid_abort(struct braid_engine *engine, uint32_t association, const void *reason,
                              size_t length, braid_time now);
 
-/* Gives back an identifier after BRAID_EVENT_DOWN; before it, braid_abort() first. What was
- * received and not read is gone. */
+/* Gives back an identifier after BRAID_EVENT_DOWN, which each association needs; before it,
+ * braid_abort() first. What was received and not read is gone. */
 BRAID_PUBLIC void braid_association_release(struct braid_engine *engine, uint32_t association,
                                             braid_time now);
 
@@ -504,6 +512,7 @@ struct braid_send {
 
 /* Sends one user message. The bytes are copied, once. A message is taken whole as long as
  * queued_bytes is below send_buffer, even if it passes it.
+ * The next braid_engine_transmit() sends what may be sent: call it before you sleep.
  * EAGAIN (no room; BRAID_EVENT_WRITABLE follows), EINVAL (stream, empty message, flags, key),
  * EMSGSIZE (disable_fragments), EPIPE (shut down), ENOTCONN, ENOBUFS (the account is full; no event
  * follows), ENOMEM. */
@@ -559,7 +568,8 @@ enum braid_reset_direction { BRAID_RESET_INCOMING = 1, BRAID_RESET_OUTGOING = 2 
  * ENOTCONN, EOPNOTSUPP (the peer does not have it, or it is not permitted), EINPROGRESS (another
  * request is outstanding), EINVAL (no direction, no such streams, more than 65,535 streams), EAGAIN
  * (messages wait to be sent on the streams to be reset; for an association: any are
- * unacknowledged), ENOMEM. */
+ * unacknowledged), ENOMEM. No event tells that EAGAIN or EINPROGRESS has passed: try again after
+ * the packets that come. */
 BRAID_PUBLIC int braid_reset_streams(struct braid_engine *engine, uint32_t association,
                                      unsigned int directions, const uint16_t *streams, size_t count,
                                      braid_time now);
@@ -610,7 +620,8 @@ enum braid_event_type {
     BRAID_EVENT_UP = 1,        /* COMMUNICATION UP: established; `incoming` if the peer began */
     BRAID_EVENT_DOWN,          /* it ended, or could not start: see `reason`. Nothing follows */
     BRAID_EVENT_RESTART,       /* RESTART: the peer began anew */
-    BRAID_EVENT_READABLE,      /* DATA ARRIVE: braid_receive() has something, and had nothing */
+    BRAID_EVENT_READABLE,      /* DATA ARRIVE: braid_receive() has something, and had nothing. Read
+                                  until it says 0: what comes before that is not told */
     BRAID_EVENT_WRITABLE,      /* room again, after an EAGAIN */
     BRAID_EVENT_PATH,          /* NETWORK STATUS CHANGE: see `path`, `path_change` */
     BRAID_EVENT_SEND_FAILED,   /* SEND FAILURE: a message that the peer did not acknowledge whole */
@@ -681,11 +692,13 @@ struct braid_event {
     struct braid_send send;                     /* SEND_FAILED: as it was sent, */
     uint32_t segment;                           /*   so many bytes in a DATA chunk at most */
     const uint8_t *bytes; /* DOWN, REMOTE_ERROR: whole causes as on the wire; SEND_FAILED: the
-                             message; STREAMS_RESET. Valid until the next call */
+                             message; STREAMS_RESET: in host byte order. Valid until the next
+                             braid_engine_next_event() */
     size_t length;
 };
 
-/* The next thing that happened. False if there is none. */
+/* The next thing that happened. False if there is none. They are kept until they are asked for, so
+ * other functions may be called between two. */
 BRAID_PUBLIC bool braid_engine_next_event(struct braid_engine *engine, struct braid_event *event);
 
 /* ---- Counters ---------------------------------------------------------------------------------

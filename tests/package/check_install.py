@@ -60,6 +60,9 @@ def check_symbols(places):
 def check_embedding(places, source, destination, work):
     environment = {**os.environ, "PKG_CONFIG_SYSROOT_DIR": str(destination),
                    "PKG_CONFIG_PATH": str(places["libdir"] / "pkgconfig")}
+    header = work / "header.cc"
+    header.write_text("#include <braid/engine.h>\n")
+    run("c++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", f"-I{places['includedir']}", header)
     for static in (False, True):
         flags = run("pkg-config", "--cflags", "--libs", *(["--static"] if static else []), "braid", env=environment).split()
         if static:
