@@ -107,6 +107,32 @@ static void test_collision_with_another_tag(void **state)
     expect_silence(peer, 100 * SECOND);
 }
 
+/* RFC 9653: the INIT whose tag counts from now on does not accept a checksum of zero, as the INIT
+ * ACK did: no packet goes without CRC32c any more. */
+static void test_collision_without_zero_checksum(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer *peer;
+    const struct sent *sent;
+
+    parameters.error_detection_method = 1;
+    peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    peer->error_detection_method = 1;
+    call_while_listening(peer);
+    reach_cookie_echoed(peer);
+    peer->error_detection_method = 0;
+    peer->tag = OTHER_TAG;
+    peer_send_init(peer);
+    peer_read_init(peer, expect(peer, "INIT_ACK"));
+    peer_send_plain(peer, SCTP_CHUNK_COOKIE_ACK, 0);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 50);
+    expect(peer, "SACK");
+    peer_send_cookie_echo(peer);
+    sent = expect(peer, "COOKIE_ACK");
+    assert_int_equal(sent->header.verification_tag, OTHER_TAG);
+    assert_true(packet_verify_checksum(sent->bytes, sent->length));
+}
+
 /* "If the INIT chunk indicates that a new address has been added": ABORT, the state unchanged. */
 static void test_init_in_cookie_echoed_with_new_address(void **state)
 {
@@ -632,6 +658,7 @@ int main(void)
         peer_test(test_init_in_cookie_wait),
         peer_test(test_init_in_cookie_echoed),
         peer_test(test_collision_with_another_tag),
+        peer_test(test_collision_without_zero_checksum),
         peer_test(test_init_in_cookie_echoed_with_new_address),
         peer_test(test_restart_with_new_address),
         peer_test(test_restart_from_new_address),
