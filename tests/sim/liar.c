@@ -23,6 +23,8 @@ struct liar {
     enum lies lies;
     uint64_t count;
     unsigned int cookies_echoed;
+    uint32_t
+        invented_tag; /* of the last INIT that its engine does not know; 0: its cookie was used */
     struct numbers numbers[TAGS];
     struct kept {
         unsigned int host;
@@ -277,6 +279,7 @@ static void send_invented(struct liar *liar, struct host *host, const struct bra
                                  .initial_tsn = (uint32_t)random_next(&author->random)};
         size_t start;
 
+        liar->invented_tag = init.initiate_tag;
         header.verification_tag = 0;
         begin(liar, &header);
         start = init_begin(&author->writer, SCTP_CHUNK_INIT, &init);
@@ -398,7 +401,8 @@ void liar_transmit(struct liar *liar, struct host *host, const struct braid_batc
     return_random(liar);
 }
 
-/* An INIT ACK is answered, whoever asked for it. */
+/* An INIT ACK that its engine did not ask for is answered, once: the same tag and TSNs again would
+ * be the same association to the watcher. */
 void liar_received(struct liar *liar, struct host *host, const struct braid_packet *packet)
 {
     struct peer *author = &liar->author;
@@ -414,7 +418,8 @@ void liar_received(struct liar *liar, struct host *host, const struct braid_pack
 
     if (liar->lies != LIES_HOSTILE || liar->cookies_echoed == COOKIES_ECHOED ||
         !packet_verify_checksum(packet->bytes, packet->length) ||
-        !packet_read_common_header(packet->bytes, packet->length, &header))
+        !packet_read_common_header(packet->bytes, packet->length, &header) ||
+        header.verification_tag != liar->invented_tag || liar->invented_tag == 0)
         return;
     chunk_iterator_init(&iterator, packet->bytes, packet->length);
     if (!chunk_next(&iterator, &chunk) || chunk.type != SCTP_CHUNK_INIT_ACK ||
@@ -426,6 +431,7 @@ void liar_received(struct liar *liar, struct host *host, const struct braid_pack
         if (parameter.type != SCTP_PARAMETER_STATE_COOKIE || chance(author, 0.5))
             continue;
         liar->cookies_echoed++;
+        liar->invented_tag = 0;
         know_addresses(liar, host, &packet->source);
         begin(liar, &(struct sctp_common_header){header.destination_port, header.source_port,
                                                  init.initiate_tag});
