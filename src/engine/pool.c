@@ -1,14 +1,12 @@
 /*
- * Free lists by size.
+ * Free blocks by size.
  */
 #include "engine/pool.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 
-struct pool_block {
-    struct pool_block *next;
-};
+#define SHELF_LEAST 32
 
 static unsigned int size_class(size_t length)
 {
@@ -25,20 +23,38 @@ static const bool keeping = true;
 #endif
 
 /* Where much is in use, as much may come back at once, and be wanted again. */
-static bool keeps_too_much(const struct pool *pool, unsigned int class)
+static bool keeps_too_much(const struct pool_shelf *shelf, unsigned int class)
 {
-    size_t kept = pool->kept[class];
+    size_t kept = shelf->kept;
 
-    return keeping ? kept > POOL_KEPT && kept > pool->used[class] : kept > 0;
+    return keeping ? kept > shelf->used && kept > POOL_KEPT >> class : kept > 0;
 }
 
-static struct pool_block *take(struct pool *pool, unsigned int class)
+/* What is rare is not inlined, so that the rest needs no registers saved. */
+__attribute__((noinline)) static bool grow(struct pool_shelf *shelf)
 {
-    struct pool_block *block = pool->free[class];
+    size_t capacity = shelf->capacity ? 2 * shelf->capacity : SHELF_LEAST;
+    void **blocks = realloc(shelf->free, capacity * sizeof(*blocks));
 
-    pool->free[class] = block->next;
-    pool->kept[class] -= (size_t)1 << class;
+    if (!blocks)
+        return false;
+    shelf->free = blocks;
+    shelf->capacity = capacity;
+    return true;
+}
+
+__attribute__((noinline)) static void *allocate_new(struct pool_shelf *shelf, unsigned int class)
+{
+    void *block = malloc((size_t)1 << class);
+
+    shelf->used += !!block;
     return block;
+}
+
+__attribute__((noinline)) static void give_back(struct pool_shelf *shelf, unsigned int class)
+{
+    while (keeps_too_much(shelf, class))
+        free(shelf->free[--shelf->kept]);
 }
 
 size_t pool_size(size_t length)
@@ -52,36 +68,44 @@ void *pool_allocate(struct pool *pool, size_t length)
         return malloc(length);
 
     unsigned int class = size_class(length);
-    void *block = pool->free[class] ? take(pool, class) : malloc((size_t)1 << class);
+    struct pool_shelf *shelf = &pool->shelves[class];
 
-    if (block)
-        pool->used[class] += (size_t)1 << class;
-    return block;
+    if (shelf->kept == 0)
+        return allocate_new(shelf, class);
+    shelf->used++;
+    return shelf->free[--shelf->kept];
 }
 
 void pool_release(struct pool *pool, void *bytes, size_t length)
 {
-    unsigned int class = size_class(length);
-    struct pool_block *block = bytes;
-
     if (!bytes)
         return;
     if (length > (size_t)1 << POOL_LARGEST) {
         free(bytes);
         return;
     }
-    block->next = pool->free[class];
-    pool->free[class] = block;
-    pool->kept[class] += (size_t)1 << class;
-    pool->used[class] -= (size_t)1 << class;
-    while (keeps_too_much(pool, class))
-        free(take(pool, class));
+
+    unsigned int class = size_class(length);
+    struct pool_shelf *shelf = &pool->shelves[class];
+
+    shelf->used--;
+    if (shelf->kept == shelf->capacity && !grow(shelf)) {
+        free(bytes);
+        return;
+    }
+    shelf->free[shelf->kept++] = bytes;
+    if (keeps_too_much(shelf, class))
+        give_back(shelf, class);
 }
 
 void pool_clear(struct pool *pool)
 {
     for (unsigned int class = 0; class <= POOL_LARGEST; class ++) {
-        while (pool->free[class])
-            free(take(pool, class));
+        struct pool_shelf *shelf = &pool->shelves[class];
+
+        while (shelf->kept > 0)
+            free(shelf->free[--shelf->kept]);
+        free(shelf->free);
+        *shelf = (struct pool_shelf){0};
     }
 }

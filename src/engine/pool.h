@@ -1,8 +1,9 @@
 /*
- * Memory for messages: free lists by size, so that a steady flow of them asks nobody.
+ * Memory for messages: free blocks by size, so that a steady flow of them asks nobody.
  *
  * Sizes are rounded up to a power of two; of each at most as many are kept for the next
- * time as are in use, or POOL_KEPT bytes.
+ * time as are in use, or POOL_KEPT bytes. Which blocks are free stands beside them, not in them: a
+ * message that is released was last touched long ago, and is not in the cache.
  */
 #ifndef ENGINE_POOL_H
 #define ENGINE_POOL_H
@@ -14,9 +15,15 @@
 #define POOL_LARGEST 17 /* 2^17 bytes: larger ones come from malloc() and go to free() */
 #define POOL_KEPT ((size_t)1 << 23)
 
+/* The blocks of one size. */
+struct pool_shelf {
+    void **free;
+    size_t kept, used; /* blocks */
+    size_t capacity;   /* of `free` */
+};
+
 struct pool {
-    struct pool_block *free[POOL_LARGEST + 1];
-    size_t kept[POOL_LARGEST + 1], used[POOL_LARGEST + 1]; /* bytes */
+    struct pool_shelf shelves[POOL_LARGEST + 1];
 };
 
 /* At least `length` bytes, not initialized; NULL if there is no memory. */

@@ -59,6 +59,7 @@ static void take_cumulative(struct sctp_association *association, uint32_t cumul
                             struct sack_result *result)
 {
     struct sctp_sender *sender = &association->sender;
+    bool released = false;
 
     while (sender->cumulative_tsn_ack != cumulative_tsn_ack) {
         uint32_t tsn = ++sender->cumulative_tsn_ack;
@@ -72,9 +73,13 @@ static void take_cumulative(struct sctp_association *association, uint32_t cumul
         }
         if (!entry->acknowledged)
             acknowledge(association, tsn, entry, result);
-        if (entry->flags & SCTP_DATA_FLAG_ENDING) /* all others of the message were before it */
-            sender_release(association, entry->message);
+        if (entry->flags & SCTP_DATA_FLAG_ENDING) { /* all others of the message were before it */
+            sender_release(association, entry);
+            released = true;
+        }
     }
+    if (released)
+        sender_tell_room(association);
     if (sender->marked > 0 && !tsn_before(cumulative_tsn_ack, sender->first_marked))
         sender->first_marked = cumulative_tsn_ack + 1;
 }

@@ -206,7 +206,7 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
     return 0;
 }
 
-static void tell_room(struct sctp_association *association)
+void sender_tell_room(struct sctp_association *association)
 {
     struct sctp_sender *sender = &association->sender;
 
@@ -218,27 +218,27 @@ static void tell_room(struct sctp_association *association)
         tell(association, BRAID_EVENT_DRY);
 }
 
-/* It leaves the sender, whatever became of it. */
-static void forget_number(struct sctp_sender *sender, const struct sent_message *message)
+/* What it needs stands in the ring: the message was last touched long ago, and is not in the cache.
+ */
+void sender_release(struct sctp_association *association, const struct outstanding *last)
 {
-    sender->numbered -= message->begun > 0 && !(message->send.flags & BRAID_SEND_UNORDERED);
-}
+    uint32_t length = last->offset + last->length;
+    size_t size = sizeof(struct sent_message) + length;
 
-void sender_release(struct sctp_association *association, struct sent_message *message)
-{
-    association->sender.queued_bytes -= message->length;
-    forget_number(&association->sender, message);
-    association_charge(association, -(int64_t)message_size(message));
-    authentication_unbind(association, message);
-    pool_release(&association->engine->pool, message, message_size(message));
-    tell_room(association);
+    association->sender.queued_bytes -= length;
+    association->sender.numbered -= !(last->flags & SCTP_DATA_FLAG_UNORDERED);
+    association_charge(association, -(int64_t)size);
+    if (association->authentication)
+        authentication_unbind(association, last->message);
+    pool_release(&association->engine->pool, last->message, size);
 }
 
 void sender_give_back(struct sctp_association *association, struct sent_message *message)
 {
-    forget_number(&association->sender, message);
+    association->sender.numbered -=
+        message->begun > 0 && !(message->send.flags & BRAID_SEND_UNORDERED);
     event_send_failed(association, message);
-    tell_room(association);
+    sender_tell_room(association);
 }
 
 /* ---- The ring ---- */

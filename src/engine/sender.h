@@ -140,8 +140,10 @@ void sender_enter_flight(struct sctp_association *association, const struct outs
                          uint32_t tsn);
 /* Marks a TSN for retransmission over `path`, unless it is acknowledged. */
 void sender_mark(struct sctp_association *association, uint32_t tsn, const struct sctp_path *path);
-/* A message was acknowledged: frees it. */
-void sender_release(struct sctp_association *association, struct sent_message *message);
+/* All of a message was acknowledged, of which this is the last chunk: frees it. */
+void sender_release(struct sctp_association *association, const struct outstanding *last);
+/* Whether there is room again, or nothing left, after messages were released. */
+void sender_tell_room(struct sctp_association *association);
 /* It is given up: the user gets it back. It is in no queue any more. */
 void sender_give_back(struct sctp_association *association, struct sent_message *message);
 /* Takes a message that waits out of the queue. */
