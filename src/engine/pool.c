@@ -8,11 +8,11 @@
 
 #define SHELF_LEAST 32
 
-static unsigned int size_class(size_t length)
+static size_t size_class(size_t length)
 {
     if (length <= (size_t)1 << POOL_SMALLEST)
         return POOL_SMALLEST;
-    return (unsigned int)(64 - __builtin_clzll(length - 1)); /* to the next power of two */
+    return 64 - (size_t)__builtin_clzll(length - 1); /* to the next power of two */
 }
 
 /* Under AddressSanitizer nothing is kept: what is used after its release is to be seen. */
@@ -23,15 +23,12 @@ static const bool keeping = true;
 #endif
 
 /* Where much is in use, as much may come back at once, and be wanted again. */
-static bool keeps_too_much(const struct pool_shelf *shelf, unsigned int class)
+static bool keeps_too_much(const struct pool_shelf *shelf, size_t class, size_t kept)
 {
-    size_t kept = shelf->kept;
-
     return keeping ? kept > shelf->used && kept > POOL_KEPT >> class : kept > 0;
 }
 
-/* What is rare is not inlined, so that the rest needs no registers saved. */
-__attribute__((noinline)) static bool grow(struct pool_shelf *shelf)
+static bool grow(struct pool_shelf *shelf)
 {
     size_t capacity = shelf->capacity ? 2 * shelf->capacity : SHELF_LEAST;
     void **blocks = realloc(shelf->free, capacity * sizeof(*blocks));
@@ -43,7 +40,8 @@ __attribute__((noinline)) static bool grow(struct pool_shelf *shelf)
     return true;
 }
 
-__attribute__((noinline)) static void *allocate_new(struct pool_shelf *shelf, unsigned int class)
+/* What is rare is not inlined, so that the rest needs no registers saved. */
+__attribute__((noinline)) static void *allocate_new(struct pool_shelf *shelf, size_t class)
 {
     void *block = malloc((size_t)1 << class);
 
@@ -51,9 +49,16 @@ __attribute__((noinline)) static void *allocate_new(struct pool_shelf *shelf, un
     return block;
 }
 
-__attribute__((noinline)) static void give_back(struct pool_shelf *shelf, unsigned int class)
+/* There is no place for it, or too much is kept. */
+__attribute__((noinline)) static void release_rarely(struct pool_shelf *shelf, size_t class,
+                                                     void *block)
 {
-    while (keeps_too_much(shelf, class))
+    if (shelf->kept == shelf->capacity && !grow(shelf)) {
+        free(block);
+        return;
+    }
+    shelf->free[shelf->kept++] = block;
+    while (keeps_too_much(shelf, class, shelf->kept))
         free(shelf->free[--shelf->kept]);
 }
 
@@ -67,7 +72,7 @@ void *pool_allocate(struct pool *pool, size_t length)
     if (length > (size_t)1 << POOL_LARGEST)
         return malloc(length);
 
-    unsigned int class = size_class(length);
+    size_t class = size_class(length);
     struct pool_shelf *shelf = &pool->shelves[class];
 
     if (shelf->kept == 0)
@@ -85,22 +90,19 @@ void pool_release(struct pool *pool, void *bytes, size_t length)
         return;
     }
 
-    unsigned int class = size_class(length);
+    size_t class = size_class(length);
     struct pool_shelf *shelf = &pool->shelves[class];
 
     shelf->used--;
-    if (shelf->kept == shelf->capacity && !grow(shelf)) {
-        free(bytes);
-        return;
-    }
-    shelf->free[shelf->kept++] = bytes;
-    if (keeps_too_much(shelf, class))
-        give_back(shelf, class);
+    if (shelf->kept == shelf->capacity || keeps_too_much(shelf, class, shelf->kept + 1))
+        release_rarely(shelf, class, bytes);
+    else
+        shelf->free[shelf->kept++] = bytes;
 }
 
 void pool_clear(struct pool *pool)
 {
-    for (unsigned int class = 0; class <= POOL_LARGEST; class ++) {
+    for (size_t class = 0; class <= POOL_LARGEST; class ++) {
         struct pool_shelf *shelf = &pool->shelves[class];
 
         while (shelf->kept > 0)
