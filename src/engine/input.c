@@ -142,7 +142,7 @@ static void receive_sack(struct sctp_association *association, const struct sctp
         sender_receive_sack(association, &sack);
 }
 
-/* RFC 3758, 3.3.1; RFC 8260, 2.3.1: only one of the two kinds belongs to an association. */
+/* RFC 3758, 3.3.1: of a kind that was not offered it is an unknown chunk. */
 static bool receive_forward_tsn(struct sctp_association *association, struct arrival *arrival,
                                 const struct sctp_chunk *chunk)
 {
@@ -151,10 +151,7 @@ static bool receive_forward_tsn(struct sctp_association *association, struct arr
     if (!association->parameters.partial_reliability ||
         !(interleaving ? offers_interleaving(association) : association->partial_reliability))
         return receive_unknown(association->engine, chunk);
-    if (interleaving == association->interleaving)
-        receiver_receive_forward_tsn(association, arrival, chunk);
-    else
-        association_abort_violation(association);
+    receiver_receive_forward_tsn(association, arrival, chunk);
     return true;
 }
 

@@ -372,6 +372,11 @@ void receiver_receive_forward_tsn(struct sctp_association *association, struct a
 
     if (!expects_data(association))
         return;
+    /* RFC 8260, 2.3.1: only one of the two kinds belongs to an association. */
+    if ((chunk->type == SCTP_CHUNK_I_FORWARD_TSN) != association->interleaving) {
+        association_abort_violation(association);
+        return;
+    }
     if (!(association->interleaving ? i_forward_tsn_read(chunk, &forward_tsn)
                                     : forward_tsn_read(chunk, &forward_tsn))) {
         association->engine->statistics.bad_packet++;
