@@ -12,7 +12,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BRAID = os.path.join(os.environ.get("BRAID_BUILD", os.path.join(TOP, "build")), "braid")
 CAPTURE = re.compile(r"^(!\[[^]]*\]\((\S+/captures/)([\w-]+)(?<!-plot)\.svg\))$", re.M)
 LISTED = re.compile(r"^\[drawing\]\(([\w-]+)\.svg\)", re.M)
-PROGRAM = re.compile(r"\[([^]]+)\]\((?:\.\./)+(examples/[\w./-]+\.[ch])\)")
+PROGRAM = re.compile(r"\[([^]]+)\]\((?:\.\./)+((?:examples|include)/[\w./-]+\.[ch])\)")
 SOURCE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
 <meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">
 <style>body {{ max-width: 60em; margin: 2em auto; padding: 0 1em; font: 14px/1.5 ui-monospace, monospace; }}
