@@ -17,31 +17,24 @@ static bool covers_ipv4(const struct sctp_socket *socket, const struct braid_add
            (address->family == BRAID_IPV4 || !socket->v6only);
 }
 
-static bool covers_ipv6(const struct sctp_socket *socket, const struct braid_address *address)
+static bool covers_ipv6(const struct braid_address *address)
 {
-    (void)socket;
     return braid_address_is_unspecified(address) && address->family == BRAID_IPV6;
 }
 
-static bool covers(const struct sctp_socket *socket, const struct braid_address *any,
-                   const struct braid_address *address)
+/* As on Linux: the rule is that of an IPv6 socket if one of them is, and to it "any" is alike to
+ * every address, whatever its family, unless it has IPV6_V6ONLY. */
+static bool addresses_conflict(const struct sctp_socket *socket,
+                               const struct braid_address *address,
+                               const struct sctp_socket *other,
+                               const struct braid_address *other_address)
 {
-    return address->family == BRAID_IPV4 ? covers_ipv4(socket, any) : covers_ipv6(socket, any);
-}
+    const struct sctp_socket *rule = other->domain == AF_INET6 ? other : socket;
 
-/* Would a packet to the one also be for the other? */
-static bool addresses_conflict(const struct sctp_socket *a, const struct braid_address *a_address,
-                               const struct sctp_socket *b, const struct braid_address *b_address)
-{
-    bool a_any = braid_address_is_unspecified(a_address);
-    bool b_any = braid_address_is_unspecified(b_address);
-
-    if (!a_any && !b_any)
-        return braid_address_equal(a_address, b_address);
-    if (a_any && b_any)
-        return (covers_ipv4(a, a_address) && covers_ipv4(b, b_address)) ||
-               (covers_ipv6(a, a_address) && covers_ipv6(b, b_address));
-    return a_any ? covers(a, a_address, b_address) : covers(b, b_address, a_address);
+    if (rule->v6only && address->family != other_address->family)
+        return false;
+    return braid_address_is_unspecified(address) || braid_address_is_unspecified(other_address) ||
+           braid_address_equal(address, other_address);
 }
 
 static bool may_share(const struct sctp_socket *socket, const struct sctp_socket *other)
@@ -151,13 +144,6 @@ static void socket_take_port(struct sctp_socket *socket, uint16_t port)
     list_append(port_list(socket->table, port), &socket->port_link);
 }
 
-void socket_unbind(struct sctp_socket *socket)
-{
-    list_remove(&socket->port_link);
-    socket->port = 0;
-    socket->bound_count = 0;
-}
-
 static bool port_is_forbidden(const struct sctp_socket *socket, uint16_t port,
                               const struct socket_caller *caller)
 {
@@ -253,7 +239,7 @@ int socket_open_endpoint(struct sctp_socket *socket)
         config.address_count = 0;
         for (size_t i = 0; i < socket->bound_count; i++) {
             config.ipv4 |= covers_ipv4(socket, &socket->bound[i]);
-            config.ipv6 |= covers_ipv6(socket, &socket->bound[i]);
+            config.ipv6 |= covers_ipv6(&socket->bound[i]);
         }
     }
     return braid_endpoint_open(socket->table->engine, &config, &socket->endpoint);
@@ -310,53 +296,65 @@ static int refresh_endpoint(struct sctp_socket *socket, bool was_any, braid_time
     return error;
 }
 
+static size_t sockaddr_length(const uint8_t *bytes, size_t left)
+{
+    sa_family_t family;
+    size_t length = 0;
+
+    if (left < sizeof(family))
+        return 0;
+    memcpy(&family, bytes, sizeof(family));
+    if (family == AF_INET)
+        length = sizeof(struct sockaddr_in);
+    else if (family == AF_INET6)
+        length = sizeof(struct sockaddr_in6);
+    return length <= left ? length : 0;
+}
+
+/* One after the other. As on Linux those before one that fails are taken back, as far as that goes:
+ * of a socket that had none the last stays, and what was taken back for nothing comes again. */
+static int change_each(struct sctp_socket *socket, const uint8_t *addresses, size_t length,
+                       bool add, const struct socket_caller *caller)
+{
+    size_t at = 0;
+
+    while (at < length) {
+        size_t each = sockaddr_length(addresses + at, length - at);
+        int error = add ? bind_one(socket, addresses + at, each, caller)
+                        : unbind_one(socket, addresses + at, each);
+
+        if (error < 0) {
+            change_each(socket, addresses, at, !add, caller);
+            return error;
+        }
+        at += each;
+    }
+    return 0;
+}
+
 int socket_bind_change(struct sctp_socket *socket, const void *addresses, size_t length, bool add,
                        const struct socket_caller *caller, braid_time now)
 {
-    struct braid_address before[SOCKET_BOUND_MAXIMUM];
-    size_t before_count = socket->bound_count;
     bool was_any = socket_is_bound_to_any(socket);
     const uint8_t *position = addresses;
-    size_t left = length;
-    int error = 0;
+    int error;
 
     /* All must be whole before the first is looked at closely. */
     if (length == 0)
         return -EINVAL;
-    while (left > 0) {
-        sa_family_t family;
-        size_t each;
+    for (size_t left = length; left > 0;) {
+        size_t each = sockaddr_length(position, left);
 
-        if (left < sizeof(family))
-            return -EINVAL;
-        memcpy(&family, position, sizeof(family));
-        each = family == AF_INET    ? sizeof(struct sockaddr_in)
-               : family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                    : 0;
-        if (each == 0 || each > left)
+        if (each == 0)
             return -EINVAL;
         position += each;
         left -= each;
     }
-    memcpy(before, socket->bound, sizeof(before));
-    position = addresses;
-    for (left = length; left > 0 && error == 0;) {
-        sa_family_t family;
-        size_t each;
-
-        memcpy(&family, position, sizeof(family));
-        each = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-        error = add ? bind_one(socket, position, each, caller) : unbind_one(socket, position, each);
-        position += each;
-        left -= each;
-    }
-    if (error == 0)
+    error = change_each(socket, addresses, length, add, caller);
+    if (error == 0) {
         error = refresh_endpoint(socket, was_any, now);
-    if (error < 0) {
-        memcpy(socket->bound, before, sizeof(before));
-        socket->bound_count = before_count;
-        if (before_count == 0 && socket->port != 0)
-            socket_unbind(socket);
+        if (error < 0)
+            change_each(socket, addresses, length, !add, caller);
     }
     socket_changed(socket, SOCKET_STATE);
     return error;
@@ -366,7 +364,7 @@ int socket_listen(struct sctp_socket *socket, int backlog)
 {
     int error;
 
-    if (backlog < 0 || socket->style == SOCKET_PEELED_OFF)
+    if (backlog < 0 || socket->style == SOCKET_PEELED_OFF || socket->disconnecting)
         return -EINVAL;
     if (socket->state != SOCKET_CLOSED && socket->state != SOCKET_LISTENING)
         return -EINVAL;

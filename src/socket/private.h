@@ -89,6 +89,7 @@ struct sctp_socket {
     struct quota *quota;
     bool closed;
     bool shut_read, shut_write;
+    bool disconnecting;   /* shutdown() of a listener failed: as on Linux it stays as it is */
     bool peer_shut;       /* one-to-one: the peer has ended its side */
     bool had_association; /* one-to-one: it was connected once, */
     bool was_accepted;    /* or came of a listener */
@@ -230,7 +231,6 @@ void socket_apply_parameters(struct sctp_socket *socket);
 
 /* Chooses a port and all addresses if the socket has none. EAGAIN: no port is left. */
 int socket_autobind(struct sctp_socket *socket);
-void socket_unbind(struct sctp_socket *socket);
 /* Opens the engine's endpoint if it is not yet open. */
 int socket_open_endpoint(struct sctp_socket *socket);
 /* As on Linux a socket has the name of the address from which it last talked to a primary path. */

@@ -141,6 +141,7 @@ struct sctp_socket *socket_clone(const struct sctp_socket *from, enum socket_sty
     socket->held_bytes = 0;
     socket->error = 0;
     socket->shut_read = socket->shut_write = socket->peer_shut = false;
+    socket->disconnecting = false;
     socket->partial = NULL;
     list_init(&socket->accept_link);
     list_init(&socket->accepted);
@@ -276,8 +277,10 @@ int socket_shutdown(struct sctp_socket *socket, int how, braid_time now)
 
     if (!read && !write)
         return -EINVAL;
-    if (socket->state == SOCKET_LISTENING)
+    if (socket->state == SOCKET_LISTENING) {
+        socket->disconnecting |= read;
         return read ? -EOPNOTSUPP : 0;
+    }
     if (socket->style == SOCKET_ONE_TO_MANY)
         return -ENOTCONN;
     socket->shut_read |= read;

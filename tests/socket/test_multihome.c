@@ -126,11 +126,19 @@ static void test_bindx(void **state)
     /* the last one stays */
     assert_int_equal(set(&world, socket, SCTP_SOCKOPT_BINDX_REM, &both[1], sizeof(both[1])),
                      -EBUSY);
-    /* all or nothing */
+    /* all or nothing, */
     both[1] = not_ours;
     assert_int_equal(set(&world, socket, SCTP_SOCKOPT_BINDX_ADD, both, sizeof(both)),
                      -EADDRNOTAVAIL);
     assert_int_equal(socket_bound_addresses(socket, bound, 4), 1);
+    /* but a socket that had no address stays bound to what came before the one that failed */
+    socket = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+    both[0].sin_port = both[1].sin_port = htons(PORT + 2);
+    assert_int_equal(set(&world, socket, SCTP_SOCKOPT_BINDX_ADD, both, sizeof(both)),
+                     -EADDRNOTAVAIL);
+    assert_int_equal(socket_bound_addresses(socket, bound, 4), 1);
+    assert_true(braid_address_equal(&bound[0], &world.hosts[0].address));
+    assert_int_equal(socket_listen(socket, 5), 0);
     world_close(&world);
 }
 
