@@ -484,6 +484,8 @@ enum braid_send_flags {
     BRAID_SEND_SACK_IMMEDIATELY = 2, /* RFC 7053 */
     BRAID_SEND_OVER_PATH = 4,        /* prefer `path` to the primary */
     BRAID_SEND_KEY = 64,             /* authenticate with `key`, not with the active one */
+    BRAID_SEND_MORE = 128,           /* more follows: unless a packet is full, nothing new is sent
+                                        before a message without it, or braid_shutdown() */
 };
 
 /* When a message is abandoned though it was sent (RFC 3758, 4.1; RFC 7496, section 3). It is not,

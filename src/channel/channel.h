@@ -103,7 +103,8 @@ enum channel_flags {
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
     CHANNEL_HAS_PR = 128,   /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
     CHANNEL_HAS_AUTH = 256, /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
-    CHANNEL_FLAGS = 511,    /* all of them */
+    CHANNEL_HOLD = 512,     /* SEND: MSG_MORE, the message may wait for the next one */
+    CHANNEL_FLAGS = 1023,   /* all of them */
 };
 
 /* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */

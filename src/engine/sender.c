@@ -133,7 +133,7 @@ static int check_send(const struct sctp_association *association, const struct b
     if (length == 0 || length > UINT32_MAX / 2 || send->stream >= association->outbound_streams ||
         send->policy >= BRAID_POLICY_COUNT ||
         send->flags & ~(BRAID_SEND_UNORDERED | BRAID_SEND_SACK_IMMEDIATELY | BRAID_SEND_OVER_PATH |
-                        BRAID_SEND_KEY))
+                        BRAID_SEND_KEY | BRAID_SEND_MORE))
         return -EINVAL;
     if (send->flags & BRAID_SEND_OVER_PATH && send->path >= association->path_count)
         return -EINVAL;
@@ -197,6 +197,7 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
         return error;
     }
     memcpy(message->bytes, bytes, length);
+    sender->more = send->flags & BRAID_SEND_MORE;
     sender_hold_or_queue(association, message);
     sender->queued_bytes += message->length;
     association_charge(association, (int64_t)message_size(message));
@@ -605,7 +606,8 @@ static bool window_permits(struct sctp_association *association, struct sctp_pat
 }
 
 /* RFC 1122, section 4.2.3.4, as far as the user permits: a small chunk waits while others are
- * outstanding, for an acknowledgement or for company that fills a packet. */
+ * outstanding, for an acknowledgement or for company that fills a packet. If the user has said that
+ * more follows, only for that. */
 static bool waits_for_company(const struct sctp_association *association,
                               const struct sctp_path *path, const struct sent_message *message)
 {
@@ -613,8 +615,9 @@ static bool waits_for_company(const struct sctp_association *association,
     size_t waiting =
         sender->pending_bytes + (size_t)sender->pending_messages * association->data_header_length;
 
-    return !association->parameters.no_delay && message->small &&
-           association->state == BRAID_ESTABLISHED && sender->outstanding_chunks > 0 &&
+    return (sender->more ||
+            (!association->parameters.no_delay && sender->outstanding_chunks > 0)) &&
+           message->small && association->state == BRAID_ESTABLISHED &&
            waiting < path_maximum_data_chunk_size(path);
 }
 

@@ -73,6 +73,7 @@ struct sctp_sender {
     uint32_t pending_messages;
     uint32_t queued_bytes; /* taken from the user and not yet acknowledged */
     bool told_full;        /* EAGAIN was answered: tell when there is room */
+    bool more;             /* BRAID_SEND_MORE of the last message */
 
     struct outstanding *ring;    /* TSN modulo capacity */
     uint32_t capacity;           /* a power of two; 0: none yet */

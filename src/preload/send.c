@@ -488,6 +488,8 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
 
     memset(&outgoing.header, 0, sizeof(outgoing.header));
     outgoing.header.type = CHANNEL_SEND;
+    if (flags & MSG_MORE)
+        outgoing.header.flags |= CHANNEL_HOLD;
     error = total_length(message, &length);
     if (error == 0 && !(socket_state(socket) & CHANNEL_STATE_PEELED_OFF))
         bad_name = read_name(message, &outgoing.header);

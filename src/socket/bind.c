@@ -25,8 +25,7 @@ static bool covers_ipv6(const struct braid_address *address)
 /* As on Linux: the rule is that of an IPv6 socket if one of them is, and to it "any" is alike to
  * every address, whatever its family, unless it has IPV6_V6ONLY. */
 static bool addresses_conflict(const struct sctp_socket *socket,
-                               const struct braid_address *address,
-                               const struct sctp_socket *other,
+                               const struct braid_address *address, const struct sctp_socket *other,
                                const struct braid_address *other_address)
 {
     const struct sctp_socket *rule = other->domain == AF_INET6 ? other : socket;

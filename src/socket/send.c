@@ -124,6 +124,8 @@ static int send_to(struct socket_association *association, const struct outgoing
         send.flags |= BRAID_SEND_SACK_IMMEDIATELY;
     if (message->over_path)
         send.flags |= BRAID_SEND_OVER_PATH;
+    if (header->flags & CHANNEL_HOLD)
+        send.flags |= BRAID_SEND_MORE;
     if (header->flags & CHANNEL_HAS_AUTH) {
         send.flags |= BRAID_SEND_KEY;
         send.key = header->auth_key;

@@ -299,6 +299,31 @@ static void test_nagle(void **state)
     }
 }
 
+/* What the user says more will follow is not sent before it does, or a packet is full, or the end.
+ */
+static void test_more_follows(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer *peer;
+
+    parameters.no_delay = true;
+    peer = begin_with(state, &parameters, 131072);
+    assert_int_equal(peer_user_send_flags(peer, 0, 10, BRAID_SEND_MORE), 0);
+    assert_int_equal(peer_user_send_flags(peer, 0, 11, BRAID_SEND_MORE), 0);
+    expect(peer, NONE);
+    assert_int_equal(peer_user_send(peer, 0, 12), 0);
+    expect(peer, "DATA DATA DATA");
+
+    assert_int_equal(peer_user_send_flags(peer, 0, FULL - 100, BRAID_SEND_MORE), 0);
+    expect(peer, NONE);
+    assert_int_equal(peer_user_send_flags(peer, 0, 80, BRAID_SEND_MORE), 0);
+    expect(peer, NONE);
+    assert_int_equal(peer_user_send_flags(peer, 0, 80, BRAID_SEND_MORE), 0);
+    expect(peer, "DATA DATA");
+    assert_int_equal(braid_shutdown(peer->engine, peer->association, peer->now), 0);
+    expect(peer, "DATA");
+}
+
 /* "such that the size of the SCTP packet does not exceed the current PMTU": full, not over. */
 static void test_bundling_fills_packets(void **state)
 {
@@ -681,6 +706,7 @@ int main(void)
         peer_test(test_fragmentation_disabled),
         peer_test(test_fragmentation_unordered),
         peer_test(test_nagle),
+        peer_test(test_more_follows),
         peer_test(test_bundling_fills_packets),
         peer_test(test_fragments_fill_packets),
         peer_test(test_send_buffer),
