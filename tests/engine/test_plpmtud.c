@@ -142,11 +142,37 @@ static void test_pad(void **state)
     assert_int_equal(statistics.unknown_chunks, 0);
 }
 
+/* An INIT that is filled with padding gets the same INIT ACK as one that is not (RFC 4820, 4). */
+static void test_pad_parameter(void **state)
+{
+    static const uint8_t zeros[100];
+    struct peer *peer = peer_renew(state, NULL);
+    size_t lengths[2];
+
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
+    for (int i = 0; i < 2; i++) {
+        struct sctp_parameter parameter;
+        const struct sent *sent;
+        size_t start = peer_begin_init(peer, SCTP_CHUNK_INIT);
+
+        if (i == 1)
+            parameter_write(&peer->writer, SCTP_PARAMETER_PADDING, zeros, sizeof(zeros));
+        chunk_end(&peer->writer, start);
+        peer_send(peer);
+        sent = expect(peer, "INIT_ACK");
+        assert_false(sent_parameter(sent, SCTP_PARAMETER_UNRECOGNIZED, &parameter));
+        assert_false(sent_parameter(sent, SCTP_PARAMETER_PADDING, &parameter));
+        lengths[i] = sent->length;
+    }
+    assert_int_equal(lengths[0], lengths[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_off),     peer_test(test_confirmed),  peer_test(test_black_hole),
-        peer_test(test_shrinks), peer_test(test_configured), peer_test(test_pad),
+        peer_test(test_off),           peer_test(test_confirmed),  peer_test(test_black_hole),
+        peer_test(test_shrinks),       peer_test(test_configured), peer_test(test_pad),
+        peer_test(test_pad_parameter),
     };
 
     return cmocka_run_group_tests_name("plpmtud", tests, NULL, NULL);
