@@ -3,7 +3,8 @@
  * It carries the calls of RFC 6458; which of them exist is decided by both ends, not here.
  *
  * A program's SCTP socket is a real descriptor: the "program end" of an AF_UNIX SOCK_SEQPACKET
- * connection whose "stack end" and whole state are in the stack process. Three ways lead across:
+ * connection whose "stack end" and whole state are in the stack process. Three ways lead across,
+ * and for busy sockets a fourth, upwards: ring.h.
  *
  *   data      On the connection itself, one message a datagram, each with a `channel_header` in
  *             front. Upwards CHANNEL_SEND; downwards CHANNEL_MESSAGE and CHANNEL_ACCEPT. Nothing on
@@ -60,7 +61,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#define CHANNEL_VERSION 2u
+#define CHANNEL_VERSION 3u
 #define CHANNEL_NAME_PREFIX "braid/"
 #define CHANNEL_NAME_MAXIMUM 64           /* bytes of NAME */
 #define CHANNEL_ENVIRONMENT "BRAID_STACK" /* the variable that tells programs NAME */
@@ -101,10 +102,11 @@ enum channel_flags {
     CHANNEL_NOTIFICATION = 16,  /* MESSAGE: MSG_NOTIFICATION */
     CHANNEL_END_OF_RECORD = 32, /* MESSAGE: MSG_EOR */
     CHANNEL_HAS_NEXT = 64,      /* MESSAGE: `next` is given (SCTP_NXTINFO, RFC 6458, 5.3.6) */
-    CHANNEL_HAS_PR = 128,   /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
-    CHANNEL_HAS_AUTH = 256, /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
-    CHANNEL_HOLD = 512,     /* SEND: MSG_MORE, the message may wait for the next one */
-    CHANNEL_FLAGS = 1023,   /* all of them */
+    CHANNEL_HAS_PR = 128,      /* SEND: pr_policy, pr_value were given (SCTP_PRINFO, SCTP_SNDRCV) */
+    CHANNEL_HAS_AUTH = 256,    /* SEND: auth_key was given (SCTP_AUTHINFO, 5.3.8) */
+    CHANNEL_HOLD = 512,        /* SEND: MSG_MORE, the message may wait for the next one */
+    CHANNEL_KNOWS_RING = 1024, /* SEND: the sender uses a ring if there is one: `ring_position` */
+    CHANNEL_FLAGS = 2047,      /* all of them */
 };
 
 /* The fields of struct sctp_sndinfo / sctp_rcvinfo / sctp_nxtinfo (RFC 6458, 5.3.4 to 5.3.6). */
@@ -146,7 +148,8 @@ struct channel_header {
     uint64_t sender;       /* SEND of a piece: names the thread (of one namespace: its pid and tid),
                               so that pieces of two do not mix. 0: a whole message */
     union channel_address address; /* SEND: where to; MESSAGE, ACCEPT: from whom */
-    uint32_t reserved;
+    uint32_t ring_position; /* SEND: what stands before it in the ring goes first (ring.h); 0: there
+                               was no ring */
 };
 
 /* ---- Control ---- */
@@ -188,6 +191,7 @@ enum channel_operation {
                          request: 1 to wait until the association is up or down */
     CHANNEL_CAPTURE,  /* no descriptor (the stack's own user or root only). Reply: a SOCK_SEQPACKET
                          socket that all packets from now on are written to, see link/capture.h */
+    CHANNEL_RING,     /* Reply: the memory file of the socket's ring, see ring.h */
 };
 
 /* Of SOL_SOCKET the stack answers SO_SNDBUF, SO_RCVBUF (and FORCE), SO_LINGER, SO_REUSEADDR,
@@ -225,6 +229,7 @@ enum channel_state {
     CHANNEL_STATE_BOUND = 512,
     CHANNEL_STATE_EXPLICIT_EOR = 1024,
     CHANNEL_STATE_PEELED_OFF = 2048, /* a socket of one association that was peeled off */
+    CHANNEL_STATE_RING = 4096,       /* it has a ring: CHANNEL_RING */
 };
 
 enum channel_receive_options {                             /* which ancillary data recvmsg() adds */
@@ -314,7 +319,7 @@ int channel_take_descriptor(struct msghdr *message);
 static inline bool channel_is_send(const struct channel_header *header)
 {
     return header->type == CHANNEL_SEND && !(header->flags & ~(uint32_t)CHANNEL_FLAGS) &&
-           header->info.reserved == 0 && header->next.reserved == 0 && header->reserved == 0;
+           header->info.reserved == 0 && header->next.reserved == 0;
 }
 
 /* Reads slot and generation out of the name of a program end; false if it is not one of NAME's. */

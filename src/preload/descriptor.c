@@ -80,7 +80,17 @@ static enum mark marked(int descriptor)
 
 void descriptor_forget(int descriptor)
 {
+    uint64_t word = descriptor >= 0 ? mark_word(descriptor) : UNKNOWN;
+
+    if ((word & UINT8_MAX) == OURS)
+        busy_forget((uint32_t)(word >> 8 & UINT16_MAX), (uint32_t)(word >> 32));
     mark(descriptor, UNKNOWN, 0, 0);
+}
+
+void descriptor_forget_range(unsigned int first, unsigned int last)
+{
+    for (unsigned int i = first; i <= last && i < DESCRIPTORS; i++)
+        descriptor_forget((int)i);
 }
 
 void descriptor_set_partial(const struct program_socket *socket, bool partial)

@@ -9,6 +9,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "preload/direct.h"
 #include "preload/libc.h"
 #include "preload/private.h"
 
@@ -103,6 +104,22 @@ TAKEN_OVER int close(int descriptor)
         return (int)answer(call_close(&ours));
     descriptor_forget(descriptor);
     return LIBC->close(descriptor);
+}
+
+TAKEN_OVER int close_range(unsigned int first, unsigned int last, int flags)
+{
+    descriptor_forget_range(first, last);
+    return (int)direct_call(SYS_close_range, first, last, flags);
+}
+
+TAKEN_OVER void closefrom(int lowest)
+{
+    unsigned int first = lowest > 0 ? (unsigned int)lowest : 0;
+
+    if (close_range(first, ~0u, 0) == 0)
+        return;
+    for (long last = sysconf(_SC_OPEN_MAX); first < last; first++)
+        direct_close((int)first); /* before Linux 5.9 */
 }
 
 /* ---- Names and options ---- */

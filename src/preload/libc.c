@@ -30,4 +30,6 @@ __attribute__((constructor(101))) static void begin(void)
 {
     libc_functions();
     stack_set_name(getenv(CHANNEL_ENVIRONMENT));
+    if (stack_name())
+        busy_open();
 }

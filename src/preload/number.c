@@ -42,6 +42,8 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
         return shutdown((int)a, (int)b);
     case SYS_close:
         return close((int)a);
+    case SYS_close_range:
+        return close_range((unsigned int)a, (unsigned int)b, (int)c);
     case SYS_getsockname:
         return getsockname((int)a, (struct sockaddr *)b, (socklen_t *)c);
     case SYS_getpeername:

@@ -14,7 +14,7 @@
  *   exec.c        the environment of programs that are started
  *   image.c       can the library be loaded into a program?
  *   interface.c   interfaces by their names    ring.c   no io_uring
- *   poll.c        sockets that have failed
+ *   poll.c        sockets that have failed    busy.c     rings of busy sockets
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
  * gives. Nothing is allocated, no lock is taken: all of this may be called from a signal handler.
@@ -73,6 +73,7 @@ bool descriptor_is_other(const struct program_socket *believed, struct program_s
                          ssize_t *result);
 /* It may be another than before. */
 void descriptor_forget(int descriptor);
+void descriptor_forget_range(unsigned int first, unsigned int last);
 /* A message of it was read in part, or is no longer (SO_PEEK_OFF tells how much). */
 void descriptor_set_partial(const struct program_socket *socket, bool partial);
 bool descriptor_is_partial(const struct program_socket *socket);
@@ -119,6 +120,19 @@ int control_take_error(const struct program_socket *socket);
 void control_settle(void);
 /* Maps the page of the stack on whose connection this is done. */
 const struct channel_page *control_map_page(void);
+
+/* ---- busy.c ---- */
+
+struct channel_ring;
+
+/* Before anything is sent; without it (src/trap/) this process uses no rings. */
+void busy_open(void);
+bool busy_is_open(void);
+/* The ring of a socket, to be given back by busy_release(); NULL: none that could be used. */
+struct channel_ring *busy_take(const struct program_socket *socket);
+void busy_release(const struct program_socket *socket);
+/* A descriptor of the socket is closed. */
+void busy_forget(uint32_t slot, uint32_t generation);
 
 /* ---- call.c ---- */
 

@@ -107,6 +107,8 @@ void page_publish(struct stack *stack, struct stack_socket *end)
     fit_size(end, now.receive_buffer);
     if (end->shutdown == SHUT_WR || end->shutdown == SHUT_RDWR)
         now.channel_state |= CHANNEL_STATE_SHUT_WRITE;
+    if (end->ring)
+        now.channel_state |= CHANNEL_STATE_RING;
     store(&slot->receive_options, now.receive_options);
     store(&slot->outbound_streams, now.outbound_streams);
     store(&slot->message_maximum, now.message_maximum);
@@ -243,6 +245,7 @@ int end_new(struct stack *stack, struct sctp_socket *socket, const struct socket
     list_init(&end->assemblies);
     list_init(&end->pending);
     list_init(&end->waiters);
+    list_init(&end->busy);
     error = make_pair(end, pair);
     if (error == 0)
         error = slot_take(stack, pair[1], &end->slot, &end->generation);
@@ -271,6 +274,7 @@ void end_leave(struct stack *stack, struct stack_socket *end)
     downward_free(stack, end);
     channel_drain(end->watch.descriptor);
     stack_unwatch(stack, &end->watch);
+    busy_end(stack, end);
     slot_give_back(stack, end->slot, end->generation);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "channel/channel.h"
+#include "channel/ring.h"
 #include "engine/list.h"
 #include "link/capture.h"
 #include "link/link.h"
@@ -75,6 +76,14 @@ struct stack_socket {
     struct list pending; /* struct upward: whole, in order */
     size_t pending_count;
     struct list waiters; /* struct connection */
+
+    /* many small ones: busy.c */
+    struct list busy;          /* of stack->busy, while the ring is awake */
+    struct channel_ring *ring; /* NULL: none */
+    int ring_descriptor;
+    uint32_t ring_tail;   /* what was taken of it: its own field is not believed */
+    uint32_t run;         /* small messages in a row, */
+    braid_time run_start; /* since */
 
     /* downwards: downward.c */
     bool ended;                   /* no more is sent down */
@@ -154,9 +163,10 @@ struct stack {
     braid_time rendezvous_pause_end;             /* and they are tried again then */
     struct list connections, waiting, lingering; /* struct connection: by enum connection_wait */
     struct list dead_connections;
-    uint32_t connection_count, connections_maximum, sockets_maximum;
+    uint32_t connection_count, connections_maximum, sockets_maximum, ring_count;
     struct list ends, dead; /* struct stack_socket */
     struct list dirty;
+    struct list busy; /* struct stack_socket whose rings are awake */
     braid_time idle_since;
 
     /* what programs have sent: in this turn, and in the current span of time (stack.c: gathering)
@@ -260,6 +270,20 @@ int upward_append(struct stack_socket *end, const struct channel_header *header,
 int upward_send(struct stack *stack, struct stack_socket *end, const struct channel_header *header,
                 const void *bytes, size_t length, int32_t *association);
 void upward_free(struct stack_socket *end);
+
+/* ---- busy.c ---- */
+
+/* A message came by the descriptor: another that makes the socket busy? */
+void busy_count(struct stack *stack, struct stack_socket *end, const struct channel_header *header,
+                size_t length);
+/* Its ring is gone, for the stack. */
+void busy_end(struct stack *stack, struct stack_socket *end);
+/* Somebody sends: its ring is looked at in each turn again. */
+void busy_wake(struct stack *stack, struct stack_socket *end);
+/* Takes what is in the rings that are awake. */
+void busy_serve(struct stack *stack);
+/* Before the stack sleeps. False: it must not. */
+bool busy_sleep(struct stack *stack);
 
 /* ---- downward.c ---- */
 

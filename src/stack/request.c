@@ -352,6 +352,16 @@ static int request_close_linger(struct stack *stack, struct request *request)
     return 0;
 }
 
+static int request_ring(struct stack *stack, struct request *request)
+{
+    (void)stack;
+    if (!request->end->ring)
+        return -ENOENT;
+    request->answer_descriptor = request->end->ring_descriptor;
+    request->answer_is_ours = true;
+    return 0;
+}
+
 /* ---- Finding out what is asked ---- */
 
 enum need { NEEDS_SOCKET, NEEDS_NONE, MAY_HAVE_SOCKET };
@@ -377,6 +387,7 @@ static const struct operation {
     [CHANNEL_STOP] = {request_stop, NEEDS_NONE},
     [CHANNEL_SEND_NOW] = {request_send_now, NEEDS_SOCKET},
     [CHANNEL_CAPTURE] = {request_capture, NEEDS_NONE},
+    [CHANNEL_RING] = {request_ring, NEEDS_SOCKET},
 };
 
 static int request_handle(struct stack *stack, struct request *request)

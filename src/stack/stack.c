@@ -290,8 +290,11 @@ static void gather(struct stack *stack)
 int stack_turn(struct stack *stack, int sleep)
 {
     struct epoll_event events[EVENTS];
-    int count = epoll_wait(stack->epoll, events, EVENTS, sleep);
+    int count;
 
+    if (sleep != 0 && !busy_sleep(stack))
+        sleep = 0;
+    count = epoll_wait(stack->epoll, events, EVENTS, sleep);
     if (count < 0 && errno != EINTR)
         return -errno;
     stack->now = stack_clock();
@@ -303,6 +306,7 @@ int stack_turn(struct stack *stack, int sleep)
         if (watch->descriptor >= 0)
             watch->ready(stack, watch, events[i].events);
     }
+    busy_serve(stack);
     receive_more(stack);
     wire_follow_host(stack);
     if (braid_engine_next_timeout(stack->engine) <= stack->now)
@@ -539,6 +543,7 @@ static struct stack *stack_new(const struct stack_config *config)
     list_init(&stack->ends);
     list_init(&stack->dead);
     list_init(&stack->dirty);
+    list_init(&stack->busy);
     stack->now = stack->started = stack_clock();
     stack->owner = geteuid();
     return stack;

@@ -13,6 +13,7 @@
 enum {
     ROUNDS_MAXIMUM = 64,         /* batches, more than an end can hold */
     MESSAGE_LENGTH_FIRST = 4096, /* until the first message tells how long they are */
+    RING_BATCH = 64,             /* messages of a ring in one turn */
 };
 
 int upward_send(struct stack *stack, struct stack_socket *end, const struct channel_header *header,
@@ -193,6 +194,48 @@ static void upward_message(struct stack *stack, struct stack_socket *end,
         upward_append(end, header, bytes, length, NULL);
 }
 
+/* What a program has written there is not what the library writes. */
+static void ring_drop(struct stack *stack, struct stack_socket *end)
+{
+    if (!end->bypassed)
+        stack_log(stack, "user %u: nonsense stands in the ring of an SCTP socket, and is dropped",
+                  (unsigned int)end->caller.uid);
+    end->bypassed = true;
+    end->ring_tail = ring_head(end->ring);
+}
+
+/* Up to where programs have written. */
+static uint32_t ring_look(struct stack *stack, struct stack_socket *end)
+{
+    uint32_t head = end->ring ? ring_head(end->ring) : 0;
+
+    if (!end->ring || head - end->ring_tail <= CHANNEL_RING_SIZE)
+        return head;
+    ring_drop(stack, end);
+    ring_release(end->ring, end->ring_tail);
+    return end->ring_tail;
+}
+
+/* Takes at most `count` messages that stand before `head` in the ring, or all: of those that must
+ * go before another some may have to wait, too. Otherwise they wait in the ring. */
+static void ring_receive(struct stack *stack, struct stack_socket *end, uint32_t head,
+                         unsigned int count, bool all)
+{
+    struct ring_entry entry;
+    int taken = 0;
+
+    if (!end->ring || (int32_t)(head - end->ring_tail) <= 0)
+        return;
+    while ((all || (count-- > 0 && !upward_is_blocked(end))) && end->ring &&
+           (taken = ring_take(end->ring, &end->ring_tail, head, &entry)) > 0)
+        upward_message(stack, end, &entry.header, entry.bytes, entry.length);
+    if (!end->ring)
+        return;
+    if (taken < 0)
+        ring_drop(stack, end);
+    ring_release(end->ring, end->ring_tail);
+}
+
 /* As many as there is room for: what is read and finds none must be copied. */
 static unsigned int batch_size(const struct stack_socket *end)
 {
@@ -236,6 +279,19 @@ static void tell_bypassed(struct stack *stack, struct stack_socket *end, size_t 
               (unsigned int)end->caller.uid, length);
 }
 
+static void upward_datagram(struct stack *stack, struct stack_socket *end,
+                            const struct channel_header *header, const void *bytes, size_t length)
+{
+    if (end->ring && header->flags & CHANNEL_KNOWS_RING && header->ring_position != 0) {
+        uint32_t head = ring_look(stack, end);
+        bool is_there = (int32_t)(head - header->ring_position) >= 0;
+
+        ring_receive(stack, end, is_there ? header->ring_position : head, 0, true);
+    }
+    upward_message(stack, end, header, bytes, length);
+    busy_count(stack, end, header, length);
+}
+
 static bool upward_batch(struct stack *stack, struct stack_socket *end)
 {
     unsigned int wanted = batch_size(end);
@@ -254,6 +310,7 @@ static bool upward_batch(struct stack *stack, struct stack_socket *end)
         unsigned int length = stack->up_messages[i].msg_len;
         const struct channel_header *header = &stack->up_headers[i];
 
+        busy_wake(stack, end);
         if (length == 0 && is_at_end(end->watch.descriptor)) {
             end->left = true;
             return false;
@@ -262,8 +319,8 @@ static bool upward_batch(struct stack *stack, struct stack_socket *end)
             !channel_is_send(header))
             tell_bypassed(stack, end, length, header);
         else
-            upward_message(stack, end, header, stack->up_parts[i][1].iov_base,
-                           length - sizeof(*header));
+            upward_datagram(stack, end, header, stack->up_parts[i][1].iov_base,
+                            length - sizeof(*header));
     }
     return (unsigned int)count == wanted;
 }
@@ -293,14 +350,25 @@ static void upward_finish(struct stack *stack, struct stack_socket *end)
 
 void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
 {
-    int rounds = all ? ROUNDS_MAXIMUM : 1;
+    int rounds;
+    uint32_t head = ring_look(stack, end);
+    bool more = true;
 
+    all |= end->shutdown >= 0; /* which waits for what stands there */
+    rounds = all ? ROUNDS_MAXIMUM : 1;
     if (end->plugged || end->watch.descriptor < 0)
         return;
     if (!end->hung_up && quota_is_full(socket_quota(end->socket)))
         socket_starve(end->socket);
-    while (rounds-- > 0 && !upward_is_blocked(end) && upward_batch(stack, end))
-        ;
+    while (more && rounds-- > 0 && !upward_is_blocked(end))
+        more = upward_batch(stack, end);
+    if (end->left && end->ring)
+        ring_receive(stack, end, ring_look(stack, end), 0, true);
+    else if (end->ring && !more) {
+        ring_receive(stack, end, head, all ? UINT32_MAX : RING_BATCH, false);
+        if (end->ring && !upward_is_blocked(end))
+            ring_reopen(end->ring);
+    }
     if (upward_is_blocked(end) || end->left)
         end_set_events(stack, end);
     upward_finish(stack, end);

@@ -35,6 +35,10 @@ def parts():
     passes(PARTS)
 
 
+def busy():
+    passes(os.path.join(BUILD, "tests", "preload", "busy"))
+
+
 def unseen():
     passes(os.path.join(BUILD, "tests", "preload", "unseen"))
 
@@ -110,4 +114,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, full, parts, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, parts, busy, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
