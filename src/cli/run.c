@@ -284,6 +284,7 @@ enum {
     OPTION_UDP,
     OPTION_PEER_UDP,
     OPTION_ASCONF,
+    OPTION_AUTH,
     OPTION_INTERLEAVING,
     OPTION_CAPTURE,
     OPTION_START,
@@ -321,6 +322,9 @@ static bool take_option(struct run_options *options, int option)
         return true;
     case OPTION_ASCONF:
         pass_on(options, "--asconf", NULL);
+        return true;
+    case OPTION_AUTH:
+        pass_on(options, "--auth", NULL);
         return true;
     case OPTION_INTERLEAVING:
         pass_on(options, "--interleaving", NULL);
@@ -360,6 +364,7 @@ static int run_program(int argc, char **argv)
         {"udp", required_argument, NULL, OPTION_UDP},
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
         {"asconf", no_argument, NULL, OPTION_ASCONF},
+        {"auth", no_argument, NULL, OPTION_AUTH},
         {"interleaving", no_argument, NULL, OPTION_INTERLEAVING},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
         {"start", no_argument, NULL, OPTION_START},
@@ -425,6 +430,7 @@ const struct command run_command = {
         "      --udp PORT        our own UDP port (default 9899)\n"
         "      --peer-udp PORT   the peers' UDP port (default 9899)\n"
         "      --asconf          tell peers when the host's addresses change (RFC 5061)\n"
+        "      --auth            let programs authenticate chunks (RFC 4895), if they ask for it\n"
         "      --interleaving    let programs have message interleaving (RFC 8260)\n"
         "      --capture FILE    write all packets to FILE, a pcapng capture\n"
         "      --start           only start the stack, if there is none: without PROGRAM\n"

@@ -249,6 +249,7 @@ enum {
     OPTION_RAW,
     OPTION_PEER_UDP,
     OPTION_ASCONF,
+    OPTION_AUTH,
     OPTION_INTERLEAVING,
     OPTION_CAPTURE,
     OPTION_LOG,
@@ -284,6 +285,9 @@ static bool take_option(struct stack_options *options, int option)
         return parse_port(optarg, &config->peer_udp_port);
     case OPTION_ASCONF:
         config->asconf = true;
+        return true;
+    case OPTION_AUTH:
+        config->authentication = true;
         return true;
     case OPTION_INTERLEAVING:
         config->interleaving = true;
@@ -338,6 +342,7 @@ static int run_stack(int argc, char **argv)
         {"raw", no_argument, NULL, OPTION_RAW},
         {"peer-udp", required_argument, NULL, OPTION_PEER_UDP},
         {"asconf", no_argument, NULL, OPTION_ASCONF},
+        {"auth", no_argument, NULL, OPTION_AUTH},
         {"interleaving", no_argument, NULL, OPTION_INTERLEAVING},
         {"capture", required_argument, NULL, OPTION_CAPTURE},
         {"log", required_argument, NULL, OPTION_LOG},
@@ -402,6 +407,8 @@ const struct command stack_command = {
         "      --asconf          sockets of programs that know nothing of it tell their peers "
         "when\n"
         "                        the host's addresses change, and hear of theirs (RFC 5061)\n"
+        "      --auth            let programs authenticate chunks (RFC 4895), as kernels with\n"
+        "                        net.sctp.auth_enable do: SCTP_AUTH_CHUNK and its like\n"
         "      --interleaving    let programs have message interleaving (RFC 8260), as kernels "
         "with\n"
         "                        net.sctp.intl_enable do: SCTP_INTERLEAVING_SUPPORTED\n"

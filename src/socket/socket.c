@@ -24,6 +24,7 @@ static void socket_default_parameters(struct sctp_socket *socket)
     parameters->receive_buffer = socket->receive_buffer / 2;
     parameters->send_buffer = socket->send_buffer;
     parameters->auth_hmac_count = 1; /* SHA-1: net.sctp offers no more unless it is told to */
+    parameters->authentication = socket->table->config.authentication;
     if (socket->table->config.asconf) {
         parameters->authentication = parameters->asconf = parameters->auto_asconf = true;
         option_require_asconf(socket);

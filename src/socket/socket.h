@@ -64,9 +64,10 @@ struct socket_table_config {
     uint16_t port_lowest, port_highest; /* ephemeral ports; 0: 32768 to 60999 */
     uint16_t privileged_below;          /* ports below it ask for a privileged caller */
     uint16_t encapsulation_port;        /* peers' UDP port for new associations; 0: over IP */
-    bool asconf;       /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on, as on Linux with
-                          net.sctp.auth_enable, addip_enable and default_auto_asconf */
-    bool interleaving; /* SCTP_INTERLEAVING_SUPPORTED may be set: net.sctp.intl_enable */
+    bool asconf;         /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on, as on Linux with
+                            net.sctp.auth_enable, addip_enable and default_auto_asconf */
+    bool authentication; /* new sockets have AUTH: net.sctp.auth_enable */
+    bool interleaving;   /* SCTP_INTERLEAVING_SUPPORTED may be set: net.sctp.intl_enable */
     uint32_t maximum_sockets; /* 0: no limit */
     struct quota_limits user_limits;
     uint32_t receive_buffer_maximum,

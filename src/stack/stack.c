@@ -430,6 +430,7 @@ static int open_engine(struct stack *stack)
                       .association = association_changed},
         .context = stack,
         .asconf = given->asconf,
+        .authentication = given->authentication,
         .interleaving = given->interleaving,
         .maximum_sockets = stack->sockets_maximum,
         .user_limits = given->user_limits,

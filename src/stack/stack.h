@@ -25,6 +25,7 @@ struct stack_config {
     uint16_t peer_udp_port; /* where peers listen, for associations that we begin. 0: by `raw`
                                over IP, else at LINK_UDP_PORT */
     bool asconf;            /* new sockets have AUTH, ASCONF and SCTP_AUTO_ASCONF on */
+    bool authentication;    /* new sockets have AUTH on */
     bool interleaving;      /* sockets may have I-DATA, if they ask for it */
     const char *capture;    /* a file for all packets; NULL: none */
     const char *log;        /* a file that lines are added to; NULL: standard error */

@@ -117,6 +117,20 @@ static void test_off(void **state)
     world_close(&world);
 }
 
+/* Where the host permits it, nothing has to be asked for first. */
+static void test_permitted(void **state)
+{
+    struct sctp_socket *socket;
+
+    (void)state;
+    world_open_with(&world, &(struct socket_table_config){.authentication = true});
+    socket = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
+    assert_int_equal(get_supported(socket), 1);
+    assert_int_equal(add_chunk(socket, 0), 0);
+    assert_int_equal(set_key(socket, 1, "key"), 0);
+    world_close(&world);
+}
+
 static void test_settings(void **state)
 {
     struct sctp_socket *socket;
@@ -302,11 +316,9 @@ static void test_which_associations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_off),
-        cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_association),
-        cmocka_unit_test(test_only_here),
-        cmocka_unit_test(test_which_associations),
+        cmocka_unit_test(test_off),       cmocka_unit_test(test_permitted),
+        cmocka_unit_test(test_settings),  cmocka_unit_test(test_association),
+        cmocka_unit_test(test_only_here), cmocka_unit_test(test_which_associations),
     };
 
     return cmocka_run_group_tests_name("authentication", tests, NULL, NULL);

@@ -15,7 +15,7 @@ static const struct socket_caller stranger = {.uid = 4711};
 
 static void open_limited(const struct quota_limits *limits)
 {
-    world_open_limited(&world, limits);
+    world_open_with(&world, &(struct socket_table_config){.user_limits = *limits});
 }
 
 static const struct quota *quota_of(const struct host *host, const struct socket_caller *caller)

@@ -155,7 +155,7 @@ static void test_interleaving_permitted(void **state)
         struct channel_header header = {
             .type = CHANNEL_SEND, .flags = CHANNEL_HAS_INFO, .info = {.stream = 1}};
 
-        world_open_interleaving(&world);
+        world_open_with(&world, &(struct socket_table_config){.interleaving = true});
         sockets[0] = socket_make(&world.hosts[0], AF_INET, SOCK_STREAM);
         sockets[1] = socket_make_listener(&world.hosts[1], SOCK_STREAM);
         for (unsigned int i = 0; i < 2; i++) {

@@ -75,17 +75,11 @@ static void association(void *context, int32_t identifier, struct sctp_socket *s
 /* ---- The world ---- */
 
 static void host_open(struct world *world, struct host *host, uint8_t number,
-                      const struct quota_limits *limits, bool interleaving)
+                      const struct socket_table_config *given)
 {
     static const uint8_t networks[HOST_ADDRESSES][3] = {{192, 0, 2}, {198, 51, 100}, {203, 0, 113}};
     struct braid_engine_config engine = {.random = host_random, .route = route, .context = host};
-    struct socket_table_config table = {
-        .random = host_random,
-        .callbacks = {changed, outcome, gone, association},
-        .context = host,
-        .privileged_below = 1024,
-        .interleaving = interleaving,
-    };
+    struct socket_table_config table = *given;
 
     memset(host, 0, sizeof(*host));
     host->world = world;
@@ -102,8 +96,10 @@ static void host_open(struct world *world, struct host *host, uint8_t number,
     host->engine = braid_engine_new(&engine, world->now);
     assert_non_null(host->engine);
     table.engine = host->engine;
-    if (limits)
-        table.user_limits = *limits;
+    table.random = host_random;
+    table.callbacks = (struct socket_callbacks){changed, outcome, gone, association};
+    table.context = host;
+    table.privileged_below = 1024;
     host->table = socket_table_new(&table);
     assert_non_null(host->table);
     host_has(host, 0, 2);
@@ -118,30 +114,20 @@ void host_has(struct host *host, size_t first, size_t count)
     assert_int_equal(socket_table_set_addresses(host->table, addresses, count), 0);
 }
 
-static void open_with(struct world *world, const struct quota_limits *limits, bool interleaving)
+void world_open_with(struct world *world, const struct socket_table_config *config)
 {
     world->network = memory_network_new(1);
     assert_non_null(world->network);
     world->now = SECOND;
     memory_network_advance(world->network, world->now);
     for (int i = 0; i < HOSTS; i++)
-        host_open(world, &world->hosts[i], (uint8_t)(i + 1), limits, interleaving);
+        host_open(world, &world->hosts[i], (uint8_t)(i + 1), config);
     world_wire(world)->delay = 10 * MS;
-}
-
-void world_open_limited(struct world *world, const struct quota_limits *limits)
-{
-    open_with(world, limits, false);
-}
-
-void world_open_interleaving(struct world *world)
-{
-    open_with(world, NULL, true);
 }
 
 void world_open(struct world *world)
 {
-    open_with(world, NULL, false);
+    world_open_with(world, &(struct socket_table_config){0});
 }
 
 void world_close(struct world *world)

@@ -56,10 +56,8 @@ struct world {
 
 /* 10 ms from one host to the other. */
 void world_open(struct world *world);
-/* The same, and each user may have only so much. */
-void world_open_limited(struct world *world, const struct quota_limits *limits);
-/* The same, and SCTP_INTERLEAVING_SUPPORTED may be set. */
-void world_open_interleaving(struct world *world);
+/* The same, with limits and switches of `config`; all else in it is the world's. */
+void world_open_with(struct world *world, const struct socket_table_config *config);
 void world_close(struct world *world);
 /* So many of its addresses are configured from now on: at first two. */
 void host_has(struct host *host, size_t first, size_t count);
