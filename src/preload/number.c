@@ -90,7 +90,7 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
         return dup2((int)a, (int)b);
 #endif
     case SYS_io_uring_setup:
-        errno = ENOSYS; /* ring.c */
+        errno = ENOSYS; /* io_uring.c */
         return -1;
     default:
         return libc_functions()->syscall(number, a, b, c, d, e, f);

@@ -13,7 +13,7 @@
  *   transfer.c    files and pipes            start.c      a stack, should there be none
  *   exec.c        the environment of programs that are started
  *   image.c       can the library be loaded into a program?
- *   interface.c   interfaces by their names    ring.c   no io_uring
+ *   interface.c   interfaces by their names    io_uring.c  there is none
  *   poll.c        sockets that have failed    busy.c     rings of busy sockets
  *
  * Inside the library a result is a number >= 0 or a negative errno; entry.c makes it what libc
