@@ -7,7 +7,7 @@
  *   setup.h        its making: setup.c, setup_answer.c, setup_parameters.c,
  *                  cookie.c, cookie_echo.c
  *   path.h         a path: path.c, heartbeat.c, congestion.c, plpmtud.c
- *   sender.h       what goes out: sender.c, sack.c, gaps.c, schedule.c, abandon.c
+ *   sender.h       what goes out: send.c, sender.c, sack.c, gaps.c, schedule.c, abandon.c
  *   receiver.h     what comes in: receiver.c
  *   reassembly.h   and the messages it makes: reassembly.c, interleaving.c
  *   auth.h, asconf.h, reconfig.h   RFC 4895, RFC 5061, RFC 6525

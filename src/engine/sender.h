@@ -115,7 +115,7 @@ struct abandoned_messages {
     uint32_t unsent[BRAID_POLICY_COUNT], sent[BRAID_POLICY_COUNT];
 };
 
-/* ---- sender.c, sack.c ---- */
+/* ---- send.c, sender.c, sack.c ---- */
 
 void sender_init(struct sctp_sender *sender, uint32_t initial_tsn);
 /* `tell`: BRAID_EVENT_SEND_FAILED for what was not acknowledged. */

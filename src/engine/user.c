@@ -1,7 +1,7 @@
 /*
  * What the user asks of an association, and may know of it.
  *
- * RFC 9260, section 11.1 (ULP-to-SCTP). braid_send() is in sender.c, braid_receive() in
+ * RFC 9260, section 11.1 (ULP-to-SCTP). braid_send() is in send.c, braid_receive() in
  * reassembly.c.
  */
 #include "engine/private.h"
