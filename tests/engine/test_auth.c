@@ -393,6 +393,20 @@ static void test_key_of_cookie_echo(void **state)
     braid_keys_free(keys);
 }
 
+/* The peer answers the engine's INIT, on its own terms. */
+static void answer_init(struct peer *peer, struct script *script, const struct sent *init)
+{
+    size_t start;
+
+    peer_read_init(peer, init);
+    learn_key(script, init);
+    start = peer_begin_init(peer, SCTP_CHUNK_INIT_ACK);
+    parameter_write(&peer->writer, SCTP_PARAMETER_STATE_COOKIE, "biscuit", 7);
+    write_terms(peer, script);
+    chunk_end(&peer->writer, start);
+    peer_send(peer);
+}
+
 /* The engine begins, with DATA in the same packet. */
 static void connect_with(void **state, uint8_t type, const char *packet)
 {
@@ -400,20 +414,13 @@ static void connect_with(void **state, uint8_t type, const char *packet)
     struct peer *peer = renew(state, &parameters);
     struct script script = plain_script(1);
     const struct sent *sent;
-    size_t start;
 
     script.chunks[0] = type;
     script.chunk_count = 1;
     peer_start_connect(peer);
     assert_int_equal(peer_user_send(peer, 0, 100), 0);
     sent = expect(peer, "INIT");
-    peer_read_init(peer, sent);
-    learn_key(&script, sent);
-    start = peer_begin_init(peer, SCTP_CHUNK_INIT_ACK);
-    parameter_write(&peer->writer, SCTP_PARAMETER_STATE_COOKIE, "biscuit", 7);
-    write_terms(peer, &script);
-    chunk_end(&peer->writer, start);
-    peer_send(peer);
+    answer_init(peer, &script, sent);
     assert_authentic(&script, expect(peer, packet));
     assert_authentic(&script, expect_within(peer, 4 * SECOND, packet)); /* T1-cookie */
     peer_send_plain(peer, SCTP_CHUNK_COOKIE_ACK, 0);
@@ -491,7 +498,6 @@ static void test_cookie_of_before(void **state)
     const struct sent *sent;
     struct peer *peer;
     uint32_t tag;
-    size_t start;
 
     require(&parameters, SCTP_CHUNK_DATA);
     peer = renew(state, &parameters);
@@ -503,13 +509,7 @@ static void test_cookie_of_before(void **state)
     cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
     peer_send(peer);
     expect(peer, NONE);
-    peer_read_init(peer, sent);
-    learn_key(&script, sent);
-    start = peer_begin_init(peer, SCTP_CHUNK_INIT_ACK);
-    parameter_write(&peer->writer, SCTP_PARAMETER_STATE_COOKIE, "biscuit", 7);
-    write_terms(peer, &script);
-    chunk_end(&peer->writer, start);
-    peer_send(peer);
+    answer_init(peer, &script, sent);
     expect(peer, "COOKIE_ECHO");
     peer_send_plain(peer, SCTP_CHUNK_COOKIE_ACK, 0);
     expect_event(peer, BRAID_EVENT_UP);
