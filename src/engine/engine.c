@@ -118,7 +118,7 @@ uint32_t random_tag(struct braid_engine *engine)
 
     do
         tag = random_u32(engine);
-    while (tag == 0);
+    while (tag == 0 || cookie_is_spent(engine, tag)); /* with its cookie nobody would get in */
     return tag;
 }
 

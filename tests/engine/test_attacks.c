@@ -214,6 +214,27 @@ static void test_replayed_cookies(void **state)
     expect_no_event(peer, BRAID_EVENT_UP);
 }
 
+/* 5.3.1: of many random tags one is drawn again, sooner or later. With a cookie that is used up
+ * nobody would get in, so it is another. */
+static void test_tag_of_before(void **state)
+{
+    struct peer *peer = *state;
+    struct random_generator random;
+    uint32_t tag;
+
+    peer_accept(peer);
+    peer_send_plain(peer, SCTP_CHUNK_ABORT, 0);
+    expect_event(peer, BRAID_EVENT_DOWN);
+    random = peer->random;
+    peer_accept(peer);
+    tag = peer->engine_tag;
+    peer_send_plain(peer, SCTP_CHUNK_ABORT, 0);
+    expect_event(peer, BRAID_EVENT_DOWN);
+    peer->random = random;
+    peer_accept(peer);
+    assert_int_not_equal(peer->engine_tag, tag);
+}
+
 /* ---- Floods of strangers ----------------------------------------------------------------------
  */
 
@@ -763,6 +784,7 @@ int main(void)
         peer_test(test_blind_init),
         peer_test(test_forged_cookies),
         peer_test(test_replayed_cookies),
+        peer_test(test_tag_of_before),
         peer_test(test_init_flood),
         peer_test(test_answers_that_wait),
         peer_test(test_cookie_echo_flood),
