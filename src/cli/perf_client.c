@@ -92,7 +92,7 @@ static void flow_down(struct client *client, struct flow *flow, const struct bra
 {
     bool well = event->reason == BRAID_DOWN_SHUTDOWN && flow->ended;
 
-    if (!well && !flow->up && event->reason == BRAID_DOWN_LOST)
+    if (!well && !flow->up)
         fail(client, "no association", "nobody answers; is 'braid perf server' running there?");
     else if (!well)
         fail(client, "the association", perf_down_text(event));
