@@ -2,6 +2,7 @@
  * Packets of an enemy. See hostile.h.
  */
 #include "hostile.h"
+#include "packet/reconfig.h"
 
 static uint16_t random_u16(struct peer *peer)
 {
@@ -114,6 +115,61 @@ static void write_asconf(struct peer *peer, uint8_t type)
     chunk_end(&peer->writer, start);
 }
 
+static void write_i_data(struct peer *peer)
+{
+    static const uint8_t payload[600];
+    struct sctp_data data = {.tsn = near(peer, peer->initial_tsn + below(peer, 60)),
+                             .stream = (uint16_t)below(peer, 25),
+                             .flags = (uint8_t)below(peer, 16),
+                             .payload = payload,
+                             .payload_length = (uint16_t)below(peer, sizeof(payload))};
+
+    data.mid = near(peer, below(peer, 10));
+    if (data.flags & SCTP_DATA_FLAG_BEGINNING)
+        data.ppid = below(peer, 4);
+    else
+        data.fsn = near(peer, below(peer, 4));
+    i_data_write(&peer->writer, &data);
+}
+
+static void write_i_forward_tsn(struct peer *peer)
+{
+    struct sctp_skipped_messages skipped[4];
+    size_t count = below(peer, 4);
+
+    for (size_t i = 0; i < count; i++)
+        skipped[i] = (struct sctp_skipped_messages){.stream = (uint16_t)below(peer, 25),
+                                                    .unordered = chance(peer, 0.5),
+                                                    .mid = near(peer, below(peer, 10))};
+    i_forward_tsn_write(&peer->writer, near(peer, peer->initial_tsn + below(peer, 60)), skipped,
+                        count);
+}
+
+/* RE-CONFIG with requests and answers (RFC 6525, 4.1 to 4.6). */
+static void write_reconfig(struct peer *peer)
+{
+    size_t start = chunk_begin(&peer->writer, SCTP_CHUNK_RE_CONFIG, 0);
+
+    for (uint32_t i = 1 + below(peer, 2); i > 0; i--) {
+        uint16_t type = (uint16_t)(SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST + below(peer, 6));
+        size_t parameter = parameter_begin(&peer->writer, type);
+        bool response = type == SCTP_PARAMETER_RE_CONFIG_RESPONSE;
+
+        packet_write_u32(&peer->writer,
+                         near(peer, response ? peer->engine_initial_tsn : peer->initial_tsn));
+        if (type == SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST) {
+            packet_write_u32(&peer->writer, near(peer, peer->engine_initial_tsn));
+            packet_write_u32(&peer->writer, near(peer, peer->initial_tsn));
+        } else if (response) {
+            packet_write_u32(&peer->writer, below(peer, 8));
+        }
+        for (uint32_t j = below(peer, 3); j > 0; j--)
+            packet_write_u32(&peer->writer, below(peer, 25) << 16 | below(peer, 25));
+        parameter_end(&peer->writer, parameter);
+    }
+    chunk_end(&peer->writer, start);
+}
+
 static void write_causes(struct peer *peer, size_t start)
 {
     uint8_t value[40];
@@ -131,7 +187,7 @@ void hostile_write_chunk(struct peer *peer)
     uint8_t value[200];
 
     random_bytes(&peer->random, value, sizeof(value));
-    switch (below(peer, 26)) {
+    switch (below(peer, 30)) {
     case 0:
         write_init(peer, SCTP_CHUNK_INIT);
         break;
@@ -184,6 +240,16 @@ void hostile_write_chunk(struct peer *peer)
         break;
     case 17:
         write_asconf(peer, SCTP_CHUNK_ASCONF_ACK);
+        break;
+    case 18:
+    case 19:
+        write_i_data(peer);
+        break;
+    case 20:
+        write_i_forward_tsn(peer);
+        break;
+    case 21:
+        write_reconfig(peer);
         break;
     default:
         peer_write_data(peer, near(peer, peer->initial_tsn + below(peer, 60)),

@@ -1,7 +1,8 @@
 /*
  * The input of the engine's fuzzer: two bytes that say how it starts, then what happens, one record
  * after the other. A record is one byte of kind, one byte of argument, two of length (the low one
- * first), and so many bytes. One that is cut off ends where the input does.
+ * first), and so many bytes. One that is cut off ends where the input does. A single byte that is
+ * left after the last record says what there is more.
  */
 #ifndef TESTS_FUZZ_ENGINE_INPUT_H
 #define TESTS_FUZZ_ENGINE_INPUT_H
@@ -37,6 +38,14 @@ enum feature {
     FEATURE_ANY_ADDRESS = 32,
     FEATURE_NO_DELAY = 64,
     FEATURE_IPV6 = 128,
+};
+
+/* The byte after the last record; all of it off without one. */
+enum more_feature {
+    MORE_INTERLEAVING = 1,
+    MORE_RECONFIG = 2, /* and the peer may ask for anything */
+    MORE_ZERO_CHECKSUM = 4,
+    MORE_COUNT = 8
 };
 
 /* The kind, modulo RECORD_KINDS. */
@@ -85,6 +94,16 @@ static inline bool record_next(const uint8_t **rest, size_t *length, struct reco
     *rest = bytes + RECORD_HEADER + told;
     *length -= told;
     return true;
+}
+
+/* The features after the records in `bytes`, which start where the input's start ends. */
+static inline uint8_t more_features(const uint8_t *bytes, size_t length)
+{
+    struct record record;
+
+    while (record_next(&bytes, &length, &record))
+        continue;
+    return length == 1 ? bytes[0] : 0;
 }
 
 #endif

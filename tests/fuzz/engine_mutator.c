@@ -13,6 +13,7 @@ struct input {
     uint8_t start[INPUT_START];
     struct record records[RECORDS];
     size_t count;
+    uint8_t more; /* features: the byte after the records, if it is not 0 */
 };
 
 /* Who writes the chunks. The bytes of a new record are those of its packet. */
@@ -31,6 +32,7 @@ static void input_read(struct input *input, const uint8_t *bytes, size_t length)
     length -= INPUT_START;
     while (input->count < RECORDS - 1 && record_next(&bytes, &length, &record))
         input->records[input->count++] = record;
+    input->more = length == 1 ? bytes[0] : 0;
 }
 
 /* Returns the length, or 0 if it does not fit. */
@@ -57,6 +59,8 @@ static size_t input_write(const struct input *input, uint8_t *bytes, size_t maxi
             memcpy(copy + at + RECORD_HEADER, record->bytes, record->length);
         at += RECORD_HEADER + (size_t)record->length;
     }
+    if (input->more && at < maximum)
+        copy[at++] = input->more;
     memcpy(bytes, copy, at);
     return at;
 }
@@ -178,7 +182,7 @@ static void change(struct input *input)
         return;
     }
     record = input->records[at];
-    switch (below(&author, 7)) {
+    switch (below(&author, 8)) {
     case 0:
         remove_at(input, at);
         break;
@@ -197,6 +201,9 @@ static void change(struct input *input)
         input->start[below(&author, INPUT_START)] = (uint8_t)below(&author, 256);
         break;
     case 5:
+        input->more = (uint8_t)below(&author, MORE_COUNT);
+        break;
+    case 6:
         if (record.kind == RECORD_PACKET && record.length < CHUNKS)
             add_chunks(&input->records[at]);
         break;

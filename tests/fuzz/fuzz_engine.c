@@ -19,7 +19,7 @@ enum { STREAMS = 20, MESSAGE_MAXIMUM = 20000 };
 struct scene {
     struct peer *peer;
     struct script script;
-    uint8_t features;
+    uint8_t features, more;
     uint32_t inits;        /* of the peer: each has a tag of its own */
     uint8_t heartbeat[64]; /* the last Heartbeat Info of the engine */
     size_t heartbeat_length;
@@ -89,7 +89,9 @@ static void write_chunk(struct scene *scene, const struct sctp_chunk *chunk)
             wire_put_u32(value, PEER_TAG + ++scene->inits);
         break;
     case SCTP_CHUNK_DATA:
+    case SCTP_CHUNK_I_DATA:
     case SCTP_CHUNK_FORWARD_TSN:
+    case SCTP_CHUNK_I_FORWARD_TSN:
     case SCTP_CHUNK_ASCONF:
         add_at(value, peer->initial_tsn);
         break;
@@ -281,7 +283,7 @@ static void check(struct scene *scene)
 /* ---- The run ----------------------------------------------------------------------------------
  */
 
-static struct peer *new_peer(uint8_t features)
+static struct peer *new_peer(uint8_t features, uint8_t more)
 {
     struct braid_parameters parameters = peer_parameters();
 
@@ -297,10 +299,32 @@ static struct peer *new_peer(uint8_t features)
         if (features & FEATURE_DATA_AUTHENTICATED)
             require(&parameters, SCTP_CHUNK_DATA);
     }
+    parameters.interleaving = more & MORE_INTERLEAVING;
+    parameters.reconfig = more & MORE_RECONFIG;
+    if (more & MORE_RECONFIG)
+        parameters.reconfig_permitted =
+            BRAID_RECONFIG_STREAMS | BRAID_RECONFIG_ASSOCIATION | BRAID_RECONFIG_ADD_STREAMS;
+    if (more & MORE_ZERO_CHECKSUM)
+        parameters.error_detection_method = BRAID_ERROR_DETECTION_DTLS;
     return peer_new(&(struct peer_config){.parameters = &parameters,
                                           .paths = features & FEATURE_TWO_PATHS ? 2 : 1,
                                           .any_address = features & FEATURE_ANY_ADDRESS,
                                           .ipv6 = features & FEATURE_IPV6});
+}
+
+/* What the peer's INIT says of the features that stand at the end of the input. */
+static void say_more(struct peer *peer, uint8_t more)
+{
+    size_t count = 0;
+
+    if (more & MORE_INTERLEAVING) {
+        peer->extensions[count++] = SCTP_CHUNK_I_DATA;
+        peer->extensions[count++] = SCTP_CHUNK_I_FORWARD_TSN;
+    }
+    if (more & MORE_RECONFIG)
+        peer->extensions[count++] = SCTP_CHUNK_RE_CONFIG;
+    if (more & MORE_ZERO_CHECKSUM)
+        peer->error_detection_method = BRAID_ERROR_DETECTION_DTLS;
 }
 
 /* The peer calls, as far as COOKIE ACK. */
@@ -387,12 +411,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     scene.features = bytes[1];
     bytes += INPUT_START;
     length -= INPUT_START;
+    scene.more = more_features(bytes, length);
     scene.script.asconf = true;
     scene.script.chunks[0] = SCTP_CHUNK_ASCONF;
     scene.script.chunks[1] = SCTP_CHUNK_ASCONF_ACK;
     scene.script.chunk_count = 2;
-    scene.peer = new_peer(scene.features);
+    scene.peer = new_peer(scene.features, scene.more);
     scene.peer->partial_reliability = scene.features & FEATURE_PARTIAL_RELIABILITY;
+    say_more(scene.peer, scene.more);
     watcher_allow_other_tags(scene.peer->watcher);
     watcher_allow_skipped_tsns(scene.peer->watcher);
     reach(&scene, start);
