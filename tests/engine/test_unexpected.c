@@ -397,6 +397,22 @@ static void test_restart_forgets_fragments(void **state)
     assert_int_equal(peer_info(peer).receive_chunks_waiting, 0);
 }
 
+/* DATA comes over the third path; then the peer begins anew, with one address, and DATA of that
+ * TSN. */
+static void restart_after_data(struct peer *peer, uint32_t tsn)
+{
+    peer_begin(peer);
+    peer_write_data(peer, 1000, 0, 0, WHOLE, 50);
+    peer_send_over(peer, 2);
+    expect(peer, "SACK");
+    ask_for_restart(peer);
+    peer_begin(peer);
+    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
+    peer_write_data(peer, tsn, 0, 0, WHOLE, 60);
+    peer_send(peer);
+    expect_event(peer, BRAID_EVENT_RESTART);
+}
+
 /* Action A with fewer addresses, and the first DATA is known already: the SACK for it turns from no
  * path that is gone. */
 static void test_restart_with_fewer_addresses_and_duplicate(void **state)
@@ -415,16 +431,7 @@ static void test_restart_with_fewer_addresses_and_duplicate(void **state)
     peer_begin(peer);
     heartbeat_write(&peer->writer, SCTP_CHUNK_HEARTBEAT_ACK, heartbeat.info, heartbeat.info_length);
     peer_send_over(peer, 2);
-    peer_begin(peer);
-    peer_write_data(peer, 1000, 0, 0, WHOLE, 50);
-    peer_send_over(peer, 2);
-    expect(peer, "SACK");
-    ask_for_restart(peer);
-    peer_begin(peer);
-    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
-    peer_write_data(peer, 69999, 0, 0, WHOLE, 60);
-    peer_send(peer);
-    expect_event(peer, BRAID_EVENT_RESTART);
+    restart_after_data(peer, 69999);
     expect(peer, "COOKIE_ACK SACK");
 }
 
@@ -436,16 +443,7 @@ static void test_restart_with_fewer_addresses(void **state)
     peer_connect(peer);
     assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 5), 0);
     assert_int_equal(braid_path_set_primary(peer->engine, peer->association, 2, peer->now), 0);
-    peer_begin(peer);
-    peer_write_data(peer, 1000, 0, 0, WHOLE, 50);
-    peer_send_over(peer, 2);
-    expect(peer, "SACK");
-    ask_for_restart(peer);
-    peer_begin(peer);
-    cookie_echo_write(&peer->writer, peer->cookie, peer->cookie_length);
-    peer_write_data(peer, 70000, 0, 0, WHOLE, 60);
-    peer_send(peer);
-    expect_event(peer, BRAID_EVENT_RESTART);
+    restart_after_data(peer, 70000);
     peer_skip(peer);
     assert_int_equal(peer_info(peer).path_count, 1);
     assert_int_equal(peer_info(peer).primary_path, 0);
