@@ -45,8 +45,10 @@ def check(condition, text):
 class Process:
     """A program in the background. It ends by itself after `seconds`, whatever happens to the test."""
 
-    def __init__(self, arguments, seconds=60, namespace=None, directory=None, user=None, environment=None):
+    def __init__(self, arguments, seconds=60, namespace=None, directory=None, user=None, environment=None, stack=None):
         self.arguments = [str(a) for a in arguments]
+        self.stack = stack
+        self.end = time.monotonic() + seconds
         self.output_file = tempfile.TemporaryFile()
         command = ["timeout", "--kill-after=5", str(seconds)] + self.arguments
         if user:
@@ -82,10 +84,20 @@ class Process:
 
     def wait(self, status=0):
         """Waits for its end; `status` is what it must exit with (None: anything). Returns its output."""
-        self.process.wait()
+        hung = self._wait_or_look()
         if status is not None and self.process.returncode != status:
-            raise Failure(f"{self} exited with {self.process.returncode}, not {status}:\n{self.end_of_output()}")
+            raise Failure(f"{self} exited with {self.process.returncode}, not {status}:\n{self.end_of_output()}{hung}")
         return self.output()
+
+    def _wait_or_look(self):
+        """Waits for its end. If that will only be because its time is up, says what it and its stack do just before."""
+        try:
+            self.process.wait(max(self.end - time.monotonic() - 2, 0))
+            return ""
+        except subprocess.TimeoutExpired:
+            seen = f"\n{_what_processes_do(self.process.pid)}{self.stack.look() if self.stack else ''}"
+            self.process.wait()
+            return seen
 
     def stop(self):
         if self.process.poll() is None:
@@ -101,6 +113,24 @@ class Process:
 
 
 _started = []
+
+
+def _read(path):
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "?"
+
+
+def _what_processes_do(pid):
+    """Where in the kernel the threads of a process and of its children are, and by which system calls: proc(5)."""
+    said, tasks = "", f"/proc/{pid}/task"
+    for thread in os.listdir(tasks) if os.path.exists(tasks) else []:
+        name, place, call, children = (_read(f"{tasks}/{thread}/{file}") for file in ("comm", "wchan", "syscall", "children"))
+        said += f"{name} {thread}: {place}, system call {call}\n"
+        said += "".join(map(_what_processes_do, children.split()))
+    return said
 
 
 def run(arguments, seconds=60, status=0, **options):
@@ -184,7 +214,7 @@ class Stack:
 
     def start(self, *arguments, seconds=120):
         """`braid run` of a program, in the background."""
-        return Process(self.run_command(*arguments), seconds, namespace=self.namespace, user=self.user)
+        return Process(self.run_command(*arguments), seconds, namespace=self.namespace, user=self.user, stack=self)
 
     def run(self, *arguments, seconds=120, status=0):
         return self.start(*arguments, seconds=seconds).wait(status)
@@ -202,6 +232,14 @@ class Stack:
     def status(self):
         """What `braid ss` tells of it."""
         return json.loads(run([BRAID, "ss", "--json", "--name", self.name], namespace=self.namespace))
+
+    def look(self):
+        """For who reads why a test failed: the associations, and the last packets."""
+        commands = [[BRAID, "ss", "--all", "--verbose", "--name", self.name]]
+        if self.capture:
+            commands.append(["sh", "-c", f"{BRAID} dump {self.capture} | tail -n 40"])
+        return "".join(subprocess.run(self._prefix() + command, capture_output=True, text=True, timeout=20, check=False).stdout
+                       for command in commands)
 
     def association(self):
         """The first that is established, or None."""
