@@ -127,11 +127,6 @@ static void receive_error(struct sctp_association *association, struct arrival *
     }
 }
 
-static bool offers_interleaving(const struct sctp_association *association)
-{
-    return association->interleaving || association->parameters.interleaving;
-}
-
 static void receive_sack(struct sctp_association *association, const struct sctp_chunk *chunk)
 {
     struct sctp_sack sack;
@@ -142,14 +137,15 @@ static void receive_sack(struct sctp_association *association, const struct sctp
         sender_receive_sack(association, &sack);
 }
 
-/* RFC 3758, 3.3.1: of a kind that was not offered it is an unknown chunk. */
+/* RFC 3758, 3.3.1: it is an unknown chunk where the extension was not agreed on. Of the kind that
+ * does not go with the association's DATA it is a violation (RFC 8260, 2.3.1). */
 static bool receive_forward_tsn(struct sctp_association *association, struct arrival *arrival,
                                 const struct sctp_chunk *chunk)
 {
-    bool interleaving = chunk->type == SCTP_CHUNK_I_FORWARD_TSN;
+    bool fits = (chunk->type == SCTP_CHUNK_I_FORWARD_TSN) == association->interleaving;
 
     if (!association->parameters.partial_reliability ||
-        !(interleaving ? offers_interleaving(association) : association->partial_reliability))
+        (fits && !association->partial_reliability))
         return receive_unknown(association->engine, chunk);
     receiver_receive_forward_tsn(association, arrival, chunk);
     return true;
@@ -164,11 +160,8 @@ static bool receive_chunk(struct sctp_association *association, struct arrival *
         return chunk->type != SCTP_CHUNK_ASCONF;                  /* RFC 5061, D5 */
     }
     switch (chunk->type) {
-    case SCTP_CHUNK_I_DATA:
-        if (!offers_interleaving(association))
-            return receive_unknown(association->engine, chunk);
-        /* fall through */
     case SCTP_CHUNK_DATA:
+    case SCTP_CHUNK_I_DATA: /* not agreed on: no unknown chunk, but a violation (RFC 8260, 2.2.3) */
         receiver_receive_data(association, arrival, chunk);
         return true;
     case SCTP_CHUNK_SACK:

@@ -254,7 +254,7 @@ static void note_arrival(struct sctp_association *association, struct arrival *a
     arrival->data_seen = true;
 }
 
-/* Where one side or the other has to do with I-DATA: RFC 8260, 2.2.1. */
+/* RFC 8260, 2.2.3: an association has either DATA or I-DATA. */
 static bool read_i_data(struct sctp_association *association, const struct sctp_chunk *chunk,
                         struct sctp_data *data)
 {

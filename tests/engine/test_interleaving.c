@@ -167,7 +167,7 @@ static void test_answered(void **state)
     }
 }
 
-/* The chunks of the other kind, and those of an extension that we never spoke of. */
+/* 2.2.3, 2.3.1: the chunks of the other kind. */
 static void test_wrong_kind(void **state)
 {
     struct peer *peer = scene(state);
@@ -181,19 +181,40 @@ static void test_wrong_kind(void **state)
     peer_send(peer);
     sent_cause(expect(peer, "ABORT"), SCTP_CAUSE_PROTOCOL_VIOLATION);
 
-    peer = peer_renew(state, NULL);
-    peer->extensions[0] = SCTP_CHUNK_I_DATA;
-    peer->partial_reliability = true;
-    peer_accept(peer);
-    peer_begin(peer);
-    write_i_data(peer, peer->initial_tsn, 0, 0, 0, WHOLE, 10);
-    peer_send(peer);
-    sent_cause(expect(peer, "ERROR"), SCTP_CAUSE_UNRECOGNIZED_CHUNK_TYPE);
-    peer_begin(peer);
-    i_forward_tsn_write(&peer->writer, peer->initial_tsn, NULL, 0);
-    peer_send(peer);
-    sent_cause(expect(peer, "ERROR"), SCTP_CAUSE_UNRECOGNIZED_CHUNK_TYPE);
-    assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+    for (unsigned int i = 0; i < 2; i++) { /* we never spoke of it */
+        peer = peer_renew(state, NULL);
+        peer->extensions[0] = SCTP_CHUNK_I_DATA;
+        peer->partial_reliability = true;
+        peer_accept(peer);
+        peer_begin(peer);
+        if (i == 0)
+            write_i_data(peer, peer->initial_tsn, 0, 0, 0, WHOLE, 10);
+        else
+            i_forward_tsn_write(&peer->writer, peer->initial_tsn, NULL, 0);
+        peer_send(peer);
+        sent_cause(expect(peer, "ABORT"), SCTP_CAUSE_PROTOCOL_VIOLATION);
+    }
+}
+
+/* RFC 3758, 3.3.1: I-FORWARD-TSN is unknown to who has no partial reliability, and where the peer
+ * did not list it. */
+static void test_not_listed(void **state)
+{
+    struct braid_parameters parameters = interleaving_parameters();
+    struct peer *peer;
+
+    for (unsigned int i = 0; i < 2; i++) {
+        parameters.partial_reliability = i == 0;
+        peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+        peer->extensions[0] = SCTP_CHUNK_I_DATA;
+        peer->extensions[1] = i == 0 ? 0 : SCTP_CHUNK_I_FORWARD_TSN;
+        peer_accept(peer);
+        peer_begin(peer);
+        i_forward_tsn_write(&peer->writer, peer->initial_tsn, NULL, 0);
+        peer_send(peer);
+        sent_cause(expect(peer, "ERROR"), SCTP_CAUSE_UNRECOGNIZED_CHUNK_TYPE);
+        assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+    }
 }
 
 /* We offered it, the peer did not. */
@@ -801,7 +822,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         peer_test(test_offered),
         peer_test(test_answered),
-        peer_test(test_wrong_kind),
+        peer_test(test_wrong_kind), peer_test(test_not_listed),
         peer_test(test_not_agreed),
         peer_test(test_numbers),
         peer_test(test_round_robin),

@@ -274,6 +274,11 @@ struct row {
     {                                                                                              \
         NOTHING, NOTHING, SAY("ERROR"), SAY("ERROR"), SAY("ERROR"), SAY("ERROR"), SAY("ERROR")     \
     }
+/* What comes as DATA does, and is of the wrong kind. */
+#define VIOLATION                                                                                  \
+    {                                                                                              \
+        NOTHING, NOTHING, END("ABORT"), END("ABORT"), END("ABORT"), NOTHING, NOTHING               \
+    }
 
 static const struct row plain[] = {
     {"DATA",
@@ -321,9 +326,9 @@ static const struct row plain[] = {
     {"ECNE", write_ecne, IGNORED}, /* not agreed: as unknown ones (3.2) */
     {"CWR", write_cwr, IGNORED},
     {"AUTH", write_auth, IGNORED},
-    {"I-DATA", write_i_data, REPORTED},
+    {"I-DATA", write_i_data, VIOLATION}, /* RFC 8260, 2.2.3: not agreed on */
     {"FORWARD TSN", write_forward_tsn, REPORTED},
-    {"I-FORWARD-TSN", write_i_forward_tsn, REPORTED},
+    {"I-FORWARD-TSN", write_i_forward_tsn, VIOLATION}, /* 2.3.1 */
     {"ASCONF", write_asconf, REPORTED},
     {"ASCONF ACK", write_asconf_ack, IGNORED},
     {"RE-CONFIG", write_re_config, IGNORED},
@@ -338,8 +343,8 @@ static const struct row extended[] = {
     {"FORWARD TSN",
      write_forward_tsn, /* RFC 3758, 3.6: where DATA may come */
      {NOTHING, NOTHING, SAY("SACK"), SAY("SACK"), SAY("SACK SHUTDOWN"), NOTHING, NOTHING}},
-    {"I-FORWARD-TSN", write_i_forward_tsn, REPORTED},
-    {"I-DATA", write_i_data, REPORTED},
+    {"I-FORWARD-TSN", write_i_forward_tsn, VIOLATION},
+    {"I-DATA", write_i_data, VIOLATION},
     {"RE-CONFIG",
      write_re_config, /* RFC 6525, 5.2 */
      {NOTHING, NOTHING, SAY("RE_CONFIG"), SAY("RE_CONFIG"), SAY("RE_CONFIG"), SAY("RE_CONFIG"),
@@ -349,20 +354,16 @@ static const struct row extended[] = {
      {NOTHING, NOTHING, END("ABORT"), END("ABORT"), END("ABORT"), END("ABORT"), NOTHING}},
 };
 
-/* RFC 8260, 2.2.1, 2.3.1: DATA and FORWARD TSN are a protocol violation. */
+/* RFC 8260, 2.2.3, 2.3.1: DATA and FORWARD TSN are a protocol violation. */
 static const struct row interleaved[] = {
     {"I-DATA",
      write_i_data,
      {NOTHING, NOTHING, SAY("SACK"), SAY("SACK"), SAY("SACK SHUTDOWN"), NOTHING, NOTHING}},
-    {"DATA",
-     write_data,
-     {NOTHING, NOTHING, END("ABORT"), END("ABORT"), END("ABORT"), NOTHING, NOTHING}},
+    {"DATA", write_data, VIOLATION},
     {"I-FORWARD-TSN",
      write_i_forward_tsn,
      {NOTHING, NOTHING, SAY("SACK"), SAY("SACK"), SAY("SACK SHUTDOWN"), NOTHING, NOTHING}},
-    {"FORWARD TSN",
-     write_forward_tsn,
-     {NOTHING, NOTHING, END("ABORT"), END("ABORT"), END("ABORT"), NOTHING, NOTHING}},
+    {"FORWARD TSN", write_forward_tsn, VIOLATION},
 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
