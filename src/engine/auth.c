@@ -468,8 +468,7 @@ static bool verify(struct sctp_association *association, const struct arrival *a
     hmac = requested_hmac(authentication, auth.hmac_identifier);
     if (hmac == AUTH_HMACS) {
         unsupported_hmac_write(errors, auth.hmac_identifier);
-        if (errors->overflowed)
-            packet_writer_rewind(errors, before);
+        errors_end(association->engine, before);
         return false;
     }
     key = keys_find(authentication->keys, auth.shared_key_identifier);

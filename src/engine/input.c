@@ -89,8 +89,7 @@ static bool receive_unknown(struct braid_engine *engine, const struct sctp_chunk
         size_t before = engine->errors.length;
 
         unrecognized_chunk_type_write(&engine->errors, chunk);
-        if (engine->errors.overflowed)
-            packet_writer_rewind(&engine->errors, before);
+        errors_end(engine, before);
     }
     return !action.stop;
 }

@@ -241,6 +241,12 @@ void reply_drop(struct braid_engine *engine)
     engine->reply = NULL;
 }
 
+void errors_end(struct braid_engine *engine, size_t start)
+{
+    if (engine->errors.overflowed)
+        packet_writer_rewind(&engine->errors, start);
+}
+
 /* The causes that the packet has room for. */
 static void write_errors(const struct packet_writer *errors, struct packet_writer *writer)
 {

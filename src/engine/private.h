@@ -234,6 +234,8 @@ struct packet_writer *reply_continue(struct sctp_association *association,
  * due. */
 void reply_end(struct sctp_association *association, const struct arrival *arrival);
 void reply_drop(struct braid_engine *engine);
+/* What was written to `errors` from `start` on is reported if there was room for it. */
+void errors_end(struct braid_engine *engine, size_t start);
 bool association_transmit(struct sctp_association *association, struct braid_batch *batch);
 
 #endif

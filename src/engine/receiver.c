@@ -213,8 +213,7 @@ static bool accept(struct sctp_association *association, const struct sctp_data 
         size_t before = association->engine->errors.length;
 
         invalid_stream_identifier_write(&association->engine->errors, data->stream);
-        if (association->engine->errors.overflowed)
-            packet_writer_rewind(&association->engine->errors, before);
+        errors_end(association->engine, before);
     }
     if (known_stream && association->interleaving) { /* the order of TSNs is nothing to it */
         if (!interleaving_take(association, data))

@@ -271,6 +271,12 @@ static void receive_add_incoming(struct reconfig *reconfig, const struct sctp_pa
 
 /* ---- The chunk ---- */
 
+static bool is_known(const struct sctp_parameter *parameter)
+{
+    return parameter->type >= SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST &&
+           parameter->type <= SCTP_PARAMETER_ADD_INCOMING_STREAMS_REQUEST;
+}
+
 static bool is_readable(const struct sctp_parameter *parameter)
 {
     struct sctp_ssn_reset_request reset;
@@ -292,6 +298,21 @@ static bool is_readable(const struct sctp_parameter *parameter)
     default:
         return false;
     }
+}
+
+/* RFC 9260, 3.2.1. False: those behind it are not to be looked at. */
+static bool receive_unknown(struct braid_engine *engine, const struct sctp_parameter *parameter)
+{
+    struct sctp_unknown_action action = parameter_unknown_action(parameter->type);
+    size_t start = engine->errors.length;
+
+    engine->statistics.unknown_parameters++;
+    if (action.report) {
+        parameter_write(&engine->errors, SCTP_CAUSE_UNRECOGNIZED_PARAMETERS, parameter->bytes,
+                        parameter->length);
+        errors_end(engine, start);
+    }
+    return !action.stop;
 }
 
 /* 3.1: which two stand together, in either order. */
@@ -317,12 +338,17 @@ static bool is_well_formed(const struct sctp_chunk *chunk)
 
     parameter_iterator_init(&iterator, chunk->value, chunk->value_length);
     while (parameter_next(&iterator, &parameter)) {
+        if (!is_known(&parameter)) {
+            if (parameter_unknown_action(parameter.type).stop)
+                return true;
+            continue;
+        }
         if (++count > RECONFIG_REQUESTS || !is_readable(&parameter) ||
             (count > 1 && !may_stand_together(first, parameter.type)))
             return false;
         first = parameter.type;
     }
-    return count > 0 && !iterator.malformed;
+    return chunk->value_length > 0 && !iterator.malformed;
 }
 
 static void receive_parameter(struct reconfig *reconfig, const struct sctp_parameter *parameter)
@@ -381,8 +407,12 @@ void reconfig_receive(struct sctp_association *association, const struct arrival
     }
     reconfig->response_count = 0;
     parameter_iterator_init(&iterator, chunk->value, chunk->value_length);
-    while (parameter_next(&iterator, &parameter))
-        receive_parameter(reconfig, &parameter);
+    while (parameter_next(&iterator, &parameter)) {
+        if (is_known(&parameter))
+            receive_parameter(reconfig, &parameter);
+        else if (!receive_unknown(association->engine, &parameter))
+            break;
+    }
     if (reconfig->response_count > 0)
         send_responses(reconfig, arrival);
 }

@@ -879,7 +879,6 @@ static void test_malformed(void **state)
         {0, {0}},
         {3, {0, 15, 0}},
         {8, {0, 15, 0, 9, 0, 0, 0, 1}},                           /* longer than the chunk */
-        {8, {0, 99, 0, 8, 0, 0, 0, 1}},                           /* of no known type */
         {8, {0, 13, 0, 8, 0, 0, 0, 1}},                           /* too short */
         {16, {0, 15, 0, 8, 0, 0, 0, 1, 0, 15, 0, 8, 0, 0, 0, 2}}, /* not these two */
         {36, {0, 16, 0, 12, 0, 0, 0, 1,  0, 0,  0, 1, 0, 16, 0, 12, 0, 0,
@@ -892,6 +891,46 @@ static void test_malformed(void **state)
         send_raw(peer, chunks[i].length, chunks[i].value);
         assert_true(sent_has_cause(expect(peer, "ABORT"), SCTP_CAUSE_PROTOCOL_VIOLATION));
         expect_down(peer, BRAID_DOWN_PROTOCOL);
+    }
+}
+
+/* RFC 9260, 3.2.1: of the four kinds of parameters that nobody knows, in front of a request. */
+static void test_unknown_parameters(void **state)
+{
+    static const struct {
+        uint16_t type;
+        bool goes_on, reported;
+    } kinds[] = {{0x3ffe, false, false},
+                 {0x7ffe, false, true},
+                 {0xbffe, true, false},
+                 {0xfffe, true, true}};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct peer *peer = scene(state);
+        struct sctp_parameter cause;
+        const struct sent *sent;
+        size_t chunk;
+
+        peer_begin(peer);
+        chunk = chunk_begin(&peer->writer, SCTP_CHUNK_RE_CONFIG, 0);
+        parameter_write(&peer->writer, kinds[i].type, "what", 4);
+        add_streams_request_write(&peer->writer, SCTP_PARAMETER_ADD_OUTGOING_STREAMS_REQUEST,
+                                  &(struct sctp_add_streams_request){peer->initial_tsn, 1});
+        chunk_end(&peer->writer, chunk);
+        peer_send(peer);
+        if (!kinds[i].goes_on && !kinds[i].reported) {
+            expect(peer, NONE);
+            continue;
+        }
+        sent = expect(peer, !kinds[i].goes_on    ? "ERROR"
+                            : kinds[i].reported ? "RE_CONFIG ERROR"
+                                                : "RE_CONFIG");
+        if (!kinds[i].reported)
+            continue;
+        cause = sent_cause(sent, SCTP_CAUSE_UNRECOGNIZED_PARAMETERS);
+        assert_int_equal(cause.value_length, 8);
+        assert_int_equal(wire_get_u16(cause.value), kinds[i].type);
+        assert_memory_equal(cause.value + 4, "what", 4);
     }
 }
 
@@ -1054,7 +1093,7 @@ int main(void)
         peer_test(test_add_refused),
         peer_test(test_add_what_was_not_granted),
         peer_test(test_peer_adds),
-        peer_test(test_malformed),
+        peer_test(test_malformed), peer_test(test_unknown_parameters),
         cmocka_unit_test(test_worlds),
     };
 
