@@ -143,8 +143,7 @@ static bool receive_forward_tsn(struct sctp_association *association, struct arr
 {
     bool fits = (chunk->type == SCTP_CHUNK_I_FORWARD_TSN) == association->interleaving;
 
-    if (!association->parameters.partial_reliability ||
-        (fits && !association->partial_reliability))
+    if (!association->parameters.partial_reliability || (fits && !association->partial_reliability))
         return receive_unknown(association->engine, chunk);
     receiver_receive_forward_tsn(association, arrival, chunk);
     return true;

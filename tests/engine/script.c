@@ -21,6 +21,25 @@ struct braid_parameters enabled(void)
     return parameters;
 }
 
+struct braid_parameters with_asconf(void)
+{
+    struct braid_parameters parameters = enabled();
+
+    parameters.asconf = true;
+    return parameters;
+}
+
+struct script asconf_script(void)
+{
+    struct script script = plain_script(1);
+
+    script.asconf = true;
+    script.chunks[0] = SCTP_CHUNK_ASCONF;
+    script.chunks[1] = SCTP_CHUNK_ASCONF_ACK;
+    script.chunk_count = 2;
+    return script;
+}
+
 void require(struct braid_parameters *parameters, uint8_t type)
 {
     parameters->auth_chunks[parameters->auth_chunk_count++] = type;

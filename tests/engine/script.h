@@ -27,6 +27,9 @@ struct script {
 struct script plain_script(uint8_t fill);
 /* The parameters of peer_new(), with authentication. */
 struct braid_parameters enabled(void);
+/* The same of a peer, and of the engine, with ASCONF. */
+struct script asconf_script(void);
+struct braid_parameters with_asconf(void);
 /* The engine requires chunks of this type to be authenticated. */
 void require(struct braid_parameters *parameters, uint8_t type);
 

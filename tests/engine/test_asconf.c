@@ -12,25 +12,6 @@ struct scene {
     uint32_t serial; /* of the peer's next ASCONF */
 };
 
-static struct braid_parameters with_asconf(void)
-{
-    struct braid_parameters parameters = enabled();
-
-    parameters.asconf = true;
-    return parameters;
-}
-
-static struct script asconf_script(void)
-{
-    struct script script = plain_script(1);
-
-    script.asconf = true;
-    script.chunks[0] = SCTP_CHUNK_ASCONF;
-    script.chunks[1] = SCTP_CHUNK_ASCONF_ACK;
-    script.chunk_count = 2;
-    return script;
-}
-
 /* The peer sets it up, with the first of its addresses; the engine has `paths`. */
 static struct scene scene_open_with(void **state, const struct peer_config *config)
 {

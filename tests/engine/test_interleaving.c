@@ -822,7 +822,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         peer_test(test_offered),
         peer_test(test_answered),
-        peer_test(test_wrong_kind), peer_test(test_not_listed),
+        peer_test(test_wrong_kind),
+        peer_test(test_not_listed),
         peer_test(test_not_agreed),
         peer_test(test_numbers),
         peer_test(test_round_robin),

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "packet/reconfig.h"
-#include "peer.h"
+#include "script.h"
 #include "watcher.h"
 
 enum { STATES = 7, GONE = STATES, SAME = STATES + 1, WRONG_TAG = 0x55667788 };
@@ -23,6 +23,21 @@ static const char *const state_names[STATES] = {
 
 /* What both ends have beyond RFC 9260. */
 enum extensions { PLAIN, EXTENDED, INTERLEAVED };
+
+/* From ESTABLISHED to a later state. */
+static void leave(struct peer *peer, const char *data, enum braid_state wanted)
+{
+    if (wanted == BRAID_SHUTDOWN_PENDING || wanted == BRAID_SHUTDOWN_RECEIVED) {
+        assert_int_equal(peer_user_send(peer, 0, 100), 0);
+        expect(peer, data);
+    }
+    if (wanted == BRAID_SHUTDOWN_PENDING || wanted == BRAID_SHUTDOWN_SENT) {
+        assert_int_equal(braid_shutdown(peer->engine, peer->association, peer->now), 0);
+        peer_run(peer);
+    }
+    if (wanted == BRAID_SHUTDOWN_RECEIVED || wanted == BRAID_SHUTDOWN_ACK_SENT)
+        peer_send_shutdown(peer, peer->engine_initial_tsn - 1);
+}
 
 static struct peer *reach(void **state, enum extensions extensions, enum braid_state wanted)
 {
@@ -50,16 +65,41 @@ static struct peer *reach(void **state, enum extensions extensions, enum braid_s
     } else {
         peer_connect(peer);
     }
-    if (wanted == BRAID_SHUTDOWN_PENDING || wanted == BRAID_SHUTDOWN_RECEIVED) {
-        assert_int_equal(peer_user_send(peer, 0, 100), 0);
-        expect(peer, extensions == INTERLEAVED ? "I_DATA" : "DATA");
+    if (wanted > BRAID_ESTABLISHED)
+        leave(peer, extensions == INTERLEAVED ? "I_DATA" : "DATA", wanted);
+    peer_skip(peer);
+    assert_int_equal(peer_state(peer), wanted);
+    return peer;
+}
+
+/* The same, and both have ASCONF. Its authentication is not known before INIT ACK. */
+static struct peer *reach_authenticated(void **state, struct script *script,
+                                        enum braid_state wanted)
+{
+    struct braid_parameters parameters = with_asconf();
+    struct peer *peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    const struct sent *sent;
+    size_t start;
+
+    *script = asconf_script();
+    if (wanted <= BRAID_COOKIE_ECHOED) {
+        peer_start_connect(peer);
+        sent = expect(peer, "INIT");
+        peer_read_init(peer, sent);
+        learn_key(script, sent);
+        if (wanted == BRAID_COOKIE_ECHOED) {
+            start = peer_begin_init(peer, SCTP_CHUNK_INIT_ACK);
+            parameter_write(&peer->writer, SCTP_PARAMETER_STATE_COOKIE, "biscuit", 7);
+            write_terms(peer, script);
+            chunk_end(&peer->writer, start);
+            peer_send(peer);
+            expect(peer, "COOKIE_ECHO");
+        }
+    } else {
+        accept_all(peer, script);
+        if (wanted > BRAID_ESTABLISHED)
+            leave(peer, "DATA", wanted);
     }
-    if (wanted == BRAID_SHUTDOWN_PENDING || wanted == BRAID_SHUTDOWN_SENT) {
-        assert_int_equal(braid_shutdown(peer->engine, peer->association, peer->now), 0);
-        peer_run(peer);
-    }
-    if (wanted == BRAID_SHUTDOWN_RECEIVED || wanted == BRAID_SHUTDOWN_ACK_SENT)
-        peer_send_shutdown(peer, peer->engine_initial_tsn - 1);
     peer_skip(peer);
     assert_int_equal(peer_state(peer), wanted);
     return peer;
@@ -447,6 +487,121 @@ static void test_interleaved(void **state)
     check_rows(state, INTERLEAVED, interleaved, COUNT(interleaved));
 }
 
+/* RFC 5061, 5.1.1, C4; 5.2, D5. */
+static void test_asconf(void **state)
+{
+    static const struct cell ignored = NOTHING, answered = SAY("AUTH ASCONF_ACK");
+    unsigned int wrong = 0;
+
+    for (unsigned int index = 0; index < STATES; index++) {
+        for (unsigned int authentic = 0; authentic < 2; authentic++) {
+            struct script script;
+            struct peer *peer = reach_authenticated(state, &script, states[index]);
+            bool open =
+                states[index] >= BRAID_ESTABLISHED && states[index] != BRAID_SHUTDOWN_ACK_SENT;
+            size_t at = 0;
+
+            peer_begin(peer);
+            if (authentic)
+                at = begin_auth(peer, 0, SHA1);
+            write_asconf(peer);
+            if (authentic)
+                fill_mac(peer, &script, at, SHA1);
+            peer_send(peer);
+            wrong += check_cell(peer, authentic ? "AUTH ASCONF" : "ASCONF", index,
+                                authentic && open ? &answered : &ignored);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* ---- Parameters that nobody knows, of the four kinds that the highest two bits tell apart: 3.2.1
+ * ---- */
+
+static const uint16_t unknown_types[] = {0x3ffe, 0x7ffe, 0xbffe, 0xfffe};
+
+static bool is_reported(uint16_t type)
+{
+    return type & 0x4000;
+}
+
+static void write_unknown_parameter(struct peer *peer, uint16_t type)
+{
+    parameter_write(&peer->writer, type, "what?", 5);
+}
+
+/* INIT is answered in each state but one, and what is unknown stands in the INIT ACK (5.2.1, 5.2.2,
+ * 9.2). */
+static void test_unknown_parameters_of_an_init(void **state)
+{
+    static const struct cell late = SAY("SHUTDOWN_ACK");
+    unsigned int wrong = 0;
+
+    for (size_t i = 0; i < COUNT(unknown_types); i++) {
+        for (unsigned int index = 0; index < STATES; index++) {
+            struct peer *peer = reach(state, PLAIN, states[index]);
+            size_t start = peer_begin_init(peer, SCTP_CHUNK_INIT);
+            struct sctp_parameter parameter;
+            const struct sent *sent;
+
+            write_unknown_parameter(peer, unknown_types[i]);
+            chunk_end(&peer->writer, start);
+            peer_send(peer);
+            if (states[index] == BRAID_SHUTDOWN_ACK_SENT) {
+                wrong += check_cell(peer, "INIT", index, &late);
+                continue;
+            }
+            sent = expect(peer, "INIT_ACK");
+            assert_int_equal(sent_parameter(sent, SCTP_PARAMETER_UNRECOGNIZED, &parameter),
+                             is_reported(unknown_types[i]));
+            if (is_reported(unknown_types[i])) {
+                assert_int_equal(wire_get_u16(parameter.value), unknown_types[i]);
+                assert_int_equal(wire_get_u16(parameter.value + 2), 9);
+            }
+            assert_int_equal(peer_state(peer), states[index]);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* A HEARTBEAT comes back with all that is in it (8.3); causes that nobody knows are the user's. */
+static void test_unknown_parameters_of_others(void **state)
+{
+    static const struct cell nothing = NOTHING;
+    unsigned int wrong = 0;
+
+    for (size_t i = 0; i < COUNT(unknown_types); i++) {
+        for (unsigned int index = 0; index < STATES; index++) {
+            struct peer *peer = reach(state, PLAIN, states[index]);
+            bool answers = states[index] >= BRAID_COOKIE_ECHOED &&
+                           states[index] != BRAID_SHUTDOWN_SENT &&
+                           states[index] != BRAID_SHUTDOWN_ACK_SENT;
+            size_t start;
+
+            peer_begin(peer);
+            start = chunk_begin(&peer->writer, SCTP_CHUNK_HEARTBEAT, 0);
+            parameter_write(&peer->writer, SCTP_PARAMETER_HEARTBEAT_INFO, "beat", 4);
+            write_unknown_parameter(peer, unknown_types[i]);
+            chunk_end(&peer->writer, start);
+            peer_send(peer);
+            if (answers) {
+                struct sctp_chunk ack =
+                    sent_chunk(expect(peer, "HEARTBEAT_ACK"), SCTP_CHUNK_HEARTBEAT_ACK);
+
+                assert_int_equal(ack.value_length, 8 + 9);
+                assert_int_equal(wire_get_u16(ack.value + 8), unknown_types[i]);
+            }
+            peer_begin(peer);
+            start = error_begin(&peer->writer);
+            write_unknown_parameter(peer, unknown_types[i]);
+            chunk_end(&peer->writer, start);
+            peer_send(peer);
+            wrong += check_cell(peer, "ERROR", index, &nothing);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
 /* 8.5: silently discarded. But SHUTDOWN ACK is out of the blue while the setup goes on (8.5.1 E).
  */
 static void test_wrong_tag(void **state)
@@ -523,8 +678,15 @@ static void test_header_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_plain),     peer_test(test_extended),      peer_test(test_interleaved),
-        peer_test(test_wrong_tag), peer_test(test_reflected_tag), peer_test(test_header_only),
+        peer_test(test_asconf),
+        peer_test(test_unknown_parameters_of_an_init),
+        peer_test(test_unknown_parameters_of_others),
+        peer_test(test_plain),
+        peer_test(test_extended),
+        peer_test(test_interleaved),
+        peer_test(test_wrong_tag),
+        peer_test(test_reflected_tag),
+        peer_test(test_header_only),
     };
 
     return cmocka_run_group_tests_name("each chunk in each state", tests, NULL, NULL);

@@ -900,10 +900,8 @@ static void test_unknown_parameters(void **state)
     static const struct {
         uint16_t type;
         bool goes_on, reported;
-    } kinds[] = {{0x3ffe, false, false},
-                 {0x7ffe, false, true},
-                 {0xbffe, true, false},
-                 {0xfffe, true, true}};
+    } kinds[] = {
+        {0x3ffe, false, false}, {0x7ffe, false, true}, {0xbffe, true, false}, {0xfffe, true, true}};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct peer *peer = scene(state);
@@ -922,7 +920,7 @@ static void test_unknown_parameters(void **state)
             expect(peer, NONE);
             continue;
         }
-        sent = expect(peer, !kinds[i].goes_on    ? "ERROR"
+        sent = expect(peer, !kinds[i].goes_on   ? "ERROR"
                             : kinds[i].reported ? "RE_CONFIG ERROR"
                                                 : "RE_CONFIG");
         if (!kinds[i].reported)
@@ -1093,7 +1091,8 @@ int main(void)
         peer_test(test_add_refused),
         peer_test(test_add_what_was_not_granted),
         peer_test(test_peer_adds),
-        peer_test(test_malformed), peer_test(test_unknown_parameters),
+        peer_test(test_malformed),
+        peer_test(test_unknown_parameters),
         cmocka_unit_test(test_worlds),
     };
 
