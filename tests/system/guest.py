@@ -116,6 +116,15 @@ class Guest:
              "-serial", "stdio", *devices], seconds, namespace=namespace)
         self.process.wait_for("READY", seconds=120)
 
+    def state(self):
+        """For who reads why a test failed: does it live, does it answer, and what does its SCTP count?"""
+        if self.process.process.poll() is not None:
+            return f"has ended: {self.process.end_of_output()}"
+        try:
+            return "lives: " + self.run("cat /proc/net/sctp/assocs /proc/net/sctp/snmp /proc/loadavg; ps | tail -n 3", seconds=20)
+        except Failure as failure:
+            return f"does not answer: {failure}"
+
     def begin(self, command):
         """Runs a command of the guest's shell; finish() has its outcome."""
         before = len(self.process.output())

@@ -192,7 +192,7 @@ if __name__ == "__main__":
                 try:
                     test()
                 except Exception:
-                    print(f"in {test.__name__}:", flush=True)
+                    print(f"in {test.__name__}; the guest {machine.state()}", flush=True)
                     raise
                 print(f"        {test.__name__}", flush=True)
 
