@@ -303,6 +303,44 @@ static int adopt_peeled_off(const struct program_socket *from, int descriptor, i
     return descriptor;
 }
 
+/* How much of the buffer is a question; the rest need not be set, and valgrind would ask who did.
+ * Of what is not here all is. */
+static size_t question_length(int level, int name, size_t length)
+{
+    const size_t maximum = CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request);
+
+    if (level != IPPROTO_SCTP)
+        return 0;
+    switch (name) {
+    case SCTP_INITMSG:
+    case SCTP_NODELAY:
+    case SCTP_AUTOCLOSE:
+    case SCTP_DISABLE_FRAGMENTS:
+    case SCTP_I_WANT_MAPPED_V4_ADDR:
+    case SCTP_RECVRCVINFO:
+    case SCTP_RECVNXTINFO:
+    case SCTP_FRAGMENT_INTERLEAVE:
+    case SCTP_REUSE_PORT:
+    case SCTP_PARTIAL_DELIVERY_POINT:
+    case SCTP_ADAPTATION_LAYER:
+    case SCTP_AUTO_ASCONF:
+    case SCTP_GET_ASSOC_NUMBER:
+        return 0;
+    case SCTP_RTOINFO:
+    case SCTP_ASSOCINFO:
+    case SCTP_STATUS:
+    case SCTP_PRIMARY_ADDR:
+    case SCTP_GET_ASSOC_STATS:
+    case SCTP_GET_PEER_ADDRS:
+    case SCTP_GET_LOCAL_ADDRS:
+    case SCTP_PEER_AUTH_CHUNKS:
+    case SCTP_LOCAL_AUTH_CHUNKS:
+        return length < sizeof(sctp_assoc_t) ? length : sizeof(sctp_assoc_t);
+    default:
+        return length < maximum ? length : maximum;
+    }
+}
+
 int call_getsockopt(const struct program_socket *socket, int level, int name, void *value,
                     socklen_t *length)
 {
@@ -319,9 +357,7 @@ int call_getsockopt(const struct program_socket *socket, int level, int name, vo
         return connectx3(socket, value, length);
     request.argument[2] = (int32_t)*length;
     request.payload = value;
-    request.length = *length < CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request)
-                         ? *length
-                         : CHANNEL_CONTROL_MAXIMUM - sizeof(struct channel_request);
+    request.length = question_length(level, name, *length);
     request.answer = value;
     request.answer_size = *length;
     result = control(socket->descriptor, &request);
