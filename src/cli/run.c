@@ -68,6 +68,20 @@ static bool find_library(const char *folder, const char *name, char *path)
 
 /* ---- The stack ---- */
 
+/* Who starts us may have closed standard input and output, and the program shall find them so. */
+static int pipe_above_standard(int ends[2])
+{
+    int given[2];
+
+    if (pipe(given) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        ends[i] = fcntl(given[i], F_DUPFD, STDERR_FILENO + 1);
+        close(given[i]);
+    }
+    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
+}
+
 static int start_stack(const struct run_options *options)
 {
     const char *arguments[STACK_ARGUMENTS + 10] = {
@@ -78,7 +92,7 @@ static int start_stack(const struct run_options *options)
     ssize_t got;
     pid_t child;
 
-    if (pipe(ends) < 0)
+    if (pipe_above_standard(ends) < 0)
         return cli_failure(&run_command, "pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     snprintf(ready, sizeof(ready), "%d", ends[1]);

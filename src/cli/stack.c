@@ -113,7 +113,21 @@ static bool is_for_root(const char *option)
     return false;
 }
 
-/* ---- In the background ---- */
+/* ---- Descriptors, and the background ---- */
+
+/* What is opened later must not be where messages are written to. */
+static int open_standard(void)
+{
+    int null;
+
+    do
+        null = open("/dev/null", O_RDWR);
+    while (null >= 0 && null <= STDERR_FILENO);
+    if (null < 0)
+        return -errno;
+    close(null);
+    return 0;
+}
 
 /* Leaves the one who started us, his terminal and his session: stack.h. */
 static int go_to_background(int ready)
@@ -361,7 +375,7 @@ static int run_stack(int argc, char **argv)
         .config = {.name = STACK_NAME, .udp = true, .udp_port = LINK_UDP_PORT},
         .ready = -1,
     };
-    int option;
+    int option, error;
 
     while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
         if (option == 'h') {
@@ -377,12 +391,9 @@ static int run_stack(int argc, char **argv)
     }
     if (options.stop)
         return stop(options.config.name);
-    if (options.ready >= 0) {
-        int error = go_to_background(options.ready);
-
-        if (error < 0)
-            return cli_failure(&stack_command, "%s", strerror(-error));
-    }
+    error = options.ready >= 0 ? go_to_background(options.ready) : open_standard();
+    if (error < 0)
+        return cli_failure(&stack_command, "%s", strerror(-error));
     return run(&options);
 }
 

@@ -198,6 +198,8 @@ static _Noreturn void become_supervisor(int connection)
     setsid();
     if (fork() != 0)
         _exit(0);
+    connection =
+        fcntl(connection, F_DUPFD, STDERR_FILENO + 1); /* the program may have closed those below */
     for (int i = 0; i <= STDERR_FILENO; i++)
         dup2(null, i);
     connection = dup2(connection, STDERR_FILENO + 1);

@@ -233,6 +233,14 @@ def run_with_port_in_use():
         says([BRAID, "run", "--name", f"test-{os.getpid()}-port", "--udp", port, "true"], 125, f"port {port}")
 
 
+def without_standard_descriptors():
+    """The stack process does not take theirs for its own, and what is told of it does not go astray."""
+    name = f"test-{os.getpid()}-closed"
+    run(["sh", "-c", f"{BRAID} run --name {name} --udp {free_udp_port()} --start <&- >&- 2>&-"])
+    says([BRAID, "ss", "--name", name], 0, "State")
+    run([BRAID, "stack", "--name", name, "--stop"])
+
+
 def run_with_options_for_a_running_stack():
     stack = Stack("--udp", free_udp_port(), capture=False)
     says(stack.run_command("--raw", "true"), 125, "is running already")
@@ -264,5 +272,5 @@ if __name__ == "__main__":
     TESTS = [unprivileged, hops, one_to_many, dump_live, forking_server, first_run_starts_the_stack, two_hosts_udp, two_hosts_raw,
              two_hosts_with_loss, stack_killed, run_without_program, run_program_that_is_not_there,
              run_program_that_cannot_be_run, run_raw_without_rights, run_with_port_in_use,
-             run_with_options_for_a_running_stack, programs_without_sctp_are_left_alone]
+             without_standard_descriptors, run_with_options_for_a_running_stack, programs_without_sctp_are_left_alone]
     main([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]])
