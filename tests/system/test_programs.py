@@ -226,6 +226,66 @@ def go():
     braid.stop()
 
 
+# ---- Programs that are watched ----
+
+
+def compiled(name, *options, compiler="gcc"):
+    """A program of `SCRIPTS`, made with Debian's header and library."""
+    program = os.path.join(directory(), name + "".join(options).replace("/", "-"))
+    run([compiler, "-g", "-O1", *options, "-o", program, os.path.join(SCRIPTS, name + ".c"), "-pthread", "-lsctp"])
+    return program
+
+
+def sanitizers():
+    """Made with GCC's, whose libraries want to be loaded before all others."""
+    braid = stack()
+    for sanitizer in ("address,undefined", "thread"):
+        said = braid.run(compiled("everything", f"-fsanitize={sanitizer}"))
+        check(said == "done\n", said)
+    braid.stop()
+
+
+def watchers():
+    """Programs that start another and look at all it does."""
+    braid = stack()
+    program = compiled("everything")
+    trace = os.path.join(directory(), "trace")
+    for watcher in (["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"],
+                    ["valgrind", "-q", "--error-exitcode=9", "--tool=helgrind"],
+                    ["strace", "-f", "-o", trace]):
+        said = braid.run(*watcher, program)
+        check(said == "done\n", f"{watcher}: {said}")
+    said = braid.run("gdb", "-batch", "-ex", "break serve", "-ex", "run", "-ex", "delete", "-ex", "continue", program)
+    check("hit Breakpoint 1, serve" in said and "done\n" in said and "exited normally" in said, said)
+    braid.stop()
+
+
+# ---- How programs are started ----
+
+
+def started_in_many_ways():
+    """By others, with little of what a program is usually given."""
+    braid = stack()
+    program = compiled("everything")
+    for way in (["env", "-i", "nohup", "timeout", "60", "setsid", "--wait", program],
+                ["sh", "-c", f"ulimit -n 32; echo {program} | xargs -n 1 stdbuf -o0 | cat"],
+                ["/lib64/ld-linux-x86-64.so.2", program], ["python3", "-c", f"import os; os.execve('{program}', ['x'], {{}})"]):
+        said = braid.run(*way)
+        check("done\n" in said, f"{way}: {said}")
+    if os.geteuid() == 0:
+        for way in (["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", program],
+                    ["unshare", "--mount", "--pid", "--fork", "su", "-", "nobody", "-s", "/bin/sh", "-c", program]):
+            said = braid.run(*way)
+            check("done\n" in said, f"{way}: {said}")
+    # without standard input, output and errors there is nothing to be said, and what is opened gets their numbers
+    static = os.path.join(directory(), "static")
+    run(["gcc", "-static", "-o", static, os.path.join(SCRIPTS, "everything.c"), "-pthread",
+         run(["gcc", "-print-file-name=libsctp.a"]).strip()])
+    for each in (program, static):
+        braid.run("sh", "-c", f"exec {each} <&- >&- 2>&-")
+    braid.stop()
+
+
 # ---- Programs without SCTP ----
 
 
@@ -270,5 +330,6 @@ def others_are_left_alone():
 
 if __name__ == "__main__":
     TESTS = [checksctp, sctp_test, sctp_darn, iperf3_plain, iperf3_reverse, iperf3_parallel, iperf3_streams, iperf3_bound,
-             ncat_talks, ncat_serves_many, socat, sipp, nmap, python, perl, php, go, others_are_left_alone]
+             ncat_talks, ncat_serves_many, socat, sipp, nmap, python, perl, php, go, sanitizers, watchers,
+             started_in_many_ways, others_are_left_alone]
     main([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]])
