@@ -592,7 +592,8 @@ void sender_timeout(struct sctp_path *path)
     struct sctp_path *alternate;
 
     if (path->flight == 0 && !abandon_awaits_sack(association)) {
-        if (sender->outstanding_chunks == 0 && sender->marked == 0) {
+        if (sender->outstanding_chunks == 0 && sender->marked == 0 &&
+            sender->pending_messages > 0) {
             sender->probe = true; /* it is time for a zero window probe */
             path_back_off(path);
         }

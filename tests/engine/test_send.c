@@ -570,6 +570,31 @@ static void test_zero_window_probe_among_sacks(void **state)
     expect(peer, "DATA");
 }
 
+/* What waited for the window is given up meanwhile: there is nothing to probe with, and nothing has
+ * failed to be answered. */
+static void test_zero_window_and_nothing_to_send(void **state)
+{
+    static const struct braid_send send = {.lifetime = 100};
+    struct peer *peer = *state;
+    uint32_t rto;
+
+    peer_accept(peer);
+    peer->a_rwnd = 0;
+    assert_int_equal(peer_user_send(peer, 0, 1000), 0);
+    expect(peer, "DATA");
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    assert_int_equal(braid_send(peer->engine, peer->association, &send, "too late", 8, peer->now),
+                     0);
+    peer_run(peer);
+    rto = peer_path(peer, 0).rto;
+    peer_advance(peer, 200 * MS);
+    peer_send_data(peer, peer->initial_tsn, 0, 0, WHOLE, 1);
+    expect(peer, "SACK");
+    expect_event(peer, BRAID_EVENT_SEND_FAILED);
+    expect_silence(peer, 10 * SECOND);
+    assert_int_equal(peer_path(peer, 0).rto, rto);
+}
+
 /* A peer that closes its window and falls silent is dead, in the end. */
 static void test_zero_window_and_silence(void **state)
 {
@@ -716,6 +741,7 @@ int main(void)
         peer_test(test_zero_window_probe),
         peer_test(test_zero_window_probe_too_big),
         peer_test(test_zero_window_probe_among_sacks),
+        peer_test(test_zero_window_and_nothing_to_send),
         peer_test(test_zero_window_and_silence),
         peer_test(test_peer_window_and_sacks),
         peer_test(test_silly_window),
