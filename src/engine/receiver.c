@@ -145,6 +145,11 @@ static void drop(struct sctp_association *association)
     association->receiver.sack_now = true;
 }
 
+static bool has_readable(const struct sctp_receiver *receiver)
+{
+    return receiver->pieces || (receiver->ready && !receiver->partial) || receiver->user_held > 0;
+}
+
 /* 6.2: may it be kept? */
 static bool has_room(struct sctp_association *association, uint32_t tsn)
 {
@@ -156,10 +161,13 @@ static bool has_room(struct sctp_association *association, uint32_t tsn)
         return false;
     if (association_local_rwnd(association) > 0)
         return true;
-    /* Closed: nothing beyond the highest TSN; what fills a gap makes progress, up to a limit. */
+    /* Closed: nothing beyond the highest TSN; what fills a gap makes progress, up to a limit, and
+     * then only if it is the next and what there is to be read would not open the window. */
     if (tsn_before(receiver->highest_tsn, tsn))
         return false;
-    return ahead == 1 || receiver->held_bytes < 2 * (uint64_t)size;
+    return receiver->held_bytes < 2 * (uint64_t)size ||
+           (ahead == 1 && !has_readable(receiver) &&
+            receiver->held_bytes < 4 * (uint64_t)size + PACKET_MAXIMUM);
 }
 
 static void remember_duplicate(struct sctp_association *association, uint32_t tsn)

@@ -628,6 +628,30 @@ static void test_slow_reader(void **state)
     assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
 }
 
+/* What fills a gap makes progress, and is taken when the window is closed (6.2): but a gap that is
+ * wide leaves no way around it, whether the reader could read what fills it, or a message before
+ * it never comes. */
+static void test_wide_gap(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    size_t before;
+    struct peer *peer;
+
+    parameters.receive_buffer = RECEIVE_BUFFER;
+    for (uint16_t ssn = 0; ssn < 2; ssn++) {
+        peer = renew_with(state, &parameters, 1);
+        peer_accept(peer);
+        before = memory_in_use();
+        peer_send_data(peer, 1000U + 4000, 1, 0, WHOLE, 1);
+        for (uint16_t i = 0; i < 4000; i++) {
+            peer_send_data(peer, 1000U + i, 0, (uint16_t)(i + ssn), WHOLE, 1400);
+            peer_forget(peer);
+        }
+        assert_memory(before, 8 * RECEIVE_BUFFER);
+        assert_int_equal(peer_state(peer), BRAID_ESTABLISHED);
+    }
+}
+
 /* A message in fragments of one byte, and messages of one byte that nobody reads: what each takes
  * besides its bytes counts too. */
 static void test_small_pieces(void **state)
@@ -799,6 +823,7 @@ int main(void)
         peer_test(test_renege_games),
         peer_test(test_window_of_zero),
         peer_test(test_slow_reader),
+        peer_test(test_wide_gap),
         peer_test(test_small_pieces),
         peer_test(test_interleaved_pieces),
         peer_test(test_all_streams),
