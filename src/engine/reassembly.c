@@ -466,6 +466,8 @@ static void assembly_free(struct sctp_association *association, bool tell)
 
     if (receiver->partial && tell && drop_pieces(association))
         reassembly_tell_aborted(association, receiver->assembly->stream, receiver->assembly->ssn);
+    if (receiver->partial && tell && receiver->ready) /* it stood before whole messages */
+        tell_readable(association);
     receiver->partial = false;
     reassembly_drop(association, receiver->assembly);
     receiver->assembly = NULL;
@@ -514,12 +516,8 @@ void reassembly_deliver_partially(struct sctp_association *association)
 
 void reassembly_skip(struct sctp_association *association)
 {
-    bool was_partial = association->receiver.partial;
-
     assembly_free(association, true);
     association->receiver.skipping = true;
-    if (was_partial && association->receiver.ready) /* it stood before whole messages */
-        tell_readable(association);
 }
 
 void reassembly_skip_numbers(struct sctp_association *association, struct inbound_stream *stream,

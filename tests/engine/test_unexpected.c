@@ -397,6 +397,32 @@ static void test_restart_forgets_fragments(void **state)
     assert_int_equal(peer_info(peer).receive_chunks_waiting, 0);
 }
 
+/* A message is being delivered in pieces, and whole ones of other streams wait behind it, when the
+ * peer begins anew: the reader, who had nothing more to read, is told that they can be read. */
+static void test_restart_in_partial_delivery(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct braid_received piece;
+    struct peer *peer;
+
+    parameters.partial_delivery_point = 50;
+    peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    peer_accept(peer);
+    peer_send_data(peer, 1000, 0, 0, SCTP_DATA_FLAG_BEGINNING, 50);
+    peer_send_data(peer, 1002, 1, 0, WHOLE, 60);
+    expect_event(peer, BRAID_EVENT_READABLE);
+    assert_int_equal(braid_receive(peer->engine, peer->association, &piece, peer->now), 1);
+    braid_received_release(peer->engine, &piece, peer->now);
+    expect_no_message(peer);
+    expect_no_event(peer, BRAID_EVENT_READABLE);
+    peer_skip(peer);
+    ask_for_restart(peer);
+    peer_send_cookie_echo(peer);
+    expect_event(peer, BRAID_EVENT_PARTIAL_DELIVERY_ABORTED);
+    expect_event(peer, BRAID_EVENT_READABLE);
+    expect_message(peer, 1, 1002, 60);
+}
+
 /* DATA comes over the third path; then the peer begins anew, with one address, and DATA of that
  * TSN. */
 static void restart_after_data(struct peer *peer, uint32_t tsn)
@@ -667,6 +693,7 @@ int main(void)
         peer_test(test_restart),
         peer_test(test_restart_with_data_outstanding),
         peer_test(test_restart_forgets_fragments),
+        peer_test(test_restart_in_partial_delivery),
         peer_test(test_restart_with_fewer_addresses),
         peer_test(test_restart_with_fewer_addresses_and_duplicate),
         peer_test(test_restart_in_shutdown_ack_sent),
