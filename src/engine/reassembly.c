@@ -615,7 +615,7 @@ int braid_receive(struct braid_engine *engine, uint32_t identifier, struct braid
         data = take_ready(receiver);
     if (!data) {
         reassembly_deliver_partially(association);
-        data = take_piece(receiver);
+        data = association->interleaving ? take_ready(receiver) : take_piece(receiver);
     }
     if (!data) {
         receiver->told_readable = false;

@@ -639,6 +639,26 @@ static void test_window_closes(void **state)
     expect_piece(peer, 2, 0, B | E, 1402);
 }
 
+/* A reader that keeps what it has read leaves the window closed: it is told at once of the next
+ * half message, which takes the place of the first. */
+static void test_window_stays_closed(void **state)
+{
+    struct braid_parameters parameters = interleaving_parameters();
+    struct braid_received first, second;
+    struct peer *peer;
+
+    parameters.receive_buffer = 7000;
+    peer = scene_with(state, &parameters);
+    for (uint16_t stream = 0; stream < 5; stream++)
+        send_i_data(peer, peer->initial_tsn + stream, stream, 0, 0, B, 1400);
+    assert_int_equal(braid_receive(peer->engine, peer->association, &first, peer->now), 1);
+    assert_int_equal(braid_receive(peer->engine, peer->association, &second, peer->now), 1);
+    assert_int_equal(first.stream, 0);
+    assert_int_equal(second.stream, 1);
+    braid_received_release(peer->engine, &first, peer->now);
+    braid_received_release(peer->engine, &second, peer->now);
+}
+
 /* ---- 2.3: what will not come ---- */
 
 static void test_skipped(void **state)
@@ -839,6 +859,7 @@ int main(void)
         peer_test(test_odd_chunks),
         peer_test(test_partial_delivery),
         peer_test(test_window_closes),
+        peer_test(test_window_stays_closed),
         peer_test(test_skipped),
         peer_test(test_mids_overflow),
         peer_test(test_skipped_pieces),
