@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "audit.h"
 #include "watcher.h"
 
 enum {
@@ -218,6 +219,7 @@ void peer_run(struct peer *peer)
             break;
         peer_take_batch(peer, &batch);
     }
+    audit_engine(peer->engine);
     while (braid_engine_next_event(peer->engine, &event)) {
         struct happened *happened = malloc(sizeof(*happened) + event.length);
 

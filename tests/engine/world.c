@@ -3,6 +3,7 @@
  */
 #include "world.h"
 
+#include "audit.h"
 #include "watcher.h"
 
 enum { PACKETS = 64, BATCH_BYTES = 1 << 17, ROUNDS_AT_ONE_TIME = 100000 };
@@ -248,6 +249,7 @@ static bool host_transmit(struct host *host)
         (void)capture_flush(host->world->capture);
     if (host->world->after_transmit)
         host->world->after_transmit(host);
+    audit_engine(host->engine);
     return any;
 }
 
