@@ -93,6 +93,7 @@ class Guest:
 
     def __init__(self, namespace, links=((("10.8.0.2/24", "fd08::2/64"), ("10.8.0.1/24", "fd08::1/64")),), seconds=400,
                  programs=(), files=None):
+        self.namespace = namespace
         self.ipv4, self.ipv6 = ([a.split("/")[0] for link in links[:1] for a in link[0]] + [None, None])[:2]
         self.commands = 0
         network, devices = [], []
@@ -124,6 +125,12 @@ class Guest:
             return "lives: " + self.run("cat /proc/net/sctp/assocs /proc/net/sctp/snmp /proc/loadavg; ps | tail -n 3", seconds=20)
         except Failure as failure:
             return f"does not answer: {failure}"
+
+    def answers_ping(self):
+        """False: its network is dead, and no SCTP is to blame."""
+        ping = Process([BUSYBOX, "ping", "-c", "1", "-w", "20", self.ipv4], namespace=self.namespace)
+        ping.wait(None)
+        return ping.process.returncode == 0
 
     def begin(self, command):
         """Runs a command of the guest's shell; finish() has its outcome."""

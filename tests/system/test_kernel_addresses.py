@@ -110,7 +110,6 @@ if __name__ == "__main__":
         global machine
         namespace = Namespace()
         machine = guest.Guest(namespace)
-        machine.namespace = namespace
         # The route stays while addresses change.
         namespace.run("ip", "route", "add", "10.8.0.0/24", "dev", "tap0", "metric", "5")
         machine.run("ip route add 10.8.0.0/24 dev eth0 metric 5")

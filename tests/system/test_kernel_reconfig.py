@@ -74,7 +74,6 @@ if __name__ == "__main__":
         global machine
         namespace = Namespace()
         machine = guest.Guest(namespace, programs=[RECONFIG])
-        machine.namespace = namespace
         for test in (braid_alone, kernel_server, kernel_client):
             try:
                 test()
