@@ -257,6 +257,8 @@ void end_set_dirty(struct stack *stack, struct stack_socket *end, unsigned int w
 
 /* Takes what programs have sent; `all`: everything that stood there when it was called. */
 void upward_receive(struct stack *stack, struct stack_socket *end, bool all);
+/* Messages wait for room: what stands there goes behind them, so that one more may follow. */
+void upward_gather(struct stack *stack, struct stack_socket *end);
 /* Tries those again that the socket had no room for, then what waited behind them. */
 void upward_continue(struct stack *stack, struct stack_socket *end);
 /* Does a message wait for room, or must all of the socket's user's? */

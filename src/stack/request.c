@@ -304,6 +304,7 @@ static int request_send_now(struct stack *stack, struct request *request)
     if (result == -EAGAIN && (wait || ends)) {
         if (end->pending_count >= UPWARD_PENDING || quota_is_full(socket_quota(end->socket)))
             return -ENOBUFS;
+        upward_gather(stack, end);
         result = upward_append(end, header, bytes, length, wait ? request->connection : NULL);
         end_set_events(stack, end);
         if (result < 0 || !wait)

@@ -283,18 +283,17 @@ static void upward_datagram(struct stack *stack, struct stack_socket *end,
                             const struct channel_header *header, const void *bytes, size_t length)
 {
     if (end->ring && header->flags & CHANNEL_KNOWS_RING && header->ring_position != 0) {
-        uint32_t head = ring_look(stack, end);
-        bool is_there = (int32_t)(head - header->ring_position) >= 0;
+        uint32_t head = ring_look(stack, end), position = header->ring_position & ~1u;
+        bool is_there = (int32_t)(head - position) >= 0;
 
-        ring_receive(stack, end, is_there ? header->ring_position : head, 0, true);
+        ring_receive(stack, end, is_there ? position : head, 0, true);
     }
     upward_message(stack, end, header, bytes, length);
     busy_count(stack, end, header, length);
 }
 
-static bool upward_batch(struct stack *stack, struct stack_socket *end)
+static bool upward_batch(struct stack *stack, struct stack_socket *end, unsigned int wanted)
 {
-    unsigned int wanted = batch_size(end);
     int count = recvmmsg(end->watch.descriptor, stack->up_messages, wanted,
                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
 
@@ -361,7 +360,7 @@ void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
     if (!end->hung_up && quota_is_full(socket_quota(end->socket)))
         socket_starve(end->socket);
     while (more && rounds-- > 0 && !upward_is_blocked(end))
-        more = upward_batch(stack, end);
+        more = upward_batch(stack, end, batch_size(end));
     if (end->left && end->ring)
         ring_receive(stack, end, ring_look(stack, end), 0, true);
     else if (end->ring && !more) {
@@ -372,6 +371,18 @@ void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
     if (upward_is_blocked(end) || end->left)
         end_set_events(stack, end);
     upward_finish(stack, end);
+}
+
+void upward_gather(struct stack *stack, struct stack_socket *end)
+{
+    uint32_t head = ring_look(stack, end);
+    int rounds = ROUNDS_MAXIMUM;
+
+    if (!upward_is_blocked(end) || end->plugged || end->watch.descriptor < 0)
+        return;
+    while (rounds-- > 0 && upward_batch(stack, end, UPWARD_BATCH))
+        ;
+    ring_receive(stack, end, head, 0, true);
 }
 
 static void upward_answer(struct stack *stack, struct stack_socket *end, struct upward *message,

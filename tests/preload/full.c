@@ -59,10 +59,9 @@ static int open_client(void)
     return client;
 }
 
-static ssize_t send_to(int client, const struct peer *peer, uint32_t number, int flags)
+static ssize_t send_with(int client, const struct peer *peer, struct iovec part,
+                         uint16_t send_flags, int flags)
 {
-    uint8_t bytes[LENGTH] = {0};
-    struct iovec part = {bytes, sizeof(bytes)};
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(struct sctp_sndinfo))];
@@ -71,15 +70,22 @@ static ssize_t send_to(int client, const struct peer *peer, uint32_t number, int
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof(control)};
-    struct sctp_sndinfo info = {.snd_assoc_id = peer->association};
+    struct sctp_sndinfo info = {.snd_assoc_id = peer->association, .snd_flags = send_flags};
 
-    memcpy(bytes, &number, sizeof(number));
     memset(&control, 0, sizeof(control));
     control.header.cmsg_level = IPPROTO_SCTP;
     control.header.cmsg_type = SCTP_SNDINFO;
     control.header.cmsg_len = CMSG_LEN(sizeof(info));
     memcpy(CMSG_DATA(&control.header), &info, sizeof(info));
     return sendmsg(client, &message, flags);
+}
+
+static ssize_t send_to(int client, const struct peer *peer, uint32_t number, int flags)
+{
+    uint8_t bytes[LENGTH] = {0};
+
+    memcpy(bytes, &number, sizeof(number));
+    return send_with(client, peer, (struct iovec){bytes, sizeof(bytes)}, 0, flags);
 }
 
 static bool is_writable(int descriptor, int patience)
@@ -165,11 +171,31 @@ static void peer_that_goes_away(void **state)
     close(client);
 }
 
+/* The graceful end of an association comes after all that was taken before it. */
+static void end_comes_last(void **state)
+{
+    int client = open_client();
+    struct peer slow;
+    uint32_t count;
+    char byte;
+
+    (void)state;
+    open_peer(&slow, client);
+    count = fill(client, &slow);
+    assert_int_equal(send_with(client, &slow, (struct iovec){NULL, 0}, SCTP_EOF, MSG_DONTWAIT), 0);
+    for (uint32_t i = 0; i < count; i++)
+        expect(&slow, i);
+    assert_int_equal(recv(slow.descriptor, &byte, 1, 0), 0);
+    close(slow.descriptor);
+    close(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_buffer_for_all),
         cmocka_unit_test(peer_that_goes_away),
+        cmocka_unit_test(end_comes_last),
     };
 
     alarm(60);
