@@ -12,11 +12,11 @@
  * for good, with the descriptor.
  *
  * Order. A datagram on the descriptor says where the ring's head was when its call began
- * (`ring_position`): the stack first takes from the ring what stands before that. On its own it
- * takes from the ring only what stood there before it found the descriptor empty. So of two calls
- * of which one returned before the other began, be it of threads or of processes, the first one's
- * message is first. (What was on the descriptor before a message was put into the ring, is before
- * all datagrams that name a later position.)
+ * (`ring_position`, + 1): the stack first takes from the ring what stands before that. On its own
+ * it takes from the ring only what stood there before it found the descriptor empty. So of two
+ * calls of which one returned before the other began, be it of threads or of processes, the first
+ * one's message is first. (What was on the descriptor before a message was put into the ring, is
+ * before all datagrams that name a later position.)
  *
  * Sleep. Before the stack sleeps it says so in each ring, and looks into it once more. Who put a
  * message in and then sees that the stack sleeps, wakes it by a datagram that says nothing
@@ -66,6 +66,12 @@ bool ring_put(struct channel_ring *ring, const struct channel_header *header,
 
 /* After ring_put(): does the stack sleep? */
 bool ring_is_asleep(struct channel_ring *ring);
+
+/* What a datagram says of where the head was: never 0, which is where there was no ring. */
+static inline uint32_t ring_position(const struct channel_ring *ring)
+{
+    return atomic_load_explicit(&ring->head, memory_order_acquire) | 1;
+}
 
 /* ---- The stack ---- */
 

@@ -463,6 +463,6 @@ int call_close(const struct program_socket *socket)
         return 0;
     if (direct_close(descriptor) < 0)
         return -errno;
-    control_settle(); /* its port is free, and the peer knows, when close() returns */
+    descriptor_was_closed();
     return 0;
 }

@@ -78,19 +78,30 @@ static enum mark marked(int descriptor)
     return (enum mark)(mark_word(descriptor) & UINT8_MAX);
 }
 
-void descriptor_forget(int descriptor)
+bool descriptor_forget(int descriptor)
 {
-    uint64_t word = descriptor >= 0 ? mark_word(descriptor) : UNKNOWN;
+    bool ours = descriptor >= 0 && marked(descriptor) == OURS;
 
-    if ((word & UINT8_MAX) == OURS)
-        busy_forget((uint32_t)(word >> 8 & UINT16_MAX), (uint32_t)(word >> 32));
     mark(descriptor, UNKNOWN, 0, 0);
+    return ours;
 }
 
-void descriptor_forget_range(unsigned int first, unsigned int last)
+bool descriptor_forget_range(unsigned int first, unsigned int last)
 {
+    bool ours = false;
+
     for (unsigned int i = first; i <= last && i < DESCRIPTORS; i++)
-        descriptor_forget((int)i);
+        ours |= descriptor_forget((int)i);
+    return ours;
+}
+
+void descriptor_was_closed(void)
+{
+    int saved = errno;
+
+    control_settle(); /* its port is free, and the peer knows, when close() returns */
+    busy_collect();
+    errno = saved;
 }
 
 void descriptor_set_partial(const struct program_socket *socket, bool partial)
@@ -119,6 +130,11 @@ static const struct channel_slot dead = {.state = CHANNEL_STATE_ENDED};
 static bool has(const struct channel_page *mapped, uint32_t slot, uint32_t generation)
 {
     return mapped && atomic_load(&mapped->slot[slot].generation) == generation;
+}
+
+bool socket_is_there(uint32_t slot, uint32_t generation)
+{
+    return has(atomic_load(&page), slot, generation);
 }
 
 /* The page of the stack that is there now, which may be another than the one we knew. */

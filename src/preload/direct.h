@@ -4,9 +4,12 @@
 #ifndef PRELOAD_DIRECT_H
 #define PRELOAD_DIRECT_H
 
+#include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The sixth argument of each of these calls, which has none: the filter of src/trap/ knows them. */
@@ -80,6 +83,15 @@ static inline int direct_fcntl(int descriptor, int command, long argument)
 static inline int direct_ioctl(int descriptor, unsigned long request, void *value)
 {
     return (int)direct_call(SYS_ioctl, descriptor, request, value);
+}
+
+/* As poll(2) of one descriptor. */
+static inline int direct_wait(int descriptor, short events, int milliseconds)
+{
+    struct pollfd entry = {.fd = descriptor, .events = events};
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+
+    return (int)direct_call(SYS_ppoll, &entry, 1L, milliseconds < 0 ? NULL : &time, NULL, 0L);
 }
 
 #ifdef PRELOAD_CHANNEL /* channel.c, compiled for this library */

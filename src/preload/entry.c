@@ -108,8 +108,12 @@ TAKEN_OVER int close(int descriptor)
 
 TAKEN_OVER int close_range(unsigned int first, unsigned int last, int flags)
 {
-    descriptor_forget_range(first, last);
-    return (int)direct_call(SYS_close_range, first, last, flags);
+    bool ours = descriptor_forget_range(first, last);
+    int result = (int)direct_call(SYS_close_range, first, last, flags);
+
+    if (ours && result == 0)
+        descriptor_was_closed();
+    return result;
 }
 
 TAKEN_OVER void closefrom(int lowest)
@@ -536,12 +540,20 @@ TAKEN_OVER int dup(int descriptor)
 
 TAKEN_OVER int dup2(int descriptor, int copy)
 {
-    descriptor_forget(copy);
-    return LIBC->dup2(descriptor, copy);
+    bool ours = descriptor_forget(copy);
+    int result = LIBC->dup2(descriptor, copy);
+
+    if (ours && result >= 0)
+        descriptor_was_closed();
+    return result;
 }
 
 TAKEN_OVER int dup3(int descriptor, int copy, int flags)
 {
-    descriptor_forget(copy);
-    return LIBC->dup3(descriptor, copy, flags);
+    bool ours = descriptor_forget(copy);
+    int result = LIBC->dup3(descriptor, copy, flags);
+
+    if (ours && result >= 0)
+        descriptor_was_closed();
+    return result;
 }

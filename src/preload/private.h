@@ -71,9 +71,13 @@ uint32_t descriptor_state(int descriptor);
  * anew. Else `*result` is what there is to say. */
 bool descriptor_is_other(const struct program_socket *believed, struct program_socket *socket,
                          ssize_t *result);
-/* It may be another than before. */
-void descriptor_forget(int descriptor);
-void descriptor_forget_range(unsigned int first, unsigned int last);
+/* It may be another than before. True if it was ours. */
+bool descriptor_forget(int descriptor);
+bool descriptor_forget_range(unsigned int first, unsigned int last);
+/* After one of ours was closed: what that ends has ended, and is not kept. */
+void descriptor_was_closed(void);
+/* Does the stack still have this socket? */
+bool socket_is_there(uint32_t slot, uint32_t generation);
 /* A message of it was read in part, or is no longer (SO_PEEK_OFF tells how much). */
 void descriptor_set_partial(const struct program_socket *socket, bool partial);
 bool descriptor_is_partial(const struct program_socket *socket);
@@ -128,11 +132,19 @@ struct channel_ring;
 /* Before anything is sent; without it (src/trap/) this process uses no rings. */
 void busy_open(void);
 bool busy_is_open(void);
-/* The ring of a socket, to be given back by busy_release(); NULL: none that could be used. */
-struct channel_ring *busy_take(const struct program_socket *socket);
+/* The ring of a socket. */
+enum busy {
+    BUSY_NOT,      /* it has none, or none that could be used: nothing was put into it here */
+    BUSY_RING,     /* it is to be given back by busy_release() */
+    BUSY_CHANGING, /* another thread is about to know */
+};
+enum busy busy_take(const struct program_socket *socket, struct channel_ring **ring);
 void busy_release(const struct program_socket *socket);
-/* A descriptor of the socket is closed. */
-void busy_forget(uint32_t slot, uint32_t generation);
+/* Unmaps the rings of sockets that are gone. */
+void busy_collect(void);
+/* A small message: has the kernel read from all of its pages before? And now it has. */
+bool busy_may_read(const struct msghdr *message);
+void busy_was_read(const struct msghdr *message);
 
 /* ---- call.c ---- */
 

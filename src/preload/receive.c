@@ -8,7 +8,6 @@
  * What does not fit is read in parts: by MSG_PEEK, and the descriptor's SO_PEEK_OFF keeps how far;
  * with the last part the datagram is taken away.
  */
-#include <poll.h>
 #include <time.h>
 
 #include "preload/direct.h"
@@ -346,7 +345,6 @@ static ssize_t read_rest(const struct program_socket *socket, const struct msghd
     bool more = true;
 
     while (more && (size_t)received < room) {
-        struct pollfd entry = {.fd = socket->descriptor, .events = POLLIN};
         struct iovec parts[PARTS];
         struct msghdr rest = *given;
         ssize_t length;
@@ -354,7 +352,7 @@ static ssize_t read_rest(const struct program_socket *socket, const struct msghd
         rest.msg_iov = parts;
         rest.msg_iovlen = parts_after(given, (size_t)received, parts);
         more = false;
-        if (poll(&entry, 1, PIECE_PATIENCE) <= 0)
+        if (direct_wait(socket->descriptor, POLLIN, PIECE_PATIENCE) <= 0)
             break;
         length = read_piece(socket, &rest, MSG_DONTWAIT, false, &more);
         if (length <= 0)

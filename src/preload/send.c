@@ -330,13 +330,11 @@ static int send_datagram(int descriptor, struct msghdr *datagram, int flags, boo
     datagram->msg_namelen = sizeof(nowhere);
     flags |= MSG_FASTOPEN | MSG_NOSIGNAL;
     for (;;) {
-        struct pollfd waiting = {.fd = descriptor, .events = POLLOUT};
-
         if (direct_sendmsg(descriptor, datagram, flags) >= 0)
             return 0;
         if (!begun || (errno != EAGAIN && errno != EINTR))
             return -errno;
-        poll(&waiting, 1, -1);
+        direct_wait(descriptor, POLLOUT, -1);
     }
 }
 
@@ -376,29 +374,24 @@ static void wake(const struct program_socket *socket)
     (void)send_datagram(socket->descriptor, &datagram, MSG_DONTWAIT, false);
 }
 
-static bool has_wild_part(const struct msghdr *message)
-{
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        if (message->msg_iov[i].iov_len > 0 && is_wild(message->msg_iov[i].iov_base))
-            return true;
-    return false;
-}
-
-/* A small message of a busy socket (ring.h). False: it goes by the descriptor, and the header says
- * what goes before it. */
+/* A small message of a busy socket (ring.h). False: it goes another way, and if that is by the
+ * descriptor, the header says what goes before it. */
 static bool send_by_ring(const struct program_socket *socket, struct outgoing *outgoing,
-                         const struct msghdr *message, size_t length)
+                         const struct msghdr *message, size_t length, enum way *way)
 {
-    struct channel_ring *ring = busy_take(socket);
+    struct channel_ring *ring;
+    enum busy found = busy_take(socket, &ring);
     bool done;
 
     if (busy_is_open())
         outgoing->header.flags |= CHANNEL_KNOWS_RING;
-    if (!ring)
+    if (found == BUSY_CHANGING)
+        *way = ASK; /* other processes may have put something into it */
+    if (found != BUSY_RING)
         return false;
-    done = length <= CHANNEL_RING_MESSAGE_MAXIMUM && !has_wild_part(message) &&
+    done = length <= CHANNEL_RING_MESSAGE_MAXIMUM && busy_may_read(message) &&
            ring_put(ring, &outgoing->header, message->msg_iov, message->msg_iovlen, length);
-    outgoing->header.ring_position = ring_head(ring);
+    outgoing->header.ring_position = ring_position(ring);
     if (done && ring_is_asleep(ring))
         wake(socket);
     busy_release(socket);
@@ -552,7 +545,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
         error = judge(socket, &outgoing.header, length, &way);
     if (error < 0)
         return error;
-    if (way == UP_THE_DESCRIPTOR && send_by_ring(socket, &outgoing, message, length))
+    if (way == UP_THE_DESCRIPTOR && send_by_ring(socket, &outgoing, message, length, &way))
         return (ssize_t)length;
     if (way == UP_THE_DESCRIPTOR)
         error = send_up(socket, &outgoing, &cursor, length, flags);
@@ -564,6 +557,8 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
         return way == ASK && error != -ECONNREFUSED ? error : ended(socket);
     if (error < 0)
         return error;
+    if (length <= CHANNEL_RING_MESSAGE_MAXIMUM && way == UP_THE_DESCRIPTOR)
+        busy_was_read(message);
     return nothing_is_sent(socket, &outgoing.header) ? 0 : (ssize_t)length;
 }
 

@@ -226,7 +226,7 @@ static void write_ring(struct input *input, int socket)
             bytes[5];
     if (what & 16)
         atomic_fetch_add(&end->ring->head, bytes[6]);
-    header.ring_position = ring_head(end->ring);
+    header.ring_position = ring_position(end->ring);
     if (what & 32)
         (void)channel_send(socket, &header, sizeof(header), bytes, 1, -1);
 }

@@ -12,13 +12,16 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -244,6 +247,41 @@ static void test_threads(void **state)
     assert_true(run(send_from_threads) >= WARM + SENDERS * TURNS);
 }
 
+/* A copy of the descriptor that is closed changes nothing for the others. */
+static void *close_copies(void *argument)
+{
+    atomic_bool *done = argument;
+
+    while (!atomic_load(done)) {
+        int copies[2] = {dup(client), dup(client)};
+
+        if (copies[0] < 0 || dup2(STDIN_FILENO, copies[0]) < 0 || close(copies[0]) < 0 ||
+            close(copies[1]) < 0)
+            _exit(17);
+    }
+    return NULL;
+}
+
+static void send_beside_copies(uint32_t number)
+{
+    atomic_bool done = false;
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, close_copies, &done) != 0)
+        _exit(17);
+    for (uint32_t i = 0; i < 10 * TURNS; i++)
+        if (!put(0, number++, i % 3 == 0 ? LARGE : LENGTH, 0))
+            _exit(12);
+    atomic_store(&done, true);
+    pthread_join(thread, NULL);
+}
+
+static void test_copies(void **state)
+{
+    (void)state;
+    assert_true(run(send_beside_copies) >= WARM + 10 * TURNS);
+}
+
 /* The number goes through a pipe from process to process. */
 static void send_from_processes(uint32_t number)
 {
@@ -274,6 +312,57 @@ static void test_processes(void **state)
 {
     (void)state;
     assert_true(run(send_from_processes) >= WARM + SENDERS * (TURNS / 4));
+}
+
+/* ---- What cannot be read is not sent ---- */
+
+static void send_bad_pointers(uint32_t number)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    char *memory =
+        mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *bad[] = {NULL, (char *)1, (char *)-1, memory + page, memory + page - 1};
+
+    if (memory == MAP_FAILED || mprotect(memory + page, (size_t)page, PROT_NONE) < 0)
+        _exit(17);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct iovec parts[2] = {{memory, 8}, {bad[i], 8}};
+
+        for (int k = 0; k < 20; k++) /* whether the stack is asleep or not */
+            if (!put(0, number++, LENGTH, 0) || send(client, bad[i], LENGTH, 0) >= 0 ||
+                errno != EFAULT || writev(client, parts, 2) >= 0 || errno != EFAULT)
+                _exit(12);
+    }
+    if (send(client, memory + page - LENGTH, 1, MSG_DONTWAIT) != 1)
+        _exit(13);
+}
+
+static void test_bad_pointers(void **state)
+{
+    (void)state;
+    open_pair();
+    if (fork() == 0) {
+        close(server);
+        send_bad_pointers(warm_up());
+        _exit(0);
+    }
+    close(client);
+    for (uint32_t number = 0;; number++) {
+        uint8_t bytes[LARGE];
+        struct message message;
+        ssize_t received = recv(server, bytes, sizeof(bytes), 0);
+        int status = -1;
+
+        if (received == 1) { /* the last */
+            assert_true(wait(&status) > 0);
+            assert_int_equal(status, 0);
+            break;
+        }
+        assert_int_equal(received, LENGTH);
+        memcpy(&message, bytes, sizeof(message));
+        assert_int_equal(message.number, number);
+    }
+    close(server);
 }
 
 /* ---- A sender is killed anywhere ---- */
@@ -354,9 +443,10 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exit),      cmocka_unit_test(test_shutdown),
-        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_processes), cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_exit),   cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_sizes),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_copies), cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_kill),   cmocka_unit_test(test_bad_pointers),
         cmocka_unit_test(test_full),
     };
 

@@ -39,6 +39,13 @@ def busy():
     passes(os.path.join(BUILD, "tests", "preload", "busy"))
 
 
+def stress():
+    stack = Stack("--no-udp", capture=False)
+    said = stack.run(os.path.join(BUILD, "tests", "preload", "stress"), "6")
+    check("[  PASSED  ]" in said, said)
+    stack.stop()
+
+
 def unseen():
     passes(os.path.join(BUILD, "tests", "preload", "unseen"))
 
@@ -114,4 +121,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, full, parts, busy, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, parts, busy, stress, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])

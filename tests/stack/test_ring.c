@@ -52,6 +52,7 @@ static void test_wrap(void **state)
     uint32_t tail = 0, in = 0, out = 0;
 
     (void)state;
+    assert_int_not_equal(ring_position(ring), 0);
     ring->head = ring->tail = tail = UINT32_MAX - 4095; /* positions wrap soon */
     for (int i = 0; i < 200; i++) {
         while (put(ring, in, 4 + in * 7 % (CHANNEL_RING_MESSAGE_MAXIMUM - 3)))
@@ -145,7 +146,7 @@ static void send_by_descriptor(const struct pair *pair, uint32_t number, size_t 
     uint8_t bytes[4096] = {0};
 
     if (pair->ring)
-        header.ring_position = ring_head(pair->ring);
+        header.ring_position = ring_position(pair->ring);
     memcpy(bytes, &number, sizeof(number));
     assert_int_equal(channel_send(pair->client, &header, sizeof(header), bytes, length, -1), 0);
 }
@@ -225,13 +226,14 @@ static void send_small(const struct pair *pair, uint32_t number)
 static void test_order(void **state)
 {
     struct pair pair;
-    uint32_t out = 0;
+    uint32_t in = 0, out = 0;
 
     (void)state;
     open_pair(&pair);
     get_ring(&pair);
     assert_true(ftruncate(pair.file, 4096) < 0); /* sealed */
-    for (uint32_t in = 0; in < MANY; in++) {
+    /* on a busy machine the stack may sleep whenever there is something to send */
+    for (; in < MANY || (ring_head(pair.ring) == 0 && in < 100 * MANY); in++) {
         if (in % 37 == 0)
             send_by_descriptor(&pair, in, 2000);
         else
@@ -240,7 +242,7 @@ static void test_order(void **state)
         while (in - out > (in % 1000 == 0 ? 0u : 500u))
             expect_number(&pair, out++);
     }
-    while (out < MANY)
+    while (out < in)
         expect_number(&pair, out++);
     assert_true(ring_head(pair.ring) > 0);
     close(pair.client);
@@ -310,7 +312,7 @@ static void test_liar(void **state)
             struct channel_header header = {.type = CHANNEL_SEND, .flags = CHANNEL_KNOWS_RING};
             uint32_t bytes[16] = {1000 + i};
 
-            header.ring_position = i % 2 ? (uint32_t)rand() : ring_head(pair.ring);
+            header.ring_position = i % 2 ? (uint32_t)rand() : ring_position(pair.ring);
             assert_int_equal(
                 channel_send(pair.client, &header, sizeof(header), bytes, sizeof(bytes), -1), 0);
         }
