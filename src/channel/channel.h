@@ -48,6 +48,10 @@
  * and once that is taken ENOTCONN. A recv() on a socket that is neither CONNECTED nor LISTENING nor
  * CONNECTING, with nothing to read, answers at once: ENOTCONN, or EAGAIN if it may not wait.
  *
+ * After shutdown() of reading (CHANNEL_STATE_DEAF) what comes is still read, and who finds nothing
+ * finds the end: recv() answers 0. So that nobody waits, the descriptor is never empty: with each
+ * request about the socket, and who has read something makes one, it gets a CHANNEL_WAKE if it is.
+ *
  * Both ends are on one machine: fields are in host byte order unless they are sockaddrs.
  */
 #ifndef CHANNEL_H
@@ -221,7 +225,7 @@ enum channel_state {
     CHANNEL_STATE_CONNECTED = 2, /* one-to-one: established; one-to-many: has associations */
     CHANNEL_STATE_LISTENING = 4,
     CHANNEL_STATE_SHUT_WRITE = 8, /* sending answers ESHUTDOWN, or EPIPE if not CONNECTED */
-    CHANNEL_STATE_SHUT_READ = 16, /* reading answers 0 once the queue is empty */
+    CHANNEL_STATE_SHUT_READ = 16, /* reading answers 0 once the queue is empty, by either side */
     CHANNEL_STATE_ENDED = 32,     /* the association is over */
     CHANNEL_STATE_ONE_TO_MANY = 64,
     CHANNEL_STATE_IPV6 = 128,
@@ -230,6 +234,8 @@ enum channel_state {
     CHANNEL_STATE_EXPLICIT_EOR = 1024,
     CHANNEL_STATE_PEELED_OFF = 2048, /* a socket of one association that was peeled off */
     CHANNEL_STATE_RING = 4096,       /* it has a ring: CHANNEL_RING */
+    CHANNEL_STATE_DEAF = 8192,       /* shutdown() of reading: see "Reading" */
+    CHANNEL_STATE_HUNG_UP = 16384,   /* both directions: poll() says POLLHUP */
 };
 
 enum channel_receive_options {                             /* which ancillary data recvmsg() adds */

@@ -411,7 +411,6 @@ static bool is_listener(uint32_t state)
 
 int call_ioctl(const struct program_socket *socket, unsigned long name, void *value)
 {
-    struct control request = {.operation = CHANNEL_QUEUE_SIZE, .argument = {TIOCOUTQ}};
     int result;
 
     if (name == SIOCATMARK)
@@ -419,7 +418,7 @@ int call_ioctl(const struct program_socket *socket, unsigned long name, void *va
     if (interface_is_asked(name))
         return socket_state(socket) & CHANNEL_STATE_IPV6 ? -ENOTTY : interface_ask(name, value);
     if (name == TIOCOUTQ)
-        result = control(socket->descriptor, &request);
+        result = control_queue_size(socket);
     else if (name == FIONREAD)
         result = is_listener(socket_state(socket)) ? -ENOTCONN : receive_waiting(socket);
     else

@@ -3,6 +3,7 @@
  *
  * RFC 6458's calls that are not data. channel.h says what is in them.
  */
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 
@@ -72,6 +73,13 @@ int control_take_error(const struct program_socket *socket)
     if (control(socket->descriptor, &request) < 0)
         return -ECONNRESET;
     return -(int)request.answer_argument;
+}
+
+int control_queue_size(const struct program_socket *socket)
+{
+    struct control request = {.operation = CHANNEL_QUEUE_SIZE, .argument = {TIOCOUTQ}};
+
+    return control(socket->descriptor, &request);
 }
 
 void control_settle(void)

@@ -1,10 +1,11 @@
 /*
- * poll(2) of an SCTP socket that has failed. RFC 6458, section 3.2, leaves it to the system.
+ * poll(2) of an SCTP socket that has failed, or was shut down. RFC 6458, section 3.2, leaves it to
+ * the system.
  *
  * The descriptor is one of AF_UNIX, and its other end can say that it has ended, but not why: the
- * kernel tells POLLIN and POLLRDHUP where a socket of Linux's SCTP has an error (POLLERR). What is
- * ready is looked at once more, by the page. That costs nothing but a look at the mark of each
- * ready descriptor, and no system call, unless one of ours has ended.
+ * kernel tells POLLIN and POLLRDHUP where a socket of Linux's SCTP has an error (POLLERR), or was
+ * shut down (POLLHUP). What is ready is looked at once more, by the page. That costs nothing but a
+ * look at the mark of each ready descriptor, and no system call, unless one of ours has ended.
  *
  * epoll(7) names descriptors by what the program gave it, which need not be their number: there it
  * stays as the kernel tells it. For select(2) an error is readable and writable, as the end is.
@@ -40,23 +41,47 @@ static int without_wake(const struct program_socket *socket, int told)
     return told & ~READABLE;
 }
 
-/* What is told of a descriptor, and what is to be told. */
-static int correct(int descriptor, int told)
+/* The error of a one-to-one socket waits to be read. */
+static bool has_failed(uint32_t state)
 {
-    uint32_t state = descriptor_state(descriptor);
+    return state & CHANNEL_STATE_ERROR && !(state & CHANNEL_STATE_ONE_TO_MANY);
+}
+
+/* As sctp_poll() of Linux: what shutdown() or the peer has ended can be read for ever; an end that
+ * is an error is POLLERR, and nothing else. */
+static int as_linux(const struct program_socket *socket, uint32_t state, int told)
+{
+    int mask = told & WRITABLE;
+
+    if (has_failed(state) && !(state & CHANNEL_STATE_ENDED))
+        mask = 0; /* a connect() that was not waited for has failed */
+    if (told & READABLE && next_type(socket) == CHANNEL_MESSAGE)
+        mask |= READABLE;
+    if (state & CHANNEL_STATE_SHUT_READ)
+        mask |= READABLE | POLLRDHUP;
+    if (state & CHANNEL_STATE_HUNG_UP)
+        mask |= POLLHUP;
+    if (has_failed(state))
+        mask |= POLLERR;
+    return mask;
+}
+
+/* What is to be told of a descriptor that is ready. */
+static int correct(const struct pollfd *entry)
+{
+    int told = entry->revents;
+    uint32_t state = descriptor_state(entry->fd);
     bool abandoned = state & CHANNEL_STATE_PEELED_OFF && state & CHANNEL_STATE_ENDED;
-    bool failed = state & CHANNEL_STATE_ERROR && !(state & CHANNEL_STATE_ONE_TO_MANY);
+    bool shut = state & CHANNEL_STATE_SHUT_READ;
     struct program_socket socket;
 
-    if ((!abandoned && !failed) || !descriptor_is_ours(descriptor, &socket))
+    if (told & POLLWRBAND && told & ~POLLWRBAND && descriptor_is_ours(entry->fd, &socket))
+        told &= ~POLLWRBAND; /* SCTP has none */
+    if ((!abandoned && !shut && !has_failed(state)) || !descriptor_is_ours(entry->fd, &socket))
         return told;
-    if (!failed)
-        return told & READABLE ? without_wake(&socket, told) : told;
-    if (!(state & CHANNEL_STATE_ENDED)) /* a connect() that was not waited for has failed */
-        return (told & ~WRITABLE) | POLLERR;
-    if (next_type(&socket) == 0)
-        told &= ~(READABLE | POLLRDHUP | POLLHUP);
-    return told | POLLERR;
+    if (shut || has_failed(state))
+        return as_linux(&socket, state, told) & (entry->events | POLLERR | POLLHUP);
+    return told & READABLE ? without_wake(&socket, told) : told;
 }
 
 /* How many are still ready. */
@@ -66,7 +91,7 @@ static int correct_all(struct pollfd *entries, nfds_t count, int ready)
         if (entries[i].revents == 0)
             continue;
         left--;
-        entries[i].revents = (short)correct(entries[i].fd, entries[i].revents);
+        entries[i].revents = (short)correct(&entries[i]);
         if (entries[i].revents == 0)
             ready--;
     }

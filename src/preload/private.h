@@ -120,6 +120,8 @@ struct control {
 int control(int descriptor, struct control *request);
 /* Why the socket ended: a negative errno, 0 if that was told before. */
 int control_take_error(const struct program_socket *socket);
+/* What SIOCOUTQ says. */
+int control_queue_size(const struct program_socket *socket);
 /* Waits until the stack has done what it had to do when this was called. */
 void control_settle(void);
 /* Maps the page of the stack on whose connection this is done. */

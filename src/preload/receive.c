@@ -117,10 +117,11 @@ static ssize_t at_end(const struct program_socket *socket, struct msghdr *messag
     message->msg_namelen = 0;
     message->msg_controllen = 0;
     message->msg_flags = 0;
-    if (state & CHANNEL_STATE_SHUT_READ)
+    /* as on Linux: an error, once, and then the end */
+    if (state & CHANNEL_STATE_SHUT_READ && !(state & CHANNEL_STATE_ERROR))
         return 0;
     error = control_take_error(socket);
-    if (error < 0)
+    if (error < 0 || state & CHANNEL_STATE_SHUT_READ)
         return error;
     if (!(state & CHANNEL_STATE_ENDED))
         return -ECONNRESET;
@@ -334,6 +335,7 @@ static size_t parts_after(const struct msghdr *message, size_t length, struct io
     return count;
 }
 
+#define DEAF_TURNS 3        /* wakes in a row: others ask for them, too */
 #define PIECE_PATIENCE 1000 /* ms: another thread may have taken it */
 
 /* The rest of a message that is longer than a datagram. The stack has it whole, and sends it while
@@ -414,6 +416,25 @@ static ssize_t read_what_is_coming(const struct program_socket *socket, struct m
     return read_next(socket, message, flags, true);
 }
 
+/* The reader has shut his side (CHANNEL_STATE_DEAF), and has met a CHANNEL_WAKE: what stands behind
+ * it comes first. */
+static ssize_t read_when_deaf(const struct program_socket *socket, struct msghdr *message,
+                              int flags)
+{
+    ssize_t received;
+
+    control_settle();
+    for (int turn = 0; turn < DEAF_TURNS; turn++) {
+        received = read_next(socket, message, flags, false);
+        if (received != -EAGAIN)
+            return received;
+    }
+    message->msg_namelen = 0;
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
+    return control_take_error(socket);
+}
+
 static ssize_t receive_judged(const struct program_socket *socket, struct msghdr *message,
                               int flags)
 {
@@ -430,6 +451,13 @@ static ssize_t receive_judged(const struct program_socket *socket, struct msghdr
     if (state & CHANNEL_STATE_LISTENING && !(state & CHANNEL_STATE_ONE_TO_MANY))
         return -ENOTCONN;
     received = read_next(socket, message, flags, can_hope(state));
+    if (socket_state(socket) & CHANNEL_STATE_DEAF) {
+        if (received == -EAGAIN)
+            received = read_when_deaf(socket, message, flags);
+        if (received > 0)
+            control_queue_size(socket);
+        return received;
+    }
     if (received == -EAGAIN && state & CHANNEL_STATE_PEELED_OFF)
         state = socket_state(socket); /* the association may have ended meanwhile */
     if (received == -EAGAIN && !can_hope(state)) {

@@ -138,15 +138,24 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
         if (existing)
             return existing->up ? -EISCONN : -EALREADY;
     }
-    if (error < 0)
+    if (error < 0) {
+        /* Linux has begun with the addresses before the one that is wrong */
+        (void)socket_autobind(socket);
         return error;
-    if (socket->style == SOCKET_ONE_TO_ONE && socket->association_count > 0)
-        return -EALREADY;
+    }
+    existing = socket_is_one_to_one(socket) ? socket_find_association(socket, 0) : NULL;
     error = socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
     if (error == -EISCONN) /* another socket of this port has it: peeled off, or accepted */
         return -EADDRNOTAVAIL;
     if (error < 0)
         return error;
+    /* Linux has both from now on, and what comes of the first is the socket's, too; RFC
+     * 6458, 4.1.5, knows one */
+    if (existing) {
+        braid_abort(socket->table->engine, existing->engine, NULL, 0, now);
+        socket_association_free(existing, now);
+        socket_changed(socket, SOCKET_STATE);
+    }
     socket->peer = destinations[count - 1]; /* as on Linux the last */
     socket->peer_port = port;
     if (association)

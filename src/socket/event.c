@@ -200,8 +200,9 @@ static void event_partial_delivery_aborted(struct socket_association *associatio
     socket_changed(association->socket, SOCKET_READABLE);
 }
 
-/* What still comes to a closed socket is acknowledged and thrown away, as Linux does: else the
- * window closes, and the peer cannot send what it has to before its SHUTDOWN ACK. */
+/* What still comes to a closed socket, or one that was shut down for reading, is acknowledged and
+ * thrown away, as Linux does: else the window closes, and the peer cannot send what it has to
+ * before its SHUTDOWN ACK. */
 static void discard_messages(struct socket_association *association, braid_time now)
 {
     struct braid_engine *engine = association->socket->table->engine;
@@ -226,7 +227,7 @@ static void association_event(struct socket_association *association,
         socket_association_set_readable(association);
         break;
     case BRAID_EVENT_READABLE:
-        if (association->socket->closed)
+        if (association->socket->closed || association->socket->shut_read)
             discard_messages(association, now);
         else
             socket_association_set_readable(association);

@@ -26,7 +26,8 @@ static void *notify_new(struct socket_association *association, uint16_t type, u
         uint32_t length;
     } header = {.type = type, .length = (uint32_t)(length + extra)};
 
-    if (!socket_event_is_on(association->subscribed, type) || association->socket->closed)
+    if (!socket_event_is_on(association->subscribed, type) || association->socket->closed ||
+        socket_is_hung_up(association->socket))
         return NULL;
     *notification = calloc(1, sizeof(**notification) + length + extra);
     if (!*notification)

@@ -88,12 +88,12 @@ struct sctp_socket {
     enum socket_state state;
     struct quota *quota;
     bool closed;
-    bool shut_read, shut_write;
-    bool disconnecting;   /* shutdown() of a listener failed: as on Linux it stays as it is */
-    bool peer_shut;       /* one-to-one: the peer has ended its side */
-    bool had_association; /* one-to-one: it was connected once, */
-    bool was_accepted;    /* or came of a listener */
-    int error;            /* SO_ERROR, positive */
+    bool shut_read, shut_write; /* by shutdown(), whatever it said: Linux's sk_shutdown */
+    bool disconnecting;         /* shutdown() of a listener failed: as on Linux it stays as it is */
+    bool peer_shut;             /* one-to-one: the peer has ended its side */
+    bool had_association;       /* one-to-one: it was connected once, */
+    bool was_accepted;          /* or came of a listener */
+    int error;                  /* SO_ERROR, positive */
 
     uint16_t port;                                    /* 0: not bound */
     struct braid_address bound[SOCKET_BOUND_MAXIMUM]; /* unspecified addresses mean any */
@@ -164,6 +164,12 @@ static inline bool socket_is_one_to_one(const struct sctp_socket *socket)
 static inline bool socket_is_one_to_many(const struct sctp_socket *socket)
 {
     return socket->style == SOCKET_ONE_TO_MANY;
+}
+
+/* Linux's SHUTDOWN_MASK: both directions have ended, and by shutdown() the own one. */
+static inline bool socket_is_hung_up(const struct sctp_socket *socket)
+{
+    return socket->shut_write && (socket->shut_read || socket->peer_shut);
 }
 
 static inline void socket_changed(struct sctp_socket *socket, unsigned int what)

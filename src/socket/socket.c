@@ -282,12 +282,10 @@ int socket_shutdown(struct sctp_socket *socket, int how, braid_time now)
         socket->disconnecting |= read;
         return read ? -EOPNOTSUPP : 0;
     }
-    if (socket->style == SOCKET_ONE_TO_MANY)
-        return -ENOTCONN;
     socket->shut_read |= read;
-    association = socket_find_association(socket, 0);
-    if (write && socket->style == SOCKET_ONE_TO_ONE && association) {
-        socket->shut_write = true;
+    socket->shut_write |= write;
+    association = socket_is_one_to_one(socket) ? socket_find_association(socket, 0) : NULL;
+    if (write && association) {
         socket->state = SOCKET_CLOSING;
         association->shutting = true;
         braid_shutdown(socket->table->engine, association->engine, now);
@@ -338,8 +336,6 @@ bool socket_has_ended(const struct sctp_socket *socket)
     if (socket_is_one_to_many(socket) || !list_is_empty(&socket->readable) ||
         !list_is_empty(&socket->accepted))
         return false;
-    if (socket->shut_read)
-        return true;
     if (socket->state < SOCKET_ESTABLISHED)
         return false;
     if (socket->style == SOCKET_PEELED_OFF)
@@ -378,8 +374,12 @@ static uint32_t socket_channel_state(const struct sctp_socket *socket,
         state |= CHANNEL_STATE_LISTENING;
     if (socket->state == SOCKET_CLOSING || (only && only->shutting))
         state |= CHANNEL_STATE_SHUT_WRITE;
-    if (socket->shut_read || (socket->peer_shut && socket->style != SOCKET_PEELED_OFF))
+    if (socket->shut_read || socket->peer_shut)
         state |= CHANNEL_STATE_SHUT_READ;
+    if (socket_is_hung_up(socket))
+        state |= CHANNEL_STATE_HUNG_UP;
+    if (socket->shut_read)
+        state |= CHANNEL_STATE_DEAF;
     if (socket->domain == AF_INET6)
         state |= CHANNEL_STATE_IPV6;
     if (socket->error != 0)

@@ -348,7 +348,8 @@ static void send_end(struct stack *stack, struct stack_socket *end)
     shutdown(end->watch.descriptor, SHUT_WR);
 }
 
-/* A wait in recv() must end though the descriptor does not: socket_is_abandoned(). */
+/* A wait in recv() must end though the descriptor does not: socket_is_abandoned(), or
+ * CHANNEL_STATE_DEAF. */
 static void send_wake(struct stack *stack, struct stack_socket *end)
 {
     struct channel_header header = {.type = CHANNEL_WAKE};
@@ -376,6 +377,7 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     const struct channel_slot *slot = &stack->page->slot[end->slot];
     bool wants_following;
     uint32_t weight;
+    bool needs_wake;
 
     if (end->watch.descriptor < 0)
         return;
@@ -400,9 +402,13 @@ void downward_send(struct stack *stack, struct stack_socket *end)
         count_waiting(end);
     else
         socket_hold(end->socket, end->payload, stack->now);
+    if (page_state(stack, end) & CHANNEL_STATE_DEAF)
+        needs_wake = end->weight == 0; /* so it is never what makes an end an ABORT: left_unread */
+    else
+        needs_wake = !end->woken && socket_is_abandoned(end->socket);
     if (!end->ended && end->next_count == 0 && socket_has_ended(end->socket))
         send_end(stack, end);
-    else if (!end->ended && !end->woken && end->next_count == 0 && socket_is_abandoned(end->socket))
+    else if (!end->ended && end->next_count == 0 && needs_wake)
         send_wake(stack, end);
     end_set_events(stack, end);
 }

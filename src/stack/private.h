@@ -236,6 +236,11 @@ int page_open(struct stack *stack);
 void page_close(struct stack *stack);
 /* Publishes what a sender must know. */
 void page_publish(struct stack *stack, struct stack_socket *end);
+/* What was published last: enum channel_state. */
+static inline uint32_t page_state(const struct stack *stack, const struct stack_socket *end)
+{
+    return atomic_load(&stack->page->slot[end->slot].state);
+}
 void page_publish_association(struct stack *stack, int32_t association,
                               const struct stack_socket *end, uint32_t outbound_streams,
                               uint32_t state);

@@ -391,6 +391,26 @@ static const struct operation {
     [CHANNEL_RING] = {request_ring, NEEDS_SOCKET},
 };
 
+/* What the program is to see when it has its reply. */
+static void request_publish(struct stack *stack, const struct request *request)
+{
+    struct stack_socket *end = request->end;
+    struct socket_description now;
+
+    page_publish(stack, end);
+    if (end->watch.descriptor < 0)
+        return;
+    if (page_state(stack, end) & CHANNEL_STATE_DEAF)
+        downward_send(stack, end);
+    socket_describe(end->socket, &now);
+    /* the error of a connect() that was not waited for was taken: it is as it was before */
+    if (now.style == SOCKET_ONE_TO_ONE && now.state == SOCKET_CLOSED && now.association == 0 &&
+        !(now.channel_state & CHANNEL_STATE_ERROR) && !end->plugged && request->descriptor >= 0) {
+        end_plug(end, request->descriptor);
+        end_set_events(stack, end);
+    }
+}
+
 static int request_handle(struct stack *stack, struct request *request)
 {
     const struct operation *operation = NULL;
@@ -415,7 +435,7 @@ static int request_handle(struct stack *stack, struct request *request)
     }
     result = operation->handle(stack, request);
     if (request->end && request->end->socket)
-        page_publish(stack, request->end); /* before the reply */
+        request_publish(stack, request);
     return result;
 }
 

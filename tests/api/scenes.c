@@ -309,4 +309,5 @@ void probe_scenes(void)
     scenes_messages();
     scenes_lives();
     scenes_addresses();
+    scenes_ready();
 }

@@ -48,5 +48,6 @@ void scene_run(const char *name, scene *play);
 void scenes_messages(void);
 void scenes_lives(void);
 void scenes_addresses(void);
+void scenes_ready(void);
 
 #endif

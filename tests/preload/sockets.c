@@ -490,6 +490,21 @@ static void count_signal(int number)
     signals = signals + 1;
 }
 
+/* Who has shut his association down is not told when it is over. */
+static void wait_for_end(int descriptor)
+{
+    struct sctp_status status;
+    socklen_t length = sizeof(status);
+
+    for (int turn = 0; turn < PATIENCE_MS / 10; turn++) {
+        memset(&status, 0, sizeof(status));
+        if (getsockopt(descriptor, IPPROTO_SCTP, SCTP_STATUS, &status, &length) != 0)
+            return;
+        usleep(10000);
+    }
+    assert_true(0);
+}
+
 static void broken_pipe(void **state)
 {
     struct sigaction action = {.sa_handler = count_signal}, before;
@@ -500,6 +515,7 @@ static void broken_pipe(void **state)
     assert_int_equal(sigaction(SIGPIPE, &action, &before), 0);
     signals = 0;
     assert_int_equal(shutdown(pair.client, SHUT_WR), 0);
+    wait_for_end(pair.client);
     assert_int_equal(write(pair.client, "x", 1), -1);
     assert_int_equal(errno, EPIPE);
     assert_int_equal(signals, 1);
@@ -852,6 +868,51 @@ static void threads_on_one_socket(void **state)
 
 /* ---- What makes no sense ---- */
 
+static void *read_once(void *descriptor)
+{
+    char byte;
+
+    return (void *)(intptr_t)recv(*(int *)descriptor, &byte, 1, 0);
+}
+
+/* A thread that waits in recv() hears of a shutdown() of reading; what was sent meanwhile goes out,
+ * and what is closed then ends in peace. A one-to-many socket cannot be shut down, and says so, but
+ * its reader wakes up. */
+static void shutdown_wakes_the_reader(void **state)
+{
+    int many = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+    struct pair pair;
+
+    (void)state;
+    open_pair(&pair);
+    for (int turn = 0; turn < 2; turn++) {
+        int descriptor = turn == 0 ? pair.client : many;
+        pthread_t thread;
+        void *result;
+        char byte;
+
+        if (turn == 1)
+            assert_int_equal(connect(many, (struct sockaddr *)&pair.address, sizeof(pair.address)),
+                             0);
+        assert_int_equal(pthread_create(&thread, NULL, read_once, &descriptor), 0);
+        usleep(50000);
+        assert_int_equal(shutdown(descriptor, SHUT_RD), turn == 0 ? 0 : -1);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_int_equal((intptr_t)result, 0);
+        assert_int_equal(recv(descriptor, &byte, 1, 0), 0);
+        wait_for(descriptor, POLLIN);
+    }
+    assert_int_equal(send(pair.client, "last", 4, 0), 4);
+    assert_int_equal(send(pair.server, "for nobody", 10, 0), 10);
+    usleep(50000);
+    close(pair.client);
+    assert_receives(pair.server, "last");
+    assert_receives(pair.server, "");
+    close(many);
+    close(pair.server);
+    close(pair.listener);
+}
+
 static void errors(void **state)
 {
     struct sockaddr_in address;
@@ -939,6 +1000,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(passed_to_another_process),
 #endif
         cmocka_unit_test(threads_on_one_socket),
+        cmocka_unit_test(shutdown_wakes_the_reader),
         cmocka_unit_test(errors),
     };
 
