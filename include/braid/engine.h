@@ -99,8 +99,10 @@ struct braid_parameters {
                                    they change. Off */
     bool reconfig;              /* offer RE-CONFIG (RFC 6525): off */
     uint8_t reconfig_permitted; /* enum braid_reconfig_kind: what the peer may ask for, and we: 0 */
-    uint32_t probe_interval; /* ms: packets of full size are tried so often (RFC 8899); 0: never */
-    bool ecn;                /* offer ECN (RFC 4960, appendix A): off */
+    /* ms: it is tried whether packets of full size arrive (RFC 8899), and after thirty of these
+     * intervals whether larger ones do; 0: never */
+    uint32_t probe_interval;
+    bool ecn; /* offer ECN (RFC 4960, appendix A): off */
     /* What finds damaged packets in place of CRC32c, below the engine: BRAID_ERROR_DETECTION_DTLS,
      * or another number that the peer knows. With a peer that has the same, packets go without
      * CRC32c, both ways as far as both say so (RFC 9653). 0, nothing does: never */

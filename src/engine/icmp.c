@@ -19,12 +19,6 @@ static bool is_about(const struct sctp_association *association, const void *quo
            initiate_tag == association->local_tag;
 }
 
-static void lower_mtu(struct sctp_path *path, uint32_t mtu)
-{
-    if (!path->mtu_fixed && path_discovers_mtu(path) && mtu < path->mtu)
-        path_lower_mtu(path, mtu);
-}
-
 void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind, uint32_t mtu,
                        const struct braid_address *destination, const void *quoted, size_t length,
                        braid_time now)
@@ -40,8 +34,8 @@ void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp kind, uint32
     path = path_hash_find(engine, NULL, NULL, header.source_port, &peer, header.destination_port);
     if (!path || !is_about(path->association, quoted, length))
         return;
-    if (kind == BRAID_ICMP_TOO_BIG)
-        lower_mtu(path, mtu);
+    if (kind == BRAID_ICMP_TOO_BIG && !path->mtu_fixed && path_discovers_mtu(path))
+        plpmtud_too_big(path, mtu);
     else if (kind == BRAID_ICMP_PROTOCOL_UNREACHABLE)
         association_down(path->association, BRAID_DOWN_ABORTED_BY_PEER, NULL, 0);
 }

@@ -83,7 +83,7 @@ static void count_error(struct sctp_path *path)
         path->error_count++;
 }
 
-/* RFC 7829, section 3.4: the primary stays another until that one fails too. */
+/* RFC 7829, section 5: the primary stays another until that one fails too. */
 static void switch_primary(struct sctp_path *path)
 {
     struct sctp_association *association = path->association;
@@ -105,6 +105,7 @@ bool path_failed(struct sctp_path *path, bool counts_for_association)
     if (working && path->error_count > path->path_max_retrans) {
         path->state = BRAID_PATH_INACTIVE;
         path_tell(path, BRAID_PATH_UNREACHABLE);
+        plpmtud_stop(path);
     } else if (path->state == BRAID_PATH_ACTIVE &&
                path->error_count > path->potentially_failed_max_retrans) {
         path->state = BRAID_PATH_POTENTIALLY_FAILED; /* RFC 7829, section 3.2 */
@@ -129,6 +130,7 @@ void path_answered(struct sctp_path *path, enum path_answer answer)
     if (path->state == BRAID_PATH_INACTIVE || path->state == BRAID_PATH_POTENTIALLY_FAILED) {
         path->state = BRAID_PATH_ACTIVE;
         tell(path, change, answer);
+        plpmtud_recover(path);
         association_set_ready(path->association);
     }
 }
@@ -177,9 +179,14 @@ uint32_t path_maximum_data_chunk_size(const struct sctp_path *path)
            (uint32_t)authentication_overhead(path->association);
 }
 
+uint32_t path_mtu_minimum(const struct sctp_path *path)
+{
+    return path->address.family == BRAID_IPV4 ? MTU_MINIMUM_IPV4 : MTU_MINIMUM_IPV6;
+}
+
 void path_set_mtu(struct sctp_path *path, uint32_t mtu)
 {
-    mtu = maximum(mtu, path->address.family == BRAID_IPV4 ? MTU_MINIMUM_IPV4 : MTU_MINIMUM_IPV6);
+    mtu = maximum(mtu, path_mtu_minimum(path));
     path->mtu = minimum(mtu, PACKET_MAXIMUM) & ~3u; /* chunks are multiples of four bytes */
 }
 
@@ -282,7 +289,7 @@ bool path_discovers_mtu(const struct sctp_path *path)
 
 /* ---- Choice ---- */
 
-/* How little hope there is for data: by state, then by errors (RFC 7829, sections 3.2 and 3.3: when
+/* How little hope there is for data: by state, then by errors (RFC 7829, sections 3.2 and 4: when
  * no path is active, one of those with the fewest errors goes on). Unconfirmed ones come last. */
 static uint64_t despair(const struct sctp_path *path)
 {

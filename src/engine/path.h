@@ -20,14 +20,13 @@ struct sctp_association;
 
 /* RFC 8899. All sizes are of IP packets. */
 struct plpmtud {
-    uint32_t interval; /* ms between two rounds; 0: off */
-    uint32_t probed;   /* the size that is tried now; 0: none */
+    uint32_t interval; /* ms; after many of them it is tried whether more passes; 0: off */
+    uint32_t probed;   /* the size that is tried now, or was last */
     uint32_t limit;    /* what is larger is not tried */
-    uint32_t rounds;
-    uint8_t lost; /* probes of this size */
+    uint8_t lost;      /* probes of this size */
     bool wanted, outstanding;
     uint64_t nonce;
-    struct timer timer; /* until a probe is lost, or the next round */
+    struct timer timer; /* until a probe is lost, or what is larger is tried */
 };
 
 /* What said that a path is alive. */
@@ -106,6 +105,7 @@ void path_prefer(struct sctp_path *path);
 uint32_t path_packet_size(const struct sctp_path *path);
 /* RFC 9260, section 1.5: PMDCS. */
 uint32_t path_maximum_data_chunk_size(const struct sctp_path *path);
+uint32_t path_mtu_minimum(const struct sctp_path *path);
 void path_set_mtu(struct sctp_path *path, uint32_t mtu);
 /* Chunks that no longer fit are sent again at once, in packets that may be fragmented (7.3). */
 void path_lower_mtu(struct sctp_path *path, uint32_t mtu);
@@ -157,6 +157,12 @@ bool congestion_permits_burst(struct sctp_path *path);
 /* The path is there, or its interval is another. */
 void plpmtud_start(struct sctp_path *path);
 void plpmtud_stop(struct sctp_path *path);
+/* DATA was not answered: it may have been too long. */
+void plpmtud_doubt(struct sctp_path *path);
+/* What is small arrives again: what was lost before says nothing of sizes. */
+void plpmtud_recover(struct sctp_path *path);
+/* ICMP says that this is the MTU of a link on the way. */
+void plpmtud_too_big(struct sctp_path *path, uint32_t mtu);
 void plpmtud_timeout(struct sctp_path *path);
 /* Fills a packet of the size that is tried. */
 void plpmtud_write(struct sctp_path *path, struct packet_writer *writer);

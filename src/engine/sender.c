@@ -605,9 +605,11 @@ void sender_timeout(struct sctp_path *path)
         sender->sack_since_probe = false; /* it answers, it only takes nothing (6.1, A) */
     else if (!path_failed(path, true))
         return;
-    if (!sender->probe_outstanding)
+    if (!sender->probe_outstanding) {
         congestion_timeout(path); /* E1 */
-    path_back_off(path);          /* E2 */
+        plpmtud_doubt(path);
+    }
+    path_back_off(path); /* E2 */
     alternate = association_alternate_path(association, path);
     for (uint32_t tsn = sender->cumulative_tsn_ack + 1; tsn_before(tsn, sender->next_tsn); tsn++) {
         if (sender_entry(sender, tsn)->path == path->index)

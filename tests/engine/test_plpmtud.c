@@ -42,20 +42,54 @@ static void test_off(void **state)
     assert_int_equal(peer_path(peer, 0).mtu, 1500);
 }
 
-/* The path takes what its route says: it is asked again each interval. */
+/* 6.2.1.3: the path takes what its route says, and is not asked again. */
 static void test_confirmed(void **state)
 {
     struct peer *peer = scene(state, INTERVAL);
+    const struct sent *sent = expect(peer, "HEARTBEAT 0x84");
 
-    for (int i = 0; i < 5; i++) {
-        const struct sent *sent = i == 0 ? expect(peer, "HEARTBEAT 0x84")
-                                         : expect_after(peer, INTERVAL * MS, "HEARTBEAT 0x84");
-
-        answer(peer, assert_probe(sent, 1500));
-        answer(peer, sent); /* a second answer means nothing */
-    }
+    answer(peer, assert_probe(sent, 1500));
+    answer(peer, sent); /* a second answer means nothing */
+    expect_silence(peer, 1000 * SECOND);
     assert_int_equal(peer_path(peer, 0).mtu, 1500);
     assert_int_equal(peer_path(peer, 0).error_count, 0);
+}
+
+/* 5.1.1: at least a second, also where the RTO is shorter; 3, 7: no congestion, no failure. */
+static void test_probe_timer(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer *peer;
+    uint32_t cwnd;
+
+    parameters.probe_interval = INTERVAL;
+    parameters.rto_initial = parameters.rto_min = 100;
+    peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    peer_accept(peer);
+    cwnd = peer_path(peer, 0).cwnd;
+    assert_probe(expect(peer, "HEARTBEAT 0x84"), 1500);
+    assert_probe(expect_after(peer, SECOND, "HEARTBEAT 0x84"), 1500);
+    assert_probe(expect_after(peer, SECOND, "HEARTBEAT 0x84"), 1500);
+    answer(peer, assert_probe(expect_after(peer, SECOND, "HEARTBEAT 0x84"), 1388));
+    assert_int_equal(peer_path(peer, 0).mtu, 1388);
+    assert_int_equal(peer_path(peer, 0).cwnd, cwnd);
+    assert_int_equal(peer_path(peer, 0).error_count, 0);
+}
+
+/* The path takes no more than this: all probes until the search is complete. */
+static void find(struct peer *peer, uint32_t limit)
+{
+    const struct sent *sent;
+
+    for (braid_time quiet = 0; quiet < 10 * SECOND; quiet += SECOND) {
+        peer_advance(peer, SECOND);
+        while ((sent = peer_next(peer))) {
+            quiet = 0;
+            if (sent->length + IPV4_HEADER <= limit)
+                answer(peer, sent);
+        }
+    }
+    assert_in_range(peer_path(peer, 0).mtu, limit - 8, limit);
 }
 
 /* A path that takes 1400 bytes and says nothing of what is longer. */
@@ -65,22 +99,11 @@ static void test_black_hole(void **state)
     uint32_t mtu;
 
     for (int i = 0; i < 3; i++)
-        assert_probe(expect_within(peer, 61 * SECOND, "HEARTBEAT 0x84"), 1500);
+        assert_probe(expect_within(peer, 4 * SECOND, "HEARTBEAT 0x84"), 1500);
     assert_int_equal(peer_path(peer, 0).mtu, 1500);
     /* lost: a search between what any path takes and what did not pass */
-    for (int i = 0; i < 30; i++) {
-        const struct sent *sent = expect_within(peer, 61 * SECOND, "HEARTBEAT 0x84");
-
-        mtu = peer_path(peer, 0).mtu;
-        assert_in_range(mtu, 1280, 1400);
-        if (sent->length + IPV4_HEADER == mtu)
-            break; /* it is found, and only asked for */
-        assert_in_range(sent->length + IPV4_HEADER, 1280, 1496);
-        if (sent->length + IPV4_HEADER <= 1400)
-            answer(peer, sent);
-    }
+    find(peer, 1400);
     mtu = peer_path(peer, 0).mtu;
-    assert_in_range(mtu, 1390, 1400);
     /* no failure of the path, and messages in packets that pass */
     assert_int_equal(peer_path(peer, 0).error_count, 0);
     assert_int_equal(peer_path(peer, 0).state, BRAID_PATH_ACTIVE);
@@ -88,18 +111,111 @@ static void test_black_hole(void **state)
     assert_in_range(expect(peer, "DATA")->length + IPV4_HEADER, mtu - 4, mtu);
 }
 
-/* It works no more: what is on its way goes again, smaller. */
-static void test_shrinks(void **state)
+/* 5.1.1, PMTU_RAISE_TIMER: after thirty intervals the path may take more. */
+static void test_raised(void **state)
 {
     struct peer *peer = scene(state, INTERVAL);
 
-    answer(peer, expect(peer, "HEARTBEAT 0x84"));
-    peer_advance(peer, 5 * SECOND);
+    find(peer, 1400);
+    expect_silence(peer, 28 * INTERVAL * MS);
+    answer(peer, assert_probe(expect_within(peer, 2 * INTERVAL * MS, "HEARTBEAT 0x84"), 1500));
     assert_int_equal(peer_path(peer, 0).mtu, 1500);
-    for (int i = 0; i < 3; i++)
-        expect_within(peer, 61 * SECOND, "HEARTBEAT 0x84");
-    expect_within(peer, 61 * SECOND, "HEARTBEAT 0x84");
+    expect_silence(peer, 1000 * SECOND);
+}
+
+/* 4.6.2: what ICMP says is tried, and not more than tried. */
+static void test_too_big(void **state)
+{
+    static const struct {
+        uint32_t said, mtu, probe;
+    } cases[] = {
+        {1400, 1280, 1400}, /* smaller than what passed: the small one, and what it said is tried */
+        {1000, 512, 1000},  /* smaller than the small one, too */
+        {1500, 1500, 0},    /* what it is already */
+        {300, 1500, 0},     /* what no path has */
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct peer *peer = scene(state, INTERVAL);
+        const struct sent *sent = expect(peer, "HEARTBEAT 0x84");
+
+        answer(peer, sent);
+        braid_engine_icmp(peer->engine, BRAID_ICMP_TOO_BIG, cases[i].said, &peer->there[0],
+                          sent->bytes, sent->length, peer->now);
+        peer_run(peer);
+        assert_int_equal(peer_path(peer, 0).mtu, cases[i].mtu);
+        if (cases[i].probe == 0) {
+            expect_silence(peer, 200 * SECOND);
+            continue;
+        }
+        answer(peer, assert_probe(expect(peer, "HEARTBEAT 0x84"), cases[i].probe));
+        assert_int_equal(peer_path(peer, 0).mtu, cases[i].probe);
+        expect_silence(peer, 200 * SECOND);
+    }
+}
+
+/* The same of a probe: what is there stays. */
+static void test_probe_too_big(void **state)
+{
+    struct peer *peer = scene(state, INTERVAL);
+    const struct sent *sent;
+
+    find(peer, 1300);
+    sent = expect_within(peer, 31 * INTERVAL * MS, "HEARTBEAT 0x84");
+    assert_probe(sent, 1500);
+    braid_engine_icmp(peer->engine, BRAID_ICMP_TOO_BIG, 1452, &peer->there[0], sent->bytes,
+                      sent->length, peer->now);
+    peer_run(peer);
+    assert_in_range(peer_path(peer, 0).mtu, 1292, 1300);
+    answer(peer, assert_probe(expect(peer, "HEARTBEAT 0x84"), 1452));
+    assert_int_equal(peer_path(peer, 0).mtu, 1452);
+    expect_silence(peer, 200 * SECOND);
+}
+
+/* 4.3: DATA gets no answer, though what is small does. What is on its way goes again, smaller. */
+static void test_shrinks(void **state)
+{
+    struct peer *peer = scene(state, INTERVAL);
+    const struct sent *sent;
+
+    answer(peer, expect(peer, "HEARTBEAT 0x84"));
+    expect_silence(peer, 5 * SECOND);
+    assert_int_equal(peer_user_send(peer, 0, 1400), 0);
+    expect(peer, "DATA");
+    sent = expect_within(peer, 2 * SECOND, "HEARTBEAT 0x84");
+    assert_probe(sent, 1500);
+    for (int i = 0; i < 60 && peer_path(peer, 0).mtu == 1500; i++)
+        peer_advance(peer, SECOND);
     assert_int_equal(peer_path(peer, 0).mtu, 1280);
+    do {
+        peer_advance(peer, SECOND);
+        sent = peer_next(peer);
+    } while (sent && sent->dont_fragment);
+    assert_non_null(sent); /* the message, in fragments of IP */
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    assert_int_equal(peer_path(peer, 0).state, BRAID_PATH_ACTIVE);
+    assert_int_equal(peer_path(peer, 0).mtu, 1280);
+}
+
+/* Nothing was answered for a while, and then all is: the route is believed again. */
+static void test_recovers(void **state)
+{
+    struct peer *peer = scene(state, INTERVAL);
+    const struct sent *sent;
+
+    answer(peer, expect(peer, "HEARTBEAT 0x84"));
+    assert_int_equal(peer_user_send(peer, 0, 1400), 0);
+    expect(peer, "DATA");
+    peer_advance(peer, 15 * SECOND);
+    assert_int_equal(peer_path(peer, 0).mtu, 1280);
+    peer_skip(peer);
+    peer_send_sack(peer, peer->engine_initial_tsn);
+    for (int i = 0; i < 20 && peer_path(peer, 0).mtu < 1500; i++) {
+        while ((sent = peer_next(peer)))
+            answer(peer, sent);
+        peer_advance(peer, SECOND);
+    }
+    assert_int_equal(peer_path(peer, 0).mtu, 1500);
 }
 
 /* Turned on and off for a path. */
@@ -170,9 +286,10 @@ static void test_pad_parameter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        peer_test(test_off),           peer_test(test_confirmed),  peer_test(test_black_hole),
-        peer_test(test_shrinks),       peer_test(test_configured), peer_test(test_pad),
-        peer_test(test_pad_parameter),
+        peer_test(test_probe_timer),   peer_test(test_raised),     peer_test(test_too_big),
+        peer_test(test_probe_too_big), peer_test(test_recovers),   peer_test(test_off),
+        peer_test(test_confirmed),     peer_test(test_black_hole), peer_test(test_shrinks),
+        peer_test(test_configured),    peer_test(test_pad),        peer_test(test_pad_parameter),
     };
 
     return cmocka_run_group_tests_name("plpmtud", tests, NULL, NULL);
