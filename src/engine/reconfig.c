@@ -116,6 +116,11 @@ static bool contains(const uint16_t *streams, size_t count, uint16_t stream)
     return count == 0;
 }
 
+bool reconfig_covers(const struct reconfig_request *request, uint16_t stream)
+{
+    return contains(request->streams, request->count, stream);
+}
+
 bool reconfig_asks_for(struct reconfig *reconfig, uint16_t stream)
 {
     const struct reconfig_request *request =
@@ -133,7 +138,7 @@ bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
 
         switch (request->type) {
         case SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST:
-            if (contains(request->streams, request->count, stream))
+            if (reconfig_covers(request, stream))
                 return true;
             break;
         case SCTP_PARAMETER_SSN_TSN_RESET_REQUEST:

@@ -81,6 +81,8 @@ bool reconfig_holds(const struct sctp_association *association, uint16_t stream)
 bool reconfig_is_outstanding(const struct reconfig *reconfig);
 /* The one of this type; NULL: there is none. */
 struct reconfig_request *reconfig_find_request(struct reconfig *reconfig, uint16_t type);
+/* A reset is of this stream, too. */
+bool reconfig_covers(const struct reconfig_request *request, uint16_t stream);
 /* One more in the chunk that is to be sent. Takes `streams`, which come from malloc(). */
 void reconfig_add_request(struct reconfig *reconfig, const struct reconfig_request *request);
 /* It was answered: what it held goes on. */

@@ -3,7 +3,8 @@
  *
  * RFC 6525, section 5.2 (receiver side procedures). Which requests are permitted, and what is
  * refused while a request of our own is outstanding, is as on Linux; but that both sides reset
- * their outgoing streams, or add some, at the same time, is no reason to refuse.
+ * their outgoing streams, or add some, at the same time, is no reason to refuse, nor is it that the
+ * peer asks for what we are doing.
  */
 #include <stdlib.h>
 
@@ -137,6 +138,21 @@ static void receive_outgoing_reset(struct reconfig *reconfig,
     conclude_and_respond(reconfig, SCTP_RECONFIG_PERFORMED);
 }
 
+/* Our request of the same is under way already. */
+static bool is_being_reset(struct reconfig *reconfig, const struct sctp_ssn_reset_request *request)
+{
+    const struct reconfig_request *ours =
+        reconfig_find_request(reconfig, SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST);
+
+    if (!ours || (request->stream_count == 0 && ours->count > 0))
+        return false;
+    for (size_t i = 0; i < request->stream_count; i++) {
+        if (!reconfig_covers(ours, ssn_reset_stream(request, i)))
+            return false;
+    }
+    return true;
+}
+
 /* The answer is an outgoing reset of our own. */
 static void receive_incoming_reset(struct reconfig *reconfig,
                                    const struct sctp_parameter *parameter)
@@ -153,7 +169,9 @@ static void receive_incoming_reset(struct reconfig *reconfig,
         return;
     }
     if (reconfig_is_outstanding(reconfig)) {
-        conclude_and_respond(reconfig, SCTP_RECONFIG_REQUEST_IN_PROGRESS);
+        conclude_and_respond(reconfig, is_being_reset(reconfig, &request)
+                                           ? SCTP_RECONFIG_NOTHING_TO_DO
+                                           : SCTP_RECONFIG_REQUEST_IN_PROGRESS);
         return;
     }
     if (!streams_exist(&request, association->outbound_streams)) {
@@ -329,26 +347,31 @@ static bool may_stand_together(uint16_t one, uint16_t other)
             other == SCTP_PARAMETER_ADD_INCOMING_STREAMS_REQUEST);
 }
 
-static bool is_well_formed(const struct sctp_chunk *chunk)
+enum form { MALFORMED, NOT_TOGETHER, WELL_FORMED };
+
+static enum form form_of(const struct sctp_chunk *chunk)
 {
     struct parameter_iterator iterator;
     struct sctp_parameter parameter;
     uint16_t first = 0;
     unsigned int count = 0;
+    bool together = true;
 
     parameter_iterator_init(&iterator, chunk->value, chunk->value_length);
     while (parameter_next(&iterator, &parameter)) {
-        if (!is_known(&parameter)) {
-            if (parameter_unknown_action(parameter.type).stop)
-                return true;
-            continue;
+        if (is_known(&parameter)) {
+            if (!is_readable(&parameter))
+                return MALFORMED;
+            together &= ++count <= RECONFIG_REQUESTS &&
+                        (count == 1 || may_stand_together(first, parameter.type));
+            first = parameter.type;
+        } else if (parameter_unknown_action(parameter.type).stop) {
+            break;
         }
-        if (++count > RECONFIG_REQUESTS || !is_readable(&parameter) ||
-            (count > 1 && !may_stand_together(first, parameter.type)))
-            return false;
-        first = parameter.type;
     }
-    return chunk->value_length > 0 && !iterator.malformed;
+    if (chunk->value_length == 0 || iterator.malformed)
+        return MALFORMED;
+    return together ? WELL_FORMED : NOT_TOGETHER;
 }
 
 static void receive_parameter(struct reconfig *reconfig, const struct sctp_parameter *parameter)
@@ -398,11 +421,20 @@ void reconfig_receive(struct sctp_association *association, const struct arrival
     struct reconfig *reconfig = association->reconfig;
     struct parameter_iterator iterator;
     struct sctp_parameter parameter;
+    enum form form;
 
     if (association->state < BRAID_ESTABLISHED || association->state == BRAID_SHUTDOWN_ACK_SENT)
         return;
-    if (!is_well_formed(chunk)) {
+    form = form_of(chunk);
+    if (form == MALFORMED) {
         association_abort_violation(association);
+        return;
+    }
+    if (form == NOT_TOGETHER) { /* 3.1 */
+        size_t start = association->engine->errors.length;
+
+        parameter_write(&association->engine->errors, SCTP_CAUSE_PROTOCOL_VIOLATION, NULL, 0);
+        errors_end(association->engine, start);
         return;
     }
     reconfig->response_count = 0;

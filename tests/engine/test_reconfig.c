@@ -507,7 +507,7 @@ static void test_peer_resets_early(void **state)
 /* 5.2.3: the peer would have us reset our streams. */
 static void test_peer_asks(void **state)
 {
-    static const uint16_t streams[] = {2}, far[] = {8};
+    static const uint16_t streams[] = {2}, far[] = {8}, others[] = {2, 3};
     struct peer *peer = scene(state);
     uint32_t number = peer->initial_tsn, next;
     struct sctp_ssn_reset_request request;
@@ -521,8 +521,15 @@ static void test_peer_asks(void **state)
     assert_int_equal(ssn_reset_stream(&request, 0), 2);
     send_reset_from(peer, INCOMING, number, 0, 1, streams); /* the timer sees to that */
     expect(peer, NONE);
+    send_reset_from(peer, INCOMING, number + 1, 0, 1, streams); /* that is being done */
+    expect_response(peer, number + 1, SCTP_RECONFIG_NOTHING_TO_DO);
     send_reset_from(peer, INCOMING, number + 1, 0, 1, streams);
-    expect_response(peer, number + 1, SCTP_RECONFIG_REQUEST_IN_PROGRESS);
+    expect_response(peer, number + 1, SCTP_RECONFIG_NOTHING_TO_DO);
+    send_reset_from(peer, INCOMING, number + 2, 0, 2, others);
+    expect_response(peer, number + 2, SCTP_RECONFIG_REQUEST_IN_PROGRESS);
+    send_reset_from(peer, INCOMING, number + 3, 0, 0, NULL);
+    expect_response(peer, number + 3, SCTP_RECONFIG_REQUEST_IN_PROGRESS);
+    number += 2;
     answer(peer, request.request_number, SCTP_RECONFIG_PERFORMED);
     expect_reset(peer, BRAID_RECONFIG_PERFORMED, false, 1, streams);
     assert_int_equal(next_ssn(peer, 2), 0);
@@ -878,8 +885,26 @@ static void test_malformed(void **state)
     } chunks[] = {
         {0, {0}},
         {3, {0, 15, 0}},
-        {8, {0, 15, 0, 9, 0, 0, 0, 1}},                           /* longer than the chunk */
-        {8, {0, 13, 0, 8, 0, 0, 0, 1}},                           /* too short */
+        {8, {0, 15, 0, 9, 0, 0, 0, 1}}, /* longer than the chunk */
+        {8, {0, 13, 0, 8, 0, 0, 0, 1}}, /* too short */
+    };
+
+    for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
+        struct peer *peer = scene(state);
+
+        send_raw(peer, chunks[i].length, chunks[i].value);
+        assert_true(sent_has_cause(expect(peer, "ABORT"), SCTP_CAUSE_PROTOCOL_VIOLATION));
+        expect_down(peer, BRAID_DOWN_PROTOCOL);
+    }
+}
+
+/* 3.1: what may not stand together is reported, and nothing of it is done. */
+static void test_not_together(void **state)
+{
+    static const struct {
+        size_t length;
+        uint8_t value[40];
+    } chunks[] = {
         {16, {0, 15, 0, 8, 0, 0, 0, 1, 0, 15, 0, 8, 0, 0, 0, 2}}, /* not these two */
         {36, {0, 16, 0, 12, 0, 0, 0, 1,  0, 0,  0, 1, 0, 16, 0, 12, 0, 0,
               0, 1,  0, 0,  0, 1, 0, 16, 0, 12, 0, 0, 0, 1,  0, 0,  0, 1}}, /* not three */
@@ -889,8 +914,9 @@ static void test_malformed(void **state)
         struct peer *peer = scene(state);
 
         send_raw(peer, chunks[i].length, chunks[i].value);
-        assert_true(sent_has_cause(expect(peer, "ABORT"), SCTP_CAUSE_PROTOCOL_VIOLATION));
-        expect_down(peer, BRAID_DOWN_PROTOCOL);
+        assert_true(sent_has_cause(expect(peer, "ERROR"), SCTP_CAUSE_PROTOCOL_VIOLATION));
+        send_reset_from(peer, OUTGOING, peer->initial_tsn, peer->initial_tsn - 1, 0, NULL);
+        expect_response(peer, peer->initial_tsn, SCTP_RECONFIG_PERFORMED);
     }
 }
 
@@ -1092,6 +1118,7 @@ int main(void)
         peer_test(test_add_what_was_not_granted),
         peer_test(test_peer_adds),
         peer_test(test_malformed),
+        peer_test(test_not_together),
         peer_test(test_unknown_parameters),
         cmocka_unit_test(test_worlds),
     };
