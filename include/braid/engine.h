@@ -524,6 +524,11 @@ BRAID_PUBLIC int braid_send(struct braid_engine *engine, uint32_t association,
                             const struct braid_send *send, const void *bytes, size_t length,
                             braid_time now);
 
+/* How many bytes of send_buffer are free. 0 only if braid_send() would answer EAGAIN:
+ * BRAID_EVENT_WRITABLE follows then, too. ENOENT. */
+BRAID_PUBLIC int braid_association_room(struct braid_engine *engine, uint32_t association,
+                                        uint32_t *room);
+
 /* Which stream's message is sent next: RFC 8260, section 3. */
 enum braid_scheduler {
     BRAID_SCHEDULER_FIRST_COME,  /* in the order they came */
@@ -626,7 +631,7 @@ enum braid_event_type {
     BRAID_EVENT_RESTART,       /* RESTART: the peer began anew */
     BRAID_EVENT_READABLE,      /* DATA ARRIVE: braid_receive() has something, and had nothing. Read
                                   until it says 0: what comes before that is not told */
-    BRAID_EVENT_WRITABLE,      /* room again, after an EAGAIN */
+    BRAID_EVENT_WRITABLE,      /* room again, after an EAGAIN or none */
     BRAID_EVENT_PATH,          /* NETWORK STATUS CHANGE: see `path`, `path_change` */
     BRAID_EVENT_SEND_FAILED,   /* SEND FAILURE: a message that the peer did not acknowledge whole */
     BRAID_EVENT_REMOTE_ERROR,  /* COMMUNICATION ERROR: an ERROR chunk; `bytes` is one cause */

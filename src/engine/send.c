@@ -108,6 +108,26 @@ int braid_send(struct braid_engine *engine, uint32_t identifier, const struct br
     return 0;
 }
 
+int braid_association_room(struct braid_engine *engine, uint32_t identifier, uint32_t *room)
+{
+    struct sctp_association *association = association_find(engine, identifier);
+    struct sctp_sender *sender;
+    uint32_t size;
+
+    if (!association)
+        return -ENOENT;
+    sender = &association->sender;
+    size = association->parameters.send_buffer;
+    if (sender->queued_bytes < size) {
+        *room = size - sender->queued_bytes;
+        return 0;
+    }
+    /* it has another answer for who has ended, and some messages make room for others (RFC 7496) */
+    *room = association->down || association->state > BRAID_ESTABLISHED || sender->limited;
+    sender->told_full |= *room == 0;
+    return 0;
+}
+
 void sender_tell_room(struct sctp_association *association)
 {
     struct sctp_sender *sender = &association->sender;

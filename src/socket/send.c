@@ -336,10 +336,10 @@ int socket_send(struct sctp_socket *socket, const struct channel_header *header,
 uint32_t socket_send_room(const struct sctp_socket *socket)
 {
     const struct socket_association *association = socket_find_association(socket, 0);
-    struct braid_association_info info;
+    uint32_t room;
 
     if (!association ||
-        braid_association_info(socket->table->engine, association->engine, &info) < 0)
+        braid_association_room(socket->table->engine, association->engine, &room) < 0)
         return socket->send_buffer;
-    return info.queued_bytes < socket->send_buffer ? socket->send_buffer - info.queued_bytes : 0;
+    return room;
 }

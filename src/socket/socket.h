@@ -39,7 +39,7 @@ struct socket_caller {
 
 enum socket_change {
     SOCKET_READABLE = 1, /* socket_receive() may have something */
-    SOCKET_WRITABLE = 2, /* room again after an EAGAIN of socket_send() */
+    SOCKET_WRITABLE = 2, /* room again after an EAGAIN of socket_send(), or none */
     SOCKET_STATE = 4,    /* a field of socket_describe() changed */
 };
 
@@ -179,7 +179,8 @@ int socket_getpeername(const struct sctp_socket *socket, union channel_address *
 int socket_send(struct sctp_socket *socket, const struct channel_header *header, const void *bytes,
                 size_t length, const void *more, size_t more_length,
                 const struct socket_caller *caller, braid_time now, int32_t *association);
-/* About how many bytes it would take now; without an association, as many as its buffer holds. */
+/* About how many bytes it would take now; without an association, as many as its buffer holds.
+ * None: SOCKET_WRITABLE tells of some. */
 uint32_t socket_send_room(const struct sctp_socket *socket);
 /* True also if there is no such association. */
 bool socket_association_is_up(const struct socket_table *table, int32_t association);

@@ -75,6 +75,7 @@ struct stack_socket {
     size_t assembly_count, assembly_bytes;
     struct list pending; /* struct upward: whole, in order */
     size_t pending_count;
+    bool no_room;        /* SOCKET_WRITABLE will tell of some */
     struct list waiters; /* struct connection */
 
     /* many small ones: busy.c */
@@ -269,7 +270,8 @@ void upward_continue(struct stack *stack, struct stack_socket *end);
 /* Does a message wait for room, or must all of the socket's user's? */
 static inline bool upward_is_blocked(const struct stack_socket *end)
 {
-    return !list_is_empty(&end->pending) || (end->socket && socket_is_starved(end->socket));
+    return end->no_room || !list_is_empty(&end->pending) ||
+           (end->socket && socket_is_starved(end->socket));
 }
 /* Puts a copy of a message behind those that wait. -ENOMEM. */
 int upward_append(struct stack_socket *end, const struct channel_header *header, const void *bytes,

@@ -236,11 +236,12 @@ static void ring_receive(struct stack *stack, struct stack_socket *end, uint32_t
     ring_release(end->ring, end->ring_tail);
 }
 
-/* As many as there is room for: what is read and finds none must be copied. */
+/* As many as there is room for: what is read and finds none must be copied. The last of them may be
+ * longer than the room. */
 static unsigned int batch_size(const struct stack_socket *end)
 {
     size_t length = end->message_length > 0 ? end->message_length : MESSAGE_LENGTH_FIRST;
-    size_t count = socket_send_room(end->socket) / length + 1;
+    size_t room = socket_send_room(end->socket), count = (room + length - 1) / length;
 
     return count < UPWARD_BATCH ? (unsigned int)count : UPWARD_BATCH;
 }
@@ -359,8 +360,12 @@ void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
         return;
     if (!end->hung_up && quota_is_full(socket_quota(end->socket)))
         socket_starve(end->socket);
-    while (more && rounds-- > 0 && !upward_is_blocked(end))
-        more = upward_batch(stack, end, batch_size(end));
+    while (more && rounds-- > 0 && !upward_is_blocked(end)) {
+        unsigned int wanted = batch_size(end);
+
+        end->no_room = wanted == 0;
+        more = wanted > 0 && upward_batch(stack, end, wanted);
+    }
     if (end->left && end->ring)
         ring_receive(stack, end, ring_look(stack, end), 0, true);
     else if (end->ring && !more) {
@@ -402,6 +407,7 @@ static void upward_answer(struct stack *stack, struct stack_socket *end, struct 
 
 void upward_continue(struct stack *stack, struct stack_socket *end)
 {
+    end->no_room = false;
     LIST_FOR_EACH_SAFE(link, &end->pending)
     {
         struct upward *message = LIST_ENTRY(link, struct upward, link);

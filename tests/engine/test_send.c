@@ -405,6 +405,40 @@ static void test_send_buffer(void **state)
     expect_no_event(peer, BRAID_EVENT_WRITABLE); /* there was no EAGAIN since */
 }
 
+static uint32_t room(struct peer *peer)
+{
+    uint32_t room = 0;
+
+    assert_int_equal(braid_association_room(peer->engine, peer->association, &room), 0);
+    return room;
+}
+
+/* Who asks for the room is told of it as who has sent in vain. */
+static void test_room(void **state)
+{
+    struct braid_parameters parameters = peer_parameters();
+    struct peer *peer;
+    uint32_t tsn, none;
+
+    parameters.send_buffer = 5000;
+    peer = begin_with(state, &parameters, 131072);
+    tsn = peer->engine_initial_tsn;
+    assert_int_equal(room(peer), 5000);
+    assert_int_equal(peer_user_send(peer, 0, 4999), 0);
+    assert_int_equal(room(peer), 1);
+    assert_int_equal(peer_user_send(peer, 0, 20000), 0);
+    assert_int_equal(room(peer), 0);
+    while (acknowledge_all(peer, &tsn) > 0)
+        ;
+    expect_event(peer, BRAID_EVENT_WRITABLE);
+    assert_int_equal(room(peer), 5000);
+    assert_int_equal(peer_user_send(peer, 0, 5000), 0);
+    assert_int_equal(braid_shutdown(peer->engine, peer->association, peer->now), 0);
+    assert_int_equal(peer_user_send(peer, 0, 1), -EPIPE); /* not EAGAIN */
+    assert_true(room(peer) > 0);
+    assert_int_equal(braid_association_room(peer->engine, peer->association + 1, &none), -ENOENT);
+}
+
 /* ---- The user's limits ------------------------------------------------------------------------
  */
 
@@ -735,6 +769,7 @@ int main(void)
         peer_test(test_bundling_fills_packets),
         peer_test(test_fragments_fill_packets),
         peer_test(test_send_buffer),
+        peer_test(test_room),
         peer_test(test_lifetime),
         peer_test(test_send_failed),
         peer_test(test_peer_window),
