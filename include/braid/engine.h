@@ -222,9 +222,9 @@ BRAID_PUBLIC void braid_engine_icmp(struct braid_engine *engine, enum braid_icmp
  */
 
 /* What the associations of one user of the engine hold together: messages that are sent and not yet
- * acknowledged, and messages that are received and not yet released. When it is full braid_send()
- * answers ENOBUFS, and the windows that peers are told shrink. It is the caller's, and stays until
- * the endpoints that have it are closed. */
+ * acknowledged, and messages that are received and not yet released. When three quarters are full
+ * braid_send() answers ENOBUFS: the rest is for what comes, and the windows that peers are told
+ * shrink with it. It is the caller's, and stays until the endpoints that have it are closed. */
 struct braid_account {
     uint64_t bytes, maximum;
 };

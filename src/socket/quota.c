@@ -70,10 +70,11 @@ bool quota_allows_connection(const struct socket_table *table, const struct quot
     return is_below(quota->connections, table->config.user_limits.connections);
 }
 
-/* Some room first, so that not each byte that is freed wakes all who wait for it. */
+/* Some room first for sends, which take three quarters, so that not each byte that is freed wakes
+ * all who wait for it. */
 static bool has_room(const struct braid_account *account)
 {
-    return account->bytes <= account->maximum - account->maximum / 8;
+    return account->bytes <= account->maximum / 8 * 5;
 }
 
 void quota_run(struct socket_table *table)

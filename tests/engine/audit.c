@@ -174,13 +174,8 @@ static uint32_t waiting_bytes(const struct sctp_association *association, uint32
     uint32_t bytes = 0;
 
     for (uint32_t page = 0; page < receiver->page_count; page++) {
-        for (uint32_t i = 0; receiver->pages[page] && i < STREAM_PAGE; i++) {
-            const struct inbound_stream *stream = &receiver->pages[page][i];
-
-            if (stream->waiting)
-                audit(association, tsn_before(stream->next_number, stream->waiting->number));
-            bytes += list_bytes(stream->waiting, count);
-        }
+        for (uint32_t i = 0; receiver->pages[page] && i < STREAM_PAGE; i++)
+            bytes += list_bytes(receiver->pages[page][i].waiting, count);
     }
     return bytes;
 }

@@ -590,6 +590,55 @@ static void test_collision(void **state)
     }
 }
 
+/* Sends as much as the account takes, to the last byte of it; reads all that comes. */
+static void account_event(struct host *host, const struct braid_event *event)
+{
+    static const uint8_t message[1000];
+    struct braid_account *account = host->account;
+    struct braid_received received;
+    uint64_t before = account->bytes;
+    int result = 0;
+
+    while (event->type == BRAID_EVENT_UP && result == 0) {
+        result = braid_send(host->engine, event->association, &(struct braid_send){0}, message,
+                            sizeof(message), host_now(host));
+        if (account->maximum == UINT64_MAX) /* this was the first of all */
+            account->maximum = 90 * (account->bytes - before);
+    }
+    if (event->type == BRAID_EVENT_UP)
+        assert_int_equal(result, -ENOBUFS);
+    while (event->type == BRAID_EVENT_READABLE &&
+           braid_receive(host->engine, event->association, &received, host_now(host)) == 1)
+        braid_received_release(host->engine, &received, host_now(host));
+}
+
+/* Both have sent all that they may hold, and are told of windows: what comes needs room, too. The
+ * same with one account for both, as of two programs of one user. */
+static void test_full_accounts(void **state)
+{
+    (void)state;
+    for (unsigned int shared = 0; shared < 2; shared++) {
+        struct braid_account accounts[2] = {{.maximum = UINT64_MAX}, {.maximum = UINT64_MAX}};
+        struct braid_parameters parameters;
+        struct world *world;
+
+        braid_parameters_default(&parameters);
+        parameters.send_buffer = 1000000;
+        world = world_new(&(struct world_config){.parameters = &parameters});
+        for (unsigned int i = 0; i < 2; i++) {
+            world->hosts[i].account = &accounts[shared ? 0 : i];
+            world_restart(world, i);
+        }
+        world->event = account_event;
+        *world_conditions(world) = (struct memory_conditions){.delay = 10000};
+        world_connect(world, 0, 1);
+        world_run(world, 100 * SECOND);
+        assert_int_equal(accounts[0].bytes, 0);
+        assert_int_equal(accounts[1].bytes, 0);
+        world_free(world);
+    }
+}
+
 /* 9.2: both shut down at about the same time. */
 static void test_shutdowns_cross(void **state)
 {
@@ -788,6 +837,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_anything),
         cmocka_unit_test(test_large_messages),
         cmocka_unit_test(test_collision),
+        cmocka_unit_test(test_full_accounts),
         cmocka_unit_test(test_shutdowns_cross),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_path_fails),

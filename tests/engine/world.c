@@ -55,7 +55,8 @@ static void host_start(struct host *host)
                                                     .ipv4 = true,
                                                     .ipv6 = true,
                                                     .parameters = &host->parameters,
-                                                    .keys = host->keys};
+                                                    .keys = host->keys,
+                                                    .account = host->account};
 
     if (world->bound) {
         endpoint_config.addresses = host->addresses;

@@ -33,6 +33,7 @@ struct host {
     struct link *link;
     struct random_generator random;
     const struct braid_keys *keys; /* of its endpoint, from the next world_restart() on */
+    struct braid_account *account; /* the same; NULL: none */
     uint32_t endpoint;
     uint32_t association; /* the last one that came up or was begun */
     struct braid_address addresses[WORLD_ADDRESSES];

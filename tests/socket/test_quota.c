@@ -142,7 +142,7 @@ static void test_memory(void **state)
     world_wire(&world)->cut = true;
     for (int i = 0; i < 4; i++)
         count += fill(clients[i]);
-    assert_in_range(count, MEMORY / MESSAGE - 2, MEMORY / MESSAGE);
+    assert_in_range(count, MEMORY * 3 / 4 / MESSAGE - 2, MEMORY * 3 / 4 / MESSAGE);
     assert_true(socket_is_starved(clients[3]));
     assert_true(fill(other) > 1);
     assert_false(socket_is_starved(other));
