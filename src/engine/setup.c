@@ -249,6 +249,8 @@ void setup_receive_init_ack(struct sctp_association *association, struct arrival
     for (uint8_t i = 0; i < parameters.address_count; i++)
         setup_add_listed(association, &parameters.addresses[i], &arrival->destination,
                          arrival->packet->encapsulation_port);
+    if (arrival->path) /* RFC 6951, 5.4 */
+        arrival->path->encapsulation_port = arrival->packet->encapsulation_port;
     if (!arrival->path || arrival->path->state == BRAID_PATH_UNCONFIRMED)
         arrival->path = association->paths[association->setup_path];
     remove_unlisted(association, &parameters, arrival->path);

@@ -1,7 +1,7 @@
 /*
  * The link over UDP: SCTP packets as the payload of UDP datagrams, to and from one port.
  *
- * RFC 6951: section 4 (architecture), section 5.1 (port), section 5.5 (ICMP).
+ * RFC 6951: section 5.1 (architecture, port), section 5.5 (ICMP).
  */
 #include <errno.h>
 #include <string.h>

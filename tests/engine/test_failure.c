@@ -224,7 +224,7 @@ static void test_all_paths_fail(void **state)
     expect_down(peer, BRAID_DOWN_LOST);
 }
 
-/* The dormant state (section 3.3): all are inactive, the association has patience left. The path
+/* The dormant state (section 4): all are inactive, the association has patience left. The path
  * that was not the primary answers first. */
 static void test_dormant(void **state)
 {
@@ -255,7 +255,7 @@ static void test_dormant(void **state)
     send_over(peer, 1);
 }
 
-/* Section 3.4: after so many errors more the other path is the primary for good. */
+/* Section 5: after so many errors more the other path is the primary for good. */
 static void test_primary_switchover(void **state)
 {
     struct braid_parameters parameters = peer_parameters();
