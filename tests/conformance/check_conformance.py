@@ -64,28 +64,39 @@ def names(document):
 # ---- The tests ----
 
 def last_run(build):
-    """Program to the names of what was OK in it, and of what failed."""
+    """Program, or folder of packet scripts, to the names of what was OK in it, and of what failed."""
     ran = {}
     log = build / 'meson-logs/testlog.json'
     for line in log.read_text().split('\n') if log.exists() else []:
         try:
             entry = json.loads(line)
         except ValueError:
-            continue  # the last one may not be whole yet
+            continue  # the last ones may not be there yet, nor whole
         output = (entry.get('stdout') or '') + (entry.get('stderr') or '')
         for part in entry['command']:
             program = pathlib.PurePath(part).name
-            if program.startswith('test_engine_') or program == 'packet_scripts':
+            if program == 'packet_scripts':
+                program = pathlib.PurePath(entry['command'][-1]).name
+            elif not program.startswith('test_engine_'):
+                program = None
+            if program:
                 good, bad = ran.setdefault(program, (set(), set()))
                 good.update(re.findall(r'\[ +OK \] (\S+)', output))
                 bad.update(re.findall(r'\[  FAILED  \] (\S+)$', output, re.M))
     return ran
 
 
+def program_of(name):
+    """That of a test; of a packet script its folder, None if there is no such script."""
+    if '/' in name:
+        return 'test_engine_' + name.split('/')[0]
+    return next((path.parent.name for path in (TOP / 'tests/conformance').glob(f'*/{name}.script')), None)
+
+
 def is_registered(name):
     """In the sources: a packet script that is there, or a test that is in the list of its program."""
     if '/' not in name:
-        return any((TOP / 'tests/conformance').glob(f'*/{name}.script'))
+        return program_of(name) is not None
     program, test = name.split('/')
     source = TOP / f'tests/engine/test_{program}.c'
     return source.exists() and re.search(rf'(peer_test|cmocka_unit_test\w*)\({test}\b', source.read_text()) is not None
@@ -100,8 +111,8 @@ def check_tests(document, build):
             continue
         if name == 'watcher':
             continue
-        program, test = ('packet_scripts', name) if '/' not in name else ('test_engine_' + name.split('/')[0], name.split('/')[1])
-        good, bad = ran.get(program, (set(), set()))
+        test = name.split('/')[-1]
+        good, bad = ran.get(program_of(name), (set(), set()))
         seen += test in good
         if not is_registered(name):
             print(f'{section}, "{words}": there is no {name}')

@@ -95,8 +95,34 @@ static void test_quick_failover(void **state)
     send_over(peer, 0);
 }
 
-/* "Heartbeats MUST be sent to PF destinations once per RTO", whatever HB.interval is; then the path
- * is inactive, and the interval counts again. */
+/* The path that a message goes over which the user wants to go over `path`. */
+static unsigned int send_to(struct peer *peer, uint32_t path)
+{
+    struct braid_send send = {.flags = BRAID_SEND_OVER_PATH, .path = path};
+
+    assert_int_equal(braid_send(peer->engine, peer->association, &send, "named", 5, peer->now), 0);
+    return path_of(peer, expect(peer, "DATA"));
+}
+
+/* (3), iii: what the user sends to a path by name goes over another while that one is suspected. */
+static void test_asked_for_a_failed_path(void **state)
+{
+    struct peer *peer = begin(state, 30000);
+    uint32_t tsn = peer->engine_initial_tsn;
+    const struct sent *heartbeat;
+
+    send_over(peer, 0);
+    heartbeat = expect_after(peer, 1 * SECOND, "HEARTBEAT");
+    assert_int_equal(path_of(peer, expect(peer, "DATA")), 1);
+    peer_send_sack(peer, tsn);
+    assert_int_equal(send_to(peer, 0), 1);
+    peer_send_sack(peer, tsn + 1);
+    acknowledge_heartbeat(peer, heartbeat);
+    assert_int_equal(send_to(peer, 0), 0);
+}
+
+/* "Heartbeats SHOULD be sent to PF destinations once per RTO", whatever HB.interval is; then the
+ * path is inactive, and the interval counts again. */
 static void test_heartbeats_each_rto(void **state)
 {
     struct peer *peer = begin(state, 3600000);
@@ -678,6 +704,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         peer_test(test_quick_failover),
+        peer_test(test_asked_for_a_failed_path),
         peer_test(test_heartbeats_each_rto),
         peer_test(test_heartbeats_changed),
         peer_test(test_heartbeats_turned_off),
