@@ -407,15 +407,21 @@ void receiver_receive_forward_tsn(struct sctp_association *association, struct a
 void receiver_restart(struct sctp_association *association, uint32_t next_tsn)
 {
     struct sctp_receiver *receiver = &association->receiver;
+    /* it was not noticed that they had begun anew, and DATA of these numbers is here already */
+    bool begun = receiver->highest_tsn - next_tsn < TSNS_APART;
 
     (void)forward(association,
-                  &(struct sctp_forward_tsn){.new_cumulative_tsn = receiver->highest_tsn});
-    skip(association);
+                  &(struct sctp_forward_tsn){.new_cumulative_tsn =
+                                                 begun ? next_tsn - 1 : receiver->highest_tsn});
+    if (!begun)
+        skip(association);
     reassembly_restart_streams(association, NULL, 0);
+    receiver->skipping = false;
+    if (begun)
+        return;
     map_free(receiver);
     receiver->cumulative_tsn = receiver->highest_tsn = next_tsn - 1;
     receiver->duplicate_count = 0;
-    receiver->skipping = false;
 }
 
 /* ---- SACK ---- */

@@ -653,6 +653,36 @@ static void test_reset_association_unnoticed(void **state)
     expect_silence(peer, 10 * SECOND);
 }
 
+/* The same, and DATA that has no SSN: it is taken, and stays taken. */
+static void test_reset_association_unnoticed_unordered(void **state)
+{
+    struct peer *peer = scene(state);
+    uint32_t tsn = peer->initial_tsn, number = peer->engine_initial_tsn;
+
+    receive(peer, tsn, 3, 0);
+    assert_int_equal(reset_association(peer), 0);
+    expect(peer, "RE_CONFIG");
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS);
+    expect_within(peer, 4 * SECOND, "RE_CONFIG");
+    answer(peer, number, SCTP_RECONFIG_IN_PROGRESS); /* once more, and late */
+    peer_send_data(peer, tsn + 1, 3, 0, WHOLE | SCTP_DATA_FLAG_UNORDERED, 10);
+    assert_sack(expect_within(peer, 300 * MS, "SACK"), tsn + 1, 0, 0);
+    peer_send_data(peer, tsn + 3, 5, 0, WHOLE | SCTP_DATA_FLAG_UNORDERED, 10);
+    assert_sack(expect(peer, "SACK"), tsn + 1, 1, 0);
+    send_response(peer, &(struct sctp_reconfig_response){.response_number = number,
+                                                         .result = SCTP_RECONFIG_PERFORMED,
+                                                         .has_tsns = true,
+                                                         .sender_next_tsn = tsn + 1,
+                                                         .receiver_next_tsn = 77777});
+    expect_event(peer, BRAID_EVENT_ASSOCIATION_RESET);
+    expect_message(peer, 3, tsn + 1, 10);
+    expect_message(peer, 5, tsn + 3, 10);
+    peer_send_data(peer, tsn + 2, 3, 0, WHOLE, 10);
+    assert_sack(expect_within(peer, 300 * MS, "SACK"), tsn + 3, 0, 0);
+    expect_message(peer, 3, tsn + 2, 10);
+    receive(peer, tsn + 4, 3, 1);
+}
+
 /* The path has become faster than anything that was measured: the second answer that comes at once
  * is believed, or nothing would ever be taken from a peer that must wait for its DATA first. */
 static void test_in_progress_of_a_fast_path(void **state)
@@ -1110,6 +1140,7 @@ int main(void)
         peer_test(test_simultaneous),
         peer_test(test_reset_association),
         peer_test(test_reset_association_unnoticed),
+        peer_test(test_reset_association_unnoticed_unordered),
         peer_test(test_in_progress_of_before),
         peer_test(test_in_progress_of_a_fast_path),
         peer_test(test_peer_resets_association),
