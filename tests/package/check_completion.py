@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What bash offers after `braid ...`: commands, the options that --help tells, and the values of some.
+"""What bash, fish and zsh offer after `braid ...`: commands, the options that --help tells, and the values of some.
 
     check_completion.py BRAID FOLDER
 """
@@ -57,6 +57,32 @@ def check_bash(braid, folder):
         assert offered(braid, folder, "ladder", "-o", f"{work}/a") == {capture}
 
 
+def check_fish(braid, folder):
+    """In fish itself, which can be asked what it would offer."""
+    if not shutil.which("fish"):
+        return
+
+    def offered_by_fish(line):
+        environment = {"HOME": "/nonexistent", "PATH": os.path.dirname(braid) + ":" + os.environ["PATH"]}
+        result = subprocess.run(["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", f"{folder}/braid.fish", line],
+                                capture_output=True, text=True, timeout=60, env=environment)
+        assert result.stderr == "", result.stderr
+        return {line.split("\t")[0] for line in result.stdout.splitlines()}
+
+    assert {"run", "stack", "ss", "dump", "ladder"} <= offered_by_fish("braid ")
+    assert offered_by_fish("braid st") == {"stack"}
+    assert offered_by_fish("braid ss --ver") == {"--verbose"}
+    assert offered_by_fish("braid stack --user-") == {"--user-sockets", "--user-associations", "--user-memory"}
+    assert offered_by_fish("braid perf client --only l") == {"latency"}
+    assert "lo" in offered_by_fish("braid dump -i ")
+    assert "env" in offered_by_fish("braid run --raw en")
+    assert offered_by_fish("braid run --name x cat --r") == set()  # of cat, not of us
+    with tempfile.TemporaryDirectory() as work:
+        capture = f"{work}/a.pcapng"
+        open(capture, "w").close()
+        assert offered_by_fish(f"braid ladder {work}/") == {capture}
+
+
 def check_zsh(braid, folder):
     """In zsh itself, on a terminal: what is typed with Tab is completed, and runs."""
     if not shutil.which("zsh"):
@@ -90,4 +116,5 @@ def check_zsh(braid, folder):
 
 
 check_bash(sys.argv[1], sys.argv[2])
+check_fish(sys.argv[1], sys.argv[2])
 check_zsh(sys.argv[1], sys.argv[2])

@@ -39,7 +39,7 @@ def check_files(places):
     for path in ("bindir/braid", "includedir/braid/engine.h", "includedir/braid/address.h", "libdir/libbraid.a", "libdir/libbraid.so",
                  "libdir/pkgconfig/braid.pc", "libdir/braid/libbraid-preload.so", "libdir/braid/libsctp.so.1", "mandir/man1/braid.1",
                  "mandir/man1/braid-run.1", "mandir/man7/braid.7", "datadir/bash-completion/completions/braid",
-                 "datadir/zsh/site-functions/_braid"):
+                 "datadir/zsh/site-functions/_braid", "datadir/fish/vendor_completions.d/braid.fish"):
         place, rest = path.split("/", 1)
         assert (places[place] / rest).exists(), path
     page = run("man", "-P", "cat", "-l", places["mandir"] / "man1/braid-run.1", env={**os.environ, "MANWIDTH": "80"})
