@@ -1,8 +1,8 @@
 /*
  * Every field of a chunk, every parameter, every error cause.
  *
- * RFC 9260 section 3.3, RFC 3758, RFC 4895, RFC 5061, RFC 6525. Whatever is not known, or is
- * malformed, is shown as the bytes that it is.
+ * RFC 9260 section 3.3, RFC 3758, RFC 4895, RFC 5061, RFC 6525, RFC 8260. Whatever is not known, or
+ * is malformed, is shown as the bytes that it is.
  */
 #include "cli/describe.h"
 
@@ -481,6 +481,27 @@ static bool describe_forward_tsn(struct document *document, const struct sctp_ch
     return true;
 }
 
+static bool describe_i_forward_tsn(struct document *document, const struct sctp_chunk *chunk)
+{
+    struct sctp_forward_tsn forward;
+
+    if (!i_forward_tsn_read(chunk, &forward))
+        return false;
+    document_number(document, "new_cumulative_tsn", forward.new_cumulative_tsn);
+    document_list_begin(document, "skipped_messages", forward.skipped_stream_count);
+    for (size_t i = 0; i < forward.skipped_stream_count; i++) {
+        struct sctp_skipped_messages skipped = i_forward_tsn_skipped(&forward, i);
+
+        document_object_begin(document, NULL, "up to");
+        document_number(document, "stream", skipped.stream);
+        document_boolean(document, "unordered", skipped.unordered);
+        document_number(document, "mid", skipped.mid);
+        document_object_end(document);
+    }
+    document_list_end(document);
+    return true;
+}
+
 static bool describe_auth(struct document *document, const struct sctp_chunk *chunk)
 {
     struct sctp_auth auth;
@@ -546,6 +567,8 @@ static bool describe_chunk_value(struct document *document, const struct sctp_ch
         return describe_shutdown_complete(document, chunk);
     case SCTP_CHUNK_FORWARD_TSN:
         return describe_forward_tsn(document, chunk);
+    case SCTP_CHUNK_I_FORWARD_TSN:
+        return describe_i_forward_tsn(document, chunk);
     case SCTP_CHUNK_AUTH:
         return describe_auth(document, chunk);
     case SCTP_CHUNK_ASCONF:

@@ -101,6 +101,7 @@ class Text(unittest.TestCase):
                      'ABORT [T] User-Initiated Abort "enough", '
                      'Protocol Violation "a chunk out of place", No User Data',
                      "FORWARD TSN cumulative 1010 stream 3 ssn 4 stream 5 ssn 6",
+                     "I-FORWARD TSN cumulative 1011 stream 3 mid 70000 stream 5 unordered mid 0",
                      "RE-CONFIG Outgoing SSN Reset Request 1000 last tsn 3000 streams 3,5, "
                      "Incoming SSN Reset Request 1001 streams 3",
                      "RE-CONFIG Re-configuration Response 1000 Denied, "
@@ -168,6 +169,10 @@ class Json(unittest.TestCase):
         self.assertEqual(sack["duplicate_tsns"], [998, 999])
         refused = packets[18]["chunks"][0]["parameters"][1]["causes"][0]
         self.assertEqual(refused["parameters"][0]["address"], "192.0.2.3")
+        skipping = packets[-1]["chunks"][0]
+        self.assertEqual(skipping["new_cumulative_tsn"], 1011)
+        self.assertEqual(skipping["skipped_messages"], [{"stream": 3, "unordered": False, "mid": 70000},
+                                                        {"stream": 5, "unordered": True, "mid": 0}])
 
 
 class Wrappings(unittest.TestCase):
@@ -339,7 +344,7 @@ class Usage(unittest.TestCase):
                 (["--help"], 0, ""),
                 ([], 2, "no file was named"),
                 (["a", "b"], 2, "one file, interface or stack at a time"),
-                (["--live=no-such-stack"], 1, "no stack of that name is running"),
+                (["--live=no-such-stack"], 1, "no stack named 'no-such-stack' is running"),
                 (["--frobnicate", "a"], 2, "--frobnicate"),
                 (["--udp-port", "0", "a"], 2, "'0' is not a UDP port"),
                 (["--udp-port", "65536", "a"], 2, "'65536' is not a UDP port"),

@@ -83,6 +83,8 @@ EXPECTED = [
      "sctp.parameter_reconfig_response_result": ["2", "1"],
      "sctp.parameter_senders_next_tsn": ["4000"],
      "sctp.parameter_receivers_next_tsn": ["5000"]},
+    {"sctp.chunk_type": ["194"], "sctp.i_forward_tsn_tsn": ["1011"], "sctp.i_forward_tsn_sid": ["3", "5"],
+     "sctp.i_forward_tsn_u_bit": ["0", "1"], "sctp.forward_tsn_mid": ["70000", "0"]},
 ]
 
 ALWAYS = {

@@ -187,6 +187,14 @@ static void write_forward_tsn(struct packet_writer *writer)
     forward_tsn_write(writer, 1010, skipped, LENGTH(skipped));
 }
 
+static void write_i_forward_tsn(struct packet_writer *writer)
+{
+    static const struct sctp_skipped_messages skipped[] = {{.stream = 3, .mid = 70000},
+                                                           {.stream = 5, .unordered = true}};
+
+    i_forward_tsn_write(writer, 1011, skipped, LENGTH(skipped));
+}
+
 static void write_asconf(struct packet_writer *writer)
 {
     struct sctp_auth auth = {.shared_key_identifier = 0, .hmac_identifier = 3, .hmac_length = 32};
@@ -288,6 +296,7 @@ const struct sample samples[] = {
     {"pad", write_pad},
     {"re-config", write_re_config},
     {"re-config-response", write_re_config_response},
+    {"i-forward-tsn", write_i_forward_tsn},
 };
 const size_t sample_count = LENGTH(samples);
 
