@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "channel/channel.h"
+
 int cli_failure(const struct command *command, const char *format, ...)
 {
     va_list arguments;
@@ -20,6 +22,36 @@ int cli_failure(const struct command *command, const char *format, ...)
     va_end(arguments);
     fputc('\n', stderr);
     return CLI_FAILED;
+}
+
+void cli_stack_error(char text[CLI_ERROR_SIZE], const char *name, int error)
+{
+    switch (error) {
+    case -ECONNREFUSED:
+        snprintf(text, CLI_ERROR_SIZE, "no stack named '%s' is running", name);
+        return;
+    case -EPERM:
+    case -EACCES:
+        snprintf(text, CLI_ERROR_SIZE, "the stack named '%s' is another user's", name);
+        return;
+    case -EPROTO:
+        snprintf(text, CLI_ERROR_SIZE, "the stack named '%s' is of another version of Braid", name);
+        return;
+    case -ENAMETOOLONG:
+        snprintf(text, CLI_ERROR_SIZE, "'%.*s' is no stack's name: 1 to %d bytes, without '/'",
+                 CHANNEL_NAME_MAXIMUM, name, CHANNEL_NAME_MAXIMUM);
+        return;
+    default:
+        snprintf(text, CLI_ERROR_SIZE, "the stack named '%s': %s", name, strerror(-error));
+    }
+}
+
+int cli_stack_failure(const struct command *command, const char *name, int error)
+{
+    char text[CLI_ERROR_SIZE];
+
+    cli_stack_error(text, name, error);
+    return cli_failure(command, "%s", text);
 }
 
 int cli_usage_error(const struct command *command)

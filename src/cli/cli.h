@@ -37,6 +37,13 @@ extern const struct command top_command;
 int cli_failure(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Why the stack `name` cannot be asked: what channel_connect() or channel_ask() returned. */
+#define CLI_ERROR_SIZE 256
+void cli_stack_error(char text[CLI_ERROR_SIZE], const char *name, int error);
+
+/* Says that. Returns CLI_FAILED. */
+int cli_stack_failure(const struct command *command, const char *name, int error);
+
 /* Says how to learn the command's usage, after what was wrong was said. Returns CLI_USAGE. */
 int cli_usage_error(const struct command *command);
 

@@ -336,12 +336,7 @@ static struct capture_reader *open_stack(const struct dump_options *options,
 
     if (file)
         return capture_reader_open_file(file, options->udp_port, error);
-    if (reason == -ECONNREFUSED)
-        snprintf(error, CAPTURE_ERROR_SIZE, "no stack of that name is running");
-    else if (reason == -EPERM || reason == -EACCES)
-        snprintf(error, CAPTURE_ERROR_SIZE, "that stack is another user's");
-    else
-        snprintf(error, CAPTURE_ERROR_SIZE, "%s", strerror(-reason));
+    cli_stack_error(error, options->stack, reason);
     return NULL;
 }
 
@@ -381,7 +376,9 @@ static int dump(const struct dump_options *options)
     int result = 0;
 
     if (!reader)
-        return cli_failure(&dump_command, "%s: %s", source, error);
+        return options->path || options->interface ? cli_failure(&dump_command, "%s: %s", source,
+                                                                 error)
+                                                   : cli_failure(&dump_command, "%s", error);
     if (options->filter.association != 0 && !(state.trace = trace_new())) {
         capture_reader_close(reader);
         return cli_failure(&dump_command, "out of memory");
@@ -397,9 +394,9 @@ static int dump(const struct dump_options *options)
     if (result < 0)
         status = cli_failure(&dump_command, "%s: %s", source, capture_reader_error(reader));
     else if (packets == 0)
-        fprintf(stderr,
-                "braid dump: %s: no SCTP packets in %" PRIu64 " frames (in UDP: see --udp-port)\n",
-                source, capture_reader_frames(reader));
+        fprintf(stderr, "braid dump: %s: no SCTP packets in %" PRIu64 " frames%s\n", source,
+                capture_reader_frames(reader),
+                options->path || options->interface ? " (in UDP: see --udp-port)" : "");
     else if (state.shown == 0)
         fprintf(stderr, "braid dump: %s: of %" PRIu64 " SCTP packets none is as asked for\n",
                 source, packets);

@@ -124,8 +124,12 @@ static int start_stack(const struct run_options *options)
     if (strcmp(text, STACK_READY) == 0)
         return 0;
     text[strcspn(text, "\n")] = '\0';
-    return cli_failure(&run_command, "the stack could not start: %s",
-                       *text ? text : "it ended without a word");
+    if (!*text)
+        snprintf(text, sizeof(text), "%s",
+                 WIFEXITED(status) && WEXITSTATUS(status) == CLI_USAGE
+                     ? "it did not understand its options"
+                     : "it ended without a word");
+    return cli_failure(&run_command, "the stack could not start: %s", text);
 }
 
 /* 0 when programs can find it. */

@@ -552,7 +552,7 @@ static int show(void *context, FILE *out)
     int result = CLI_OK;
 
     if (error < 0)
-        result = status_ask_failure(&ss_command, options->name, error);
+        result = cli_stack_failure(&ss_command, options->name, error);
     else if (options->json)
         print_json(out, &status);
     else

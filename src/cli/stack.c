@@ -53,11 +53,11 @@ static bool parse_name(const char *text)
     struct sockaddr_un address;
     socklen_t length;
 
-    if (channel_rendezvous(text, &address, &length) == 0)
-        return true;
-    cli_failure(&stack_command, "'%s' is not a name: 1 to %d bytes, without '/'", text,
-                CHANNEL_NAME_MAXIMUM);
-    return false;
+    int error = channel_rendezvous(text, &address, &length);
+
+    if (error < 0)
+        cli_stack_failure(&stack_command, text, error);
+    return error == 0;
 }
 
 static bool parse_count(const char *text, uint32_t *count)
@@ -247,11 +247,7 @@ static int stop(const char *name)
             (void)!read(connection, &end, 1);
         close(connection);
     }
-    if (error == -ECONNREFUSED)
-        return cli_failure(&stack_command, "no stack named '%s' is running", name);
-    if (error == -EPERM || error == -EACCES)
-        return cli_failure(&stack_command, "the stack named '%s' is another user's", name);
-    return error < 0 ? cli_failure(&stack_command, "%s", strerror(-error)) : CLI_OK;
+    return error < 0 ? cli_stack_failure(&stack_command, name, error) : CLI_OK;
 }
 
 /* ---- The command line ---- */

@@ -97,17 +97,6 @@ int status_ask(const char *name, struct status *status)
     return first && first->type == STATUS_STACK ? 0 : -EPROTO;
 }
 
-int status_ask_failure(const struct command *command, const char *name, int error)
-{
-    if (error == -ECONNREFUSED)
-        return cli_failure(command, "no stack named '%s' is running", name);
-    if (error == -EACCES)
-        return cli_failure(command, "the stack named '%s' is another user's", name);
-    if (error == -EPROTO)
-        return cli_failure(command, "the stack named '%s' is of another version of Braid", name);
-    return cli_failure(command, "%s", strerror(-error));
-}
-
 /* ---- What belongs to what ---- */
 
 const struct status_record *status_next_below(const struct status *status,

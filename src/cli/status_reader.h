@@ -19,9 +19,6 @@ struct status {
 /* Asks the stack of this name. What it gives to `status` begins with a struct status_stack. */
 int status_ask(const char *name, struct status *status);
 
-/* Says why that failed. Returns CLI_FAILED. */
-int status_ask_failure(const struct command *command, const char *name, int error);
-
 /* The record after another, or the first; NULL at the end. */
 const struct status_record *status_next(const struct status *status,
                                         const struct status_record *record);

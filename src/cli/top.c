@@ -291,7 +291,7 @@ static int run(struct top *top)
     close(top->signal_descriptor);
     sigprocmask(SIG_SETMASK, &top->mask, NULL);
     if (error < 0)
-        return status_ask_failure(&top_command, top->view.name, error);
+        return cli_stack_failure(&top_command, top->view.name, error);
     return CLI_OK;
 }
 

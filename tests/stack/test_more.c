@@ -468,6 +468,13 @@ static void test_commands(void **state)
     assert_non_null(strstr(text, "/nowhere/x"));
     assert_int_equal(RUN(text, "stack", "--udp", "70000"), 2);
     assert_int_equal(RUN(text, "stack", "--name", "a/b"), 2);
+    assert_int_equal(RUN(text, "ss", "--name", "a/b"), 1);
+    assert_non_null(strstr(text, "without '/'"));
+    assert_int_equal(RUN(text, "run", "--name", stack.name, "--udp", "70000", "true"), 125);
+    assert_non_null(strstr(text, "'70000' is not a UDP port"));
+    assert_null(strstr(text, "without a word"));
+    assert_int_equal(RUN(text, "help", "ss"), 0);
+    assert_non_null(strstr(text, "usage: braid ss"));
     assert_int_equal(RUN(text, "stack", "surplus"), 2);
     assert_int_equal(RUN(text, "ss", "surplus"), 2);
 }
