@@ -2,7 +2,7 @@
  * The SCTP packets of a capture, freed of what they travelled in.
  *
  * Captures are read by libpcap (pcap and pcapng). SCTP is looked for in IPv4 and IPv6 as protocol
- * 132 (RFC 9260 section 14.1), and in UDP (RFC 6951).
+ * 132, and in UDP (RFC 6951).
  */
 #ifndef CLI_CAPTURE_READER_H
 #define CLI_CAPTURE_READER_H
