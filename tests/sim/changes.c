@@ -14,7 +14,7 @@ static void configure_path(struct random_generator *random, struct end *end, uin
 {
     struct braid_path_settings settings = BRAID_PATH_SETTINGS_UNCHANGED;
 
-    switch (below(random, 4)) {
+    switch (below(random, 6)) {
     case 0:
         settings.probe_interval = random_chance(random, 0.3) ? 0 : 1000 + below(random, 30000);
         break;
@@ -23,6 +23,13 @@ static void configure_path(struct random_generator *random, struct end *end, uin
         break;
     case 2:
         settings.path_mtu_discovery = below(random, 2);
+        break;
+    case 3: /* fixed, or discovered again */
+        settings.mtu = random_chance(random, 0.3) ? 0 : 512 + below(random, end->host->mtu - 511);
+        break;
+    case 4:
+        settings.path_max_retrans = below(random, 8);
+        settings.potentially_failed_max_retrans = below(random, 8);
         break;
     default:
         settings.traffic_class = below(random, 64) << 2; /* another DSCP */
@@ -140,6 +147,9 @@ struct braid_keys *changes_keys(void)
 
 void change_key(struct random_generator *random, struct end *end)
 {
-    (void)braid_association_change_key(end->host->engine, end->id, BRAID_KEY_ACTIVATE,
-                                       (uint16_t)below(random, CHANGES_KEYS));
+    uint16_t key = (uint16_t)below(random, CHANGES_KEYS);
+    enum braid_key_change change =
+        random_chance(random, 0.6) ? BRAID_KEY_ACTIVATE : BRAID_KEY_DEACTIVATE;
+
+    (void)braid_association_change_key(end->host->engine, end->id, change, key);
 }

@@ -43,7 +43,8 @@ enum happening {
     RECONFIG,
     SCHEDULE,
     KEYS,
-    CLOSE,
+    COLLIDE,
+    HOLD,
     HAPPENINGS
 };
 
@@ -101,7 +102,7 @@ static size_t some_length(struct scenario *scenario, const struct traffic *traff
 }
 
 static struct braid_send some_send(struct scenario *scenario, const struct traffic *traffic,
-                                   uint32_t streams)
+                                   uint32_t streams, uint32_t paths)
 {
     struct braid_send send = {0};
 
@@ -112,6 +113,12 @@ static struct braid_send some_send(struct scenario *scenario, const struct traff
         send.flags |= BRAID_SEND_UNORDERED;
     if (chance(scenario, 0.05))
         send.flags |= BRAID_SEND_SACK_IMMEDIATELY;
+    if (chance(scenario, 0.05)) /* the last of all, too: SHUTDOWN ends the waiting */
+        send.flags |= BRAID_SEND_MORE;
+    if (chance(scenario, 0.05)) {
+        send.flags |= BRAID_SEND_OVER_PATH;
+        send.path = below(scenario, paths);
+    }
     if (!chance(scenario, traffic->abandonable))
         return send;
     send.policy = (uint16_t)below(scenario, BRAID_POLICY_COUNT);
@@ -133,7 +140,7 @@ static void end_send(struct scenario *scenario, struct end *end)
         int result;
 
         assert_int_equal(braid_association_info(end->host->engine, end->id, &info), 0);
-        send = some_send(scenario, traffic, info.outbound_streams);
+        send = some_send(scenario, traffic, info.outbound_streams, info.path_count);
         result = checker_send(&scenario->checker, end, &send, some_length(scenario, traffic));
         if (result == -EAGAIN)
             return;
@@ -167,6 +174,7 @@ static void end_finish(struct scenario *scenario, struct end *end)
         return;
     }
     end->reader_stops = false;
+    (void)braid_association_hold(end->host->engine, end->id, 0, host_now(end->host));
     end_read(scenario, end);
     end_send(scenario, end);
     if (end->up && (end->traffic.sent >= end->traffic.total || end->traffic.stuck) &&
@@ -275,8 +283,14 @@ static void scenario_connect(struct scenario *scenario)
     struct host *host = &world->hosts[below(scenario, world->count)];
     unsigned int to = (host->number + 1 + below(scenario, world->count - 1)) % world->count;
 
-    connect_to(scenario, host, below(scenario, ENDPOINTS), &world->hosts[to],
-               (uint16_t)(WORLD_PORT + below(scenario, ENDPOINTS)));
+    unsigned int from_endpoint = below(scenario, ENDPOINTS);
+    unsigned int to_endpoint = below(scenario, ENDPOINTS);
+
+    connect_to(scenario, host, from_endpoint, &world->hosts[to],
+               (uint16_t)(WORLD_PORT + to_endpoint));
+    if (chance(scenario, 0.2)) /* the other at the same time: 5.2.1 */
+        connect_to(scenario, &world->hosts[to], to_endpoint, host,
+                   (uint16_t)(WORLD_PORT + from_endpoint));
 }
 
 /* One that is there; NULL: none. */
@@ -293,6 +307,35 @@ static struct end *some_end(struct scenario *scenario)
         if (!end->down && !end->crashed && chosen-- == 0)
             return end;
     return NULL;
+}
+
+/* The other end of the same association; NULL: it is not there, or not any more. */
+static struct end *opposite_end(struct scenario *scenario, const struct end *end)
+{
+    for (struct end *other = scenario->checker.ends; other; other = other->next)
+        if (!other->down && !other->crashed && other->host->number == end->peer_host &&
+            other->peer_host == end->host->number &&
+            other->endpoint == end->peer_port - (unsigned int)WORLD_PORT &&
+            end->endpoint == other->peer_port - (unsigned int)WORLD_PORT)
+            return other;
+    return NULL;
+}
+
+static void end_abort(struct end *end)
+{
+    (void)braid_abort(end->host->engine, end->id, "enough", 6, host_now(end->host));
+}
+
+/* Both ends end it at the same time: SHUTDOWN meets SHUTDOWN or ABORT. */
+static void end_both(struct scenario *scenario, struct end *end)
+{
+    struct end *other = opposite_end(scenario, end);
+
+    end_shut_down(end);
+    if (other && chance(scenario, 0.7))
+        end_shut_down(other);
+    else if (other)
+        end_abort(other);
 }
 
 /* ---- Hosts ------------------------------------------------------------------------------------
@@ -387,26 +430,6 @@ static void host_call_again(struct scenario *scenario, struct host *host)
     }
 }
 
-static void host_crash(struct scenario *scenario, struct host *host)
-{
-    struct braid_association_info info;
-
-    /* a peer that it does not know any more may go on with the same tag */
-    for (uint32_t id = 0; (id = braid_association_next(host->engine, 0, id)) != 0;)
-        if (braid_association_info(host->engine, id, &info) == 0)
-            watcher_forget(host->world->watcher, info.peer_tag);
-    scenario->crashes++;
-    checker_crash(&scenario->checker, host, scenario->crashes);
-    for (unsigned int i = 0; i < host->address_count; i++)
-        weather_set_address(&scenario->weather, host->number, i, true);
-    world_restart(scenario->world, host->number);
-    host_begin(scenario, host);
-    scenario->counts->crashes++;
-    if (chance(scenario, 0.5))
-        (void)world_run(scenario->world, below(scenario, 300) * MS);
-    host_call_again(scenario, host);
-}
-
 /* Which addresses the host has; one at least. */
 static void host_set_addresses(struct scenario *scenario, struct host *host, bool all)
 {
@@ -425,6 +448,28 @@ static void host_set_addresses(struct scenario *scenario, struct host *host, boo
         (void)braid_endpoint_set_addresses(host->engine, host->endpoint, addresses, count,
                                            host_now(host));
     assert_int_equal(braid_engine_set_addresses(host->engine, addresses, count, host_now(host)), 0);
+}
+
+static void host_crash(struct scenario *scenario, struct host *host)
+{
+    struct braid_association_info info;
+
+    /* a peer that it does not know any more may go on with the same tag */
+    for (uint32_t id = 0; (id = braid_association_next(host->engine, 0, id)) != 0;)
+        if (braid_association_info(host->engine, id, &info) == 0)
+            watcher_forget(host->world->watcher, info.peer_tag);
+    scenario->crashes++;
+    checker_crash(&scenario->checker, host, scenario->crashes);
+    for (unsigned int i = 0; i < host->address_count; i++)
+        weather_set_address(&scenario->weather, host->number, i, true);
+    world_restart(scenario->world, host->number);
+    host_begin(scenario, host);
+    scenario->counts->crashes++;
+    if (chance(scenario, 0.3)) /* it comes up with others than it had */
+        host_set_addresses(scenario, host, false);
+    if (chance(scenario, 0.5))
+        (void)world_run(scenario->world, below(scenario, 300) * MS);
+    host_call_again(scenario, host);
 }
 
 /* ---- What happens -----------------------------------------------------------------------------
@@ -450,7 +495,13 @@ static void happen_to_end(struct scenario *scenario, enum happening what, struct
         end_shut_down(end);
         break;
     case ABORT:
-        (void)braid_abort(engine, end->id, "enough", 6, now);
+        end_abort(end);
+        break;
+    case COLLIDE:
+        end_both(scenario, end);
+        break;
+    case HOLD: /* until all is good: see end_finish() */
+        (void)braid_association_hold(engine, end->id, below(scenario, 20000), now);
         break;
     case PATHS:
         change_paths(&scenario->random, end);
