@@ -631,6 +631,25 @@ static void test_our_addition(void **state)
     expect_message(peer, 0, 1000, 7);
 }
 
+/* RFC 9653, 5.2: an ASCONF has its CRC32c also where all else goes without. */
+static void test_our_asconf_has_a_checksum(void **state)
+{
+    struct braid_parameters parameters = with_asconf();
+    struct scene scene = {.script = asconf_script()};
+    struct peer *peer;
+    const struct sent *sent;
+
+    parameters.error_detection_method = 1;
+    scene.peer = peer = peer_renew(state, &(struct peer_config){.parameters = &parameters});
+    peer->error_detection_method = 1;
+    accept_all(peer, &scene.script);
+    assert_int_equal(peer_user_send(peer, 0, 10), 0);
+    assert_int_equal(packet_read_checksum(expect(peer, "DATA")->bytes), 0);
+    assert_int_equal(set_addresses(peer, 0, 2), 0);
+    sent = expect(peer, "AUTH ASCONF");
+    assert_true(packet_verify_checksum(sent->bytes, sent->length));
+}
+
 static void test_our_deletion(void **state)
 {
     struct scene scene = scene_open(state, 2);
@@ -986,6 +1005,7 @@ int main(void)
         peer_test(test_set_primary),
         peer_test(test_renumbered),
         peer_test(test_our_addition),
+        peer_test(test_our_asconf_has_a_checksum),
         peer_test(test_our_deletion),
         peer_test(test_our_renumbering),
         peer_test(test_our_request_refused),
