@@ -139,9 +139,13 @@ int socket_connect(struct sctp_socket *socket, const void *addresses, size_t len
             return existing->up ? -EISCONN : -EALREADY;
     }
     if (error < 0) {
-        /* Linux has begun with the addresses before the one that is wrong */
-        (void)socket_autobind(socket);
-        return error;
+        /* as on Linux: it begins with the addresses before the one that is wrong, which leaves the
+         * socket bound, and with a name */
+        int before = socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
+
+        if (before == 0)
+            socket_association_free(new, now);
+        return before < 0 ? before : error;
     }
     existing = socket_is_one_to_one(socket) ? socket_find_association(socket, 0) : NULL;
     error = socket_associate(socket, destinations, count, port, NULL, caller, now, &new);
