@@ -220,6 +220,48 @@ static void ready_many(void)
     close(server);
 }
 
+/* A listener is closed, and nobody has called accept(). */
+
+static void show_listener_closed(bool unread)
+{
+    struct sockaddr_in address = server_address();
+    int waiting = listener(SOCK_STREAM), fds[4];
+    char byte;
+    for (int i = 0; i < 4; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+        if (i == 2)
+            subscribe(fds[i], ALL_EVENTS);
+        tell("connect", connect(fds[i], (struct sockaddr *)&address, sizeof(address)));
+    }
+    if (unread)
+        send(fds[1], "unread", 6, 0);
+    settle();
+    tell("close", close(waiting));
+    settle();
+    for (int i = 0; i < 4; i++) {
+        ready("one that waited", fds[i]);
+        if (i == 2) {
+            show("is told", fds[i], 300, MSG_DONTWAIT);
+            show("is told", fds[i], 300, MSG_DONTWAIT);
+            show("is told", fds[i], 300, MSG_DONTWAIT);
+        }
+        if (i == 3)
+            tell("send", send(fds[i], "x", 1, MSG_NOSIGNAL));
+        tell("recv", recv(fds[i], &byte, 1, MSG_DONTWAIT));
+        close(fds[i]);
+    }
+}
+
+static void ready_listener_closed(void)
+{
+    show_listener_closed(false);
+}
+
+static void ready_listener_closed_unread(void)
+{
+    show_listener_closed(true);
+}
+
 static void connectx_that_fails(void)
 {
     struct sockaddr_in addresses[3] = {server_address(), server_address(), server_address()};
@@ -299,6 +341,8 @@ void scenes_ready(void)
     scene_run("ready_ended", ready_ended);
     scene_run("ready_aborted", ready_aborted);
     scene_run("ready_many", ready_many);
+    scene_run("ready_listener_closed", ready_listener_closed);
+    scene_run("ready_listener_closed_unread", ready_listener_closed_unread);
     scene_run("connectx_that_fails", connectx_that_fails);
     scene_run("connects_elsewhere", connects_elsewhere);
 }
