@@ -54,7 +54,8 @@ static void fill_notification(struct socket_association *association,
         .length = notification->length,
         .end_of_record = true,
         .notification = notification,
-        .info.association = association->identifier,
+        /* as on Linux: of one that the peer has not answered there is none */
+        .info.association = association->up ? association->identifier : 0,
     };
     address_to_user(association->socket, &association->primary, association->peer_port,
                     &received->from);
