@@ -3,6 +3,7 @@
  *
  * RFC 6458, sections 3.1, 4.1, 8 and 9; the stack answers them, and decides their errors.
  */
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -88,13 +89,25 @@ static bool socket_is_orphan(const struct program_socket *socket)
 /* A peer on this host that has begun to connect is there at once, as with a kernel. */
 static ssize_t take_accepted(const struct program_socket *socket, struct msghdr *message)
 {
-    ssize_t received = direct_recvmsg(socket->descriptor, message, MSG_CMSG_CLOEXEC);
+    ssize_t received = direct_recvmsg_waiting(socket->descriptor, message, MSG_CMSG_CLOEXEC);
 
     if (received < 0 && errno == EAGAIN && !descriptor_blocks(socket->descriptor)) {
         control_settle();
         received = direct_recvmsg(socket->descriptor, message, MSG_CMSG_CLOEXEC);
     }
     return received < 0 ? -errno : received;
+}
+
+/* As Linux, which looks for a number before it looks for an association: without one that stays
+ * where it is. A descriptor that comes where there is no room for it would be lost. */
+static int room_for_accepted(const struct program_socket *socket)
+{
+    int number = direct_fcntl(socket->descriptor, F_DUPFD_CLOEXEC, 0);
+
+    if (number < 0)
+        return -errno;
+    direct_close(number);
+    return 0;
 }
 
 /* The descriptor, and in front of it what a program may have asked for: SO_PASSCRED, SO_PASSSEC,
@@ -116,7 +129,7 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
                              .msg_controllen = sizeof(rights)};
     uint32_t state = socket_state(socket);
     ssize_t received;
-    int accepted;
+    int accepted, error;
 
     if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
         return -EINVAL;
@@ -126,6 +139,9 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
         return -EOPNOTSUPP;
     if (!(state & CHANNEL_STATE_LISTENING))
         return socket_is_orphan(socket) ? -ECONNRESET : -EINVAL;
+    error = room_for_accepted(socket);
+    if (error < 0)
+        return error;
     do { /* what it was told of an association of its own, before it listened, is not for accept()
           */
         message.msg_controllen = sizeof(rights);
@@ -135,8 +151,7 @@ int call_accept(const struct program_socket *socket, struct sockaddr *address, s
     if (received < 0)
         return (int)received;
     if (received == 0) {
-        int error = control_take_error(socket);
-
+        error = control_take_error(socket);
         return error < 0 ? error : -EINVAL;
     }
     accepted = channel_take_descriptor(&message);

@@ -3,6 +3,7 @@
  *
  * RFC 6458's calls that are not data. channel.h says what is in them.
  */
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -32,6 +33,27 @@ static ssize_t hear(int connection, struct channel_reply *reply, struct control 
     return received;
 }
 
+static void close_connection(void *connection)
+{
+    direct_close(*(int *)connection);
+}
+
+/* A thread may be cancelled while it waits. */
+static ssize_t hear_or_end(int connection, struct channel_reply *reply, struct control *request)
+{
+    ssize_t received;
+    int type;
+
+    if (!request->interruptible)
+        return hear(connection, reply, request);
+    pthread_cleanup_push(close_connection, &connection);
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+    received = hear(connection, reply, request);
+    pthread_setcanceltype(type, NULL);
+    pthread_cleanup_pop(0);
+    return received;
+}
+
 int control(int descriptor, struct control *request)
 {
     struct channel_request head = {
@@ -54,7 +76,7 @@ int control(int descriptor, struct control *request)
     error = channel_send(connection, &head, sizeof(head), request->payload, request->length,
                          descriptor);
     /* who is refused may be told before he has asked */
-    received = error < 0 && error != -EPIPE ? error : hear(connection, &reply, request);
+    received = error < 0 && error != -EPIPE ? error : hear_or_end(connection, &reply, request);
     direct_close(connection);
     if (received < 0)
         return (int)received;

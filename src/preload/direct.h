@@ -5,6 +5,7 @@
 #define PRELOAD_DIRECT_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -83,6 +84,30 @@ static inline int direct_fcntl(int descriptor, int command, long argument)
 static inline int direct_ioctl(int descriptor, unsigned long request, void *value)
 {
     return (int)direct_call(SYS_ioctl, descriptor, request, value);
+}
+
+/* The same for who may wait, and for whom pthread_cancel(3) ends that. */
+static inline ssize_t direct_sendmsg_waiting(int descriptor, const struct msghdr *message,
+                                             int flags)
+{
+    ssize_t sent;
+    int type;
+
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+    sent = direct_sendmsg(descriptor, message, flags);
+    pthread_setcanceltype(type, NULL);
+    return sent;
+}
+
+static inline ssize_t direct_recvmsg_waiting(int descriptor, struct msghdr *message, int flags)
+{
+    ssize_t received;
+    int type;
+
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+    received = direct_recvmsg(descriptor, message, flags);
+    pthread_setcanceltype(type, NULL);
+    return received;
 }
 
 /* As poll(2) of one descriptor. */

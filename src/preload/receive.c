@@ -173,7 +173,7 @@ static ssize_t read_datagram(int descriptor, struct channel_header *header,
 
     parts[0] = (struct iovec){header, sizeof(*header)};
     memcpy(parts + 1, message->msg_iov, message->msg_iovlen * sizeof(parts[0]));
-    received = direct_recvmsg(descriptor, &datagram, flags | OURS_ONLY);
+    received = direct_recvmsg_waiting(descriptor, &datagram, flags | OURS_ONLY);
     if (received > 0 && received < (ssize_t)sizeof(*header))
         return -EBADMSG; /* not the stack's */
     return received < 0 ? -errno : received;
@@ -200,7 +200,7 @@ static ssize_t peek_header(int descriptor, struct channel_header *header, int fl
     struct msghdr datagram = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t whole;
 
-    whole = direct_recvmsg(descriptor, &datagram, flags | MSG_PEEK | MSG_TRUNC | OURS_ONLY);
+    whole = direct_recvmsg_waiting(descriptor, &datagram, flags | MSG_PEEK | MSG_TRUNC | OURS_ONLY);
     return whole < 0 ? -errno : whole;
 }
 

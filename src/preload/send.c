@@ -7,6 +7,7 @@
  */
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 
@@ -330,7 +331,7 @@ static int send_datagram(int descriptor, struct msghdr *datagram, int flags, boo
     datagram->msg_namelen = sizeof(nowhere);
     flags |= MSG_FASTOPEN | MSG_NOSIGNAL;
     for (;;) {
-        if (direct_sendmsg(descriptor, datagram, flags) >= 0)
+        if ((begun ? direct_sendmsg : direct_sendmsg_waiting)(descriptor, datagram, flags) >= 0)
             return 0;
         if (!begun || (errno != EAGAIN && errno != EINTR))
             return -errno;
@@ -564,9 +565,11 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
 
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags)
 {
-    ssize_t result = is_wild(message) ? -EFAULT : send_judged(socket, message, flags);
     struct program_socket other;
+    ssize_t result;
 
+    pthread_testcancel(); /* what goes into a ring does not wait */
+    result = is_wild(message) ? -EFAULT : send_judged(socket, message, flags);
     if (result < 0 && socket->believed && descriptor_is_other(socket, &other, &result))
         result = send_judged(&other, message, flags);
     if (result == -EPIPE && !(flags & MSG_NOSIGNAL))

@@ -46,6 +46,10 @@ def stress():
     stack.stop()
 
 
+def ends():
+    passes(os.path.join(BUILD, "tests", "preload", "ends"))
+
+
 def unseen():
     passes(os.path.join(BUILD, "tests", "preload", "unseen"))
 
@@ -122,4 +126,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, full, parts, busy, stress, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, parts, busy, stress, ends, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
