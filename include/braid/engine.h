@@ -618,7 +618,8 @@ BRAID_PUBLIC int braid_receive(struct braid_engine *engine, uint32_t association
 BRAID_PUBLIC void braid_received_release(struct braid_engine *engine,
                                          struct braid_received *received, braid_time now);
 /* Bytes that were released but still stand unread in a queue of the caller's: subtracted from
- * a_rwnd until told otherwise. */
+ * a_rwnd until told otherwise. 1: little of that is left, so the peer may be waiting; the
+ * engine should be told again as soon as some of them are read. */
 BRAID_PUBLIC int braid_association_hold(struct braid_engine *engine, uint32_t association,
                                         uint32_t bytes, braid_time now);
 
@@ -630,7 +631,8 @@ enum braid_event_type {
     BRAID_EVENT_DOWN,          /* it ended, or could not start: see `reason`. Nothing follows */
     BRAID_EVENT_RESTART,       /* RESTART: the peer began anew */
     BRAID_EVENT_READABLE,      /* DATA ARRIVE: braid_receive() has something, and had nothing. Read
-                                  until it says 0: what comes before that is not told */
+                                  until it says 0: what comes before that is not told. Or a_rwnd
+                                  became small: how much is held (braid_association_hold()) now? */
     BRAID_EVENT_WRITABLE,      /* room again, after an EAGAIN or none */
     BRAID_EVENT_PATH,          /* NETWORK STATUS CHANGE: see `path`, `path_change` */
     BRAID_EVENT_SEND_FAILED,   /* SEND FAILURE: a message that the peer did not acknowledge whole */

@@ -79,7 +79,7 @@ struct inbound_stream *reassembly_make_stream(struct sctp_receiver *receiver, ui
     return receiver->pages[page] ? &receiver->pages[page][stream % STREAM_PAGE] : NULL;
 }
 
-static void tell_readable(struct sctp_association *association)
+void reassembly_tell_readable(struct sctp_association *association)
 {
     struct braid_event event = {
         .type = BRAID_EVENT_READABLE,
@@ -106,7 +106,7 @@ void reassembly_append_ready(struct sctp_association *association, struct receiv
     receiver->ready_messages++;
     receiver->ready_bytes += data->length;
     association->messages_received += (data->flags & SCTP_DATA_FLAG_ENDING) != 0;
-    tell_readable(association);
+    reassembly_tell_readable(association);
 }
 
 static void make_ready(struct sctp_association *association, struct received_data *message)
@@ -214,7 +214,7 @@ static void add_piece(struct sctp_association *association, struct received_data
     else
         receiver->pieces = piece;
     receiver->pieces_last = piece;
-    tell_readable(association);
+    reassembly_tell_readable(association);
 }
 
 static bool assembly_begin(struct sctp_association *association, const struct sctp_data *data)
@@ -467,7 +467,7 @@ static void assembly_free(struct sctp_association *association, bool tell)
     if (receiver->partial && tell && drop_pieces(association))
         reassembly_tell_aborted(association, receiver->assembly->stream, receiver->assembly->ssn);
     if (receiver->partial && tell && receiver->ready) /* it stood before whole messages */
-        tell_readable(association);
+        reassembly_tell_readable(association);
     receiver->partial = false;
     reassembly_drop(association, receiver->assembly);
     receiver->assembly = NULL;
@@ -670,7 +670,7 @@ int braid_association_hold(struct braid_engine *engine, uint32_t identifier, uin
     association_charge(association, (int64_t)bytes - association->receiver.user_held);
     association->receiver.user_held = bytes;
     receiver_window_opened(association);
-    return 0;
+    return bytes > 0 && receiver_window_is_small(association) ? 1 : 0;
 }
 
 /* ---- The end ---- */

@@ -122,16 +122,30 @@ uint32_t association_local_rwnd(const struct sctp_association *association)
     return rwnd;
 }
 
+/* The peer may be waiting for more: less than half is left, or less than a chunk may have. */
+static bool is_small(const struct sctp_association *association, uint32_t rwnd)
+{
+    return rwnd < association->parameters.receive_buffer / 2 ||
+           rwnd < association_fragmentation_point(association);
+}
+
+bool receiver_window_is_small(const struct sctp_association *association)
+{
+    return is_small(association, association_local_rwnd(association));
+}
+
 void receiver_window_opened(struct sctp_association *association)
 {
     const struct sctp_receiver *receiver = &association->receiver;
-    uint32_t size = association->parameters.receive_buffer;
     uint32_t rwnd = association_local_rwnd(association);
     uint32_t seen = /* what is left of the window that the peer knows */
         receiver->advertised - minimum(receiver->advertised, receiver->arrived_bytes);
+    bool all_read = !receiver->ready && !receiver->pieces && receiver->user_held == 0;
+    /* a little may be what he waits for, and more will not follow */
+    uint32_t worth = all_read ? 1 : association->parameters.receive_buffer / 4;
 
     if ((association->state != BRAID_ESTABLISHED && association->state != BRAID_SHUTDOWN_PENDING) ||
-        seen >= size / 2 || rwnd < seen + size / 4)
+        rwnd < seen + worth || !is_small(association, seen))
         return;
     association->send_sack = true;
     association_set_ready(association);
@@ -318,10 +332,14 @@ void receiver_receive_data(struct sctp_association *association, struct arrival 
         return;
     }
     arrival->new_data_seen = true;
-    if (!accept(association, &data))
+    if (!accept(association, &data)) {
         association_abort_violation(association);
-    else if (receiver->assembly || receiver->interleaving)
+        return;
+    }
+    if (receiver->assembly || receiver->interleaving)
         reassembly_deliver_partially(association);
+    if (receiver->user_held > 0 && receiver_window_is_small(association))
+        reassembly_tell_readable(association);
 }
 
 /* ---- FORWARD TSN: RFC 3758, section 3.6; I-FORWARD-TSN: RFC 8260, section 2.3 ---- */

@@ -98,6 +98,8 @@ void receiver_batch_done(struct sctp_association *association);
 void receiver_write_sack(struct sctp_association *association, struct packet_writer *writer);
 /* The user made room: is the peer to be told? */
 void receiver_window_opened(struct sctp_association *association);
+/* Is it worth knowing when the user makes more of it? */
+bool receiver_window_is_small(const struct sctp_association *association);
 
 /* It is of a message whose SSN the stream is past. */
 bool reassembly_used(struct sctp_association *association, const struct sctp_data *data);
@@ -117,6 +119,8 @@ void reassembly_skip_stream(struct sctp_association *association,
  * for earlier ones of its stream goes to the user. */
 void reassembly_restart_streams(struct sctp_association *association, const uint16_t *streams,
                                 size_t count);
+/* BRAID_EVENT_READABLE, unless it was told and nobody has looked since. */
+void reassembly_tell_readable(struct sctp_association *association);
 /* Begins partial delivery (6.9) if the time for it has come. */
 void reassembly_deliver_partially(struct sctp_association *association);
 void reassembly_free(struct sctp_association *association, bool keep_messages);

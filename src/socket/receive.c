@@ -161,10 +161,11 @@ void socket_received_release(struct sctp_socket *socket, struct socket_received 
     received->notification = NULL;
 }
 
-void socket_hold(struct sctp_socket *socket, uint32_t bytes, braid_time now)
+bool socket_hold(struct sctp_socket *socket, uint32_t bytes, braid_time now)
 {
     uint32_t before = socket->held_bytes;
     uint32_t sum = 0;
+    bool small = false;
 
     LIST_FOR_EACH_SAFE(link, &socket->held)
     {
@@ -179,9 +180,11 @@ void socket_hold(struct sctp_socket *socket, uint32_t bytes, braid_time now)
         if (share == 0)
             list_remove(link);
         if (!association->down)
-            braid_association_hold(socket->table->engine, association->engine, share, now);
+            small |=
+                braid_association_hold(socket->table->engine, association->engine, share, now) == 1;
     }
     socket->held_bytes = sum;
+    return small;
 }
 
 void socket_set_waiting(struct sctp_socket *socket, uint32_t waiting)

@@ -207,8 +207,9 @@ bool socket_receive(struct sctp_socket *socket, struct socket_received *received
 void socket_received_release(struct sctp_socket *socket, struct socket_received *received,
                              braid_time now);
 /* The reader has so many bytes before it that were released here but not read: they close the
- * windows of those associations that they came from. */
-void socket_hold(struct sctp_socket *socket, uint32_t bytes, braid_time now);
+ * windows of those associations that they came from. True: one of these is small, so what is read
+ * should be told at once. */
+bool socket_hold(struct sctp_socket *socket, uint32_t bytes, braid_time now);
 /* How many of the sockets that socket_receive() gave still wait for accept(). */
 void socket_set_waiting(struct sctp_socket *socket, uint32_t waiting);
 /* SIOCOUTQ: bytes sent and not acknowledged. ENOTCONN on a listener, as Linux. */

@@ -3,7 +3,9 @@
  * What stands unread in the program's descriptor counts against a_rwnd (RFC 9260, 6.2), as on
  * Linux. How much that is, is seen whenever something goes down; and when it becomes less than a
  * quarter of what an end holds, for then the kernel calls it writable. So what was read without our
- * knowledge is at most that much, and leaves at least half of the window.
+ * knowledge is at most that much, and leaves at least half of the window. If the rest of that is
+ * not free either, the kernel tells of each datagram that is read: else a peer might wait for the
+ * window that has nothing before it.
  */
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -401,7 +403,7 @@ void downward_send(struct stack *stack, struct stack_socket *end)
     if (end->accept_weight != 0)
         count_waiting(end);
     else
-        socket_hold(end->socket, end->payload, stack->now);
+        end->watched = socket_hold(end->socket, end->payload, stack->now) && !end->full;
     if (page_state(stack, end) & CHANNEL_STATE_DEAF)
         needs_wake = end->weight == 0; /* so it is never what makes an end an ABORT: left_unread */
     else

@@ -344,8 +344,8 @@ void end_set_events(struct stack *stack, struct stack_socket *end)
         events |= EPOLLIN;
     if (end->full)
         events |= EPOLLOUT;
-    /* each accept() makes room in the backlog */
-    if (end->accept_weight != 0 && end->weight != 0)
+    /* each accept() makes room in the backlog, or each recv() in a small window */
+    if ((end->accept_weight != 0 && end->weight != 0) || end->watched)
         events |= EPOLLOUT | EPOLLET;
     stack_watch_change(stack, &end->watch, events);
 }

@@ -89,7 +89,8 @@ struct stack_socket {
     /* downwards: downward.c */
     bool ended;                   /* no more is sent down */
     bool woken;                   /* CHANNEL_WAKE was sent */
-    bool full;                    /* more than a quarter of `size` is unread */
+    bool full;                    /* more than a quarter of `size` is unread, */
+    bool watched;                 /* or less, but the peer's window is small */
     bool notifications_only;      /* what is unread, if anything, are notifications */
     uint32_t size;                /* SO_SNDBUF of the stack end, */
     uint32_t program_size;        /* and of the program's */

@@ -355,6 +355,7 @@ void upward_receive(struct stack *stack, struct stack_socket *end, bool all)
     bool more = true;
 
     all |= end->shutdown >= 0; /* which waits for what stands there */
+    all |= end->watched;       /* the kernel tells only what is new (EPOLLET) */
     rounds = all ? ROUNDS_MAXIMUM : 1;
     if (end->plugged || end->watch.descriptor < 0)
         return;

@@ -612,7 +612,8 @@ static void test_window_and_hold(void **state)
 {
     struct peer *peer = begin_with_buffer(state, 100000);
 
-    assert_int_equal(braid_association_hold(peer->engine, peer->association, 60000, peer->now), 0);
+    assert_int_equal(braid_association_hold(peer->engine, peer->association, 40000, peer->now), 0);
+    assert_int_equal(braid_association_hold(peer->engine, peer->association, 60000, peer->now), 1);
     assert_int_equal(peer_info(peer).local_rwnd, 40000);
     peer_skip(peer);
     peer_send_data(peer, 1001, 0, 1, WHOLE, 10);
@@ -622,9 +623,34 @@ static void test_window_and_hold(void **state)
     peer_run(peer);
     assert_int_equal(peer_info(peer).local_rwnd, 100000);
     assert_true(sent_sack(expect(peer, "SACK")).a_rwnd >= 99000); /* the window opened */
-    assert_true(braid_association_hold(peer->engine, peer->association, 4000000000U, peer->now) <=
-                0);
+    assert_int_equal(
+        braid_association_hold(peer->engine, peer->association, 4000000000U, peer->now), 1);
     assert_int_equal(peer_info(peer).local_rwnd, 0);
+}
+
+/* The rest of a message has no room beside what is held. The engine asks how much of that was read
+ * meanwhile; what is read later is told the peer, though it is little: it is all that will be. */
+static void test_window_smaller_than_a_chunk(void **state)
+{
+    struct peer *peer = begin_with_buffer(state, 40000);
+    struct braid_received none;
+
+    expect_event(peer, BRAID_EVENT_READABLE);
+    assert_int_equal(braid_receive(peer->engine, peer->association, &none, peer->now), 0);
+    assert_int_equal(braid_association_hold(peer->engine, peer->association, 4000, peer->now), 0);
+    for (uint32_t i = 0; i < 27; i++) {
+        peer_send_data(peer, 1001 + i, 0, 1, i == 0 ? SCTP_DATA_FLAG_BEGINNING : 0, 1300);
+        peer_skip(peer);
+        if (i < 10)
+            expect_no_event(peer, BRAID_EVENT_READABLE);
+    }
+    expect_event(peer, BRAID_EVENT_READABLE);
+    assert_int_equal(braid_association_hold(peer->engine, peer->association, 3500, peer->now), 1);
+    peer_run(peer);
+    assert_int_equal(peer->sent_count, peer->sent_seen); /* some more may follow */
+    assert_int_equal(braid_association_hold(peer->engine, peer->association, 0, peer->now), 0);
+    peer_run(peer);
+    assert_int_equal(sent_sack(expect(peer, "SACK")).a_rwnd, 40000 - 27 * 1300);
 }
 
 /* Fills the window with small steps until the engine says that it is closed; the next TSN. */
@@ -852,6 +878,7 @@ int main(void)
         peer_test(test_fragments_that_do_not_fit),
         peer_test(test_window_falls_and_rises),
         peer_test(test_window_and_hold),
+        peer_test(test_window_smaller_than_a_chunk),
         peer_test(test_closed_window),
         peer_test(test_window_update),
         peer_test(test_closed_window_with_a_gap),

@@ -50,6 +50,10 @@ def ends():
     passes(os.path.join(BUILD, "tests", "preload", "ends"))
 
 
+def window():
+    passes(os.path.join(BUILD, "tests", "preload", "window"))
+
+
 def unseen():
     passes(os.path.join(BUILD, "tests", "preload", "unseen"))
 
@@ -126,4 +130,4 @@ def library_of_debian():
 
 
 if __name__ == "__main__":
-    main([sockets, processes, full, parts, busy, stress, ends, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
+    main([sockets, processes, full, parts, window, busy, stress, ends, unseen, deep, one_copy, statically_linked, started_again, library, library_of_debian])
