@@ -126,7 +126,7 @@ uint32_t association_local_rwnd(const struct sctp_association *association)
 static bool is_small(const struct sctp_association *association, uint32_t rwnd)
 {
     return rwnd < association->parameters.receive_buffer / 2 ||
-           rwnd < association_fragmentation_point(association);
+           (rwnd < PACKET_MAXIMUM && rwnd < association_fragmentation_point(association));
 }
 
 bool receiver_window_is_small(const struct sctp_association *association)
