@@ -166,6 +166,18 @@ class Ladder(unittest.TestCase):
         self.browser.press("escape", "down")
         self.assertIn("SHUTDOWN", self.browser.text("#name"))
 
+    def test_narrow(self):
+        """On a telephone the drawing fits: nothing is to be scrolled sideways."""
+        self.browser.call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": {
+            "width": 480, "height": 800, "deviceScaleFactor": 1, "mobile": False}})
+        try:
+            self.browser.open(self.page.as_uri())
+            width, seen = self.browser.run("const box = document.getElementById('scroll'); return [box.scrollWidth, box.clientWidth];")
+            self.assertEqual((width, seen), (480, 480))
+            self.browser.screenshot(SCREENSHOTS / "ladder-narrow.png")
+        finally:
+            self.browser.call("POST", "/goog/cdp/execute", {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}})
+
     def test_dark(self):
         browser = Browser("--force-dark-mode", "--blink-settings=preferredColorScheme=0")
         try:
