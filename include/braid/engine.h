@@ -17,10 +17,12 @@
  * An endpoint is a local port with its addresses (RFC 9260, 1.3); associations belong to endpoints.
  * Both are named by identifiers, which are never 0 and are not soon used again.
  *
- * Functions that can fail return a negative errno value. Ports and all numbers are in host byte
- * order; addresses are bytes in network order. No function blocks, and none calls the user back but
- * to `random` and `route`. An engine may be used by one thread at a time; several engines share
- * nothing. Structures may grow until version 1: compile with the header of the library.
+ * Functions that can fail return a negative errno value: those that each names. Of an identifier
+ * that is nobody's they say ENOENT, unless they name ENOTCONN or EINVAL. Ports and all numbers are
+ * in host byte order; addresses are bytes in network order. No function blocks, and none calls the
+ * user back but to `random` and `route`. An engine may be used by one thread at a time; several
+ * engines share nothing. Structures may grow until version 1: compile with the header of the
+ * library.
  */
 #ifndef BRAID_ENGINE_H
 #define BRAID_ENGINE_H
@@ -282,10 +284,12 @@ BRAID_PUBLIC int braid_connect(struct braid_engine *engine, uint32_t endpoint,
                                const struct braid_address *addresses, size_t count, uint16_t port,
                                uint16_t encapsulation_port, braid_time now, uint32_t *association);
 
-/* Ends gracefully: what was sent is delivered first (RFC 9260, 9.2). */
+/* Ends gracefully: what was sent is delivered first (RFC 9260, 9.2). Before it is up there is
+ * nobody to deliver to, and it ends at once. ENOTCONN: it has ended. */
 BRAID_PUBLIC int braid_shutdown(struct braid_engine *engine, uint32_t association, braid_time now);
 
-/* Ends at once (RFC 9260, 9.1). `reason` is given to the peer as a User-Initiated Abort cause. */
+/* Ends at once (RFC 9260, 9.1). `reason` is given to the peer as a User-Initiated Abort cause.
+ * Copied. ENOTCONN: it has ended. */
 BRAID_PUBLIC int braid_abort(struct braid_engine *engine, uint32_t association, const void *reason,
                              size_t length, braid_time now);
 
@@ -296,7 +300,8 @@ BRAID_PUBLIC void braid_association_release(struct braid_engine *engine, uint32_
 
 /* The user has taken an incoming association: it no longer counts against the backlog. */
 BRAID_PUBLIC int braid_association_claim(struct braid_engine *engine, uint32_t association);
-/* Makes another endpoint its owner: accept and peel-off. The ports must be equal. Claims it too. */
+/* Makes another endpoint its owner: accept and peel-off. Claims it too. EINVAL: the ports differ.
+ */
 BRAID_PUBLIC int braid_association_move(struct braid_engine *engine, uint32_t association,
                                         uint32_t endpoint);
 
@@ -397,12 +402,14 @@ struct braid_path_info {
 };
 BRAID_PUBLIC int braid_path_info(const struct braid_engine *engine, uint32_t association,
                                  uint32_t path, struct braid_path_info *info);
-/* The index of a peer's address; negative errno if it is not one of the association's. */
+/* The index of a peer's address; ENOENT if it is not one of the association's. An index may be
+ * another path's after BRAID_PATH_REMOVED. */
 BRAID_PUBLIC int braid_path_find(const struct braid_engine *engine, uint32_t association,
                                  const struct braid_address *peer);
+/* RFC 9260, 11.1: SETPRIMARY. */
 BRAID_PUBLIC int braid_path_set_primary(struct braid_engine *engine, uint32_t association,
                                         uint32_t path, braid_time now);
-/* RFC 9260, 11.1: REQUESTHEARTBEAT. */
+/* RFC 9260, 11.1: REQUESTHEARTBEAT. ENOTCONN: it is not up. */
 BRAID_PUBLIC int braid_path_request_heartbeat(struct braid_engine *engine, uint32_t association,
                                               uint32_t path, braid_time now);
 /* RFC 9260, 11.1: CHANGEHEARTBEAT, SETFAILURETHRESHOLD and the like, for one path. -1: leave. */
