@@ -383,8 +383,6 @@ static bool run_round(unsigned int seed)
     if (watch(sides, stops, now() + PATIENCE))
         return true;
     fprintf(stderr, "seed %u: processes %d and %d\n", seed, (int)sides[0], (int)sides[1]);
-    if (getenv("STRESS_STAY"))
-        sleep((unsigned int)atoi(getenv("STRESS_STAY")));
     kill(sides[0], SIGKILL);
     kill(sides[1], SIGKILL);
     return false;
