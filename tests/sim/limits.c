@@ -85,7 +85,7 @@ static void take_re_config(struct seen *seen, const struct sctp_chunk *chunk)
 }
 
 static void take_chunk(struct limits *limits, const struct host *host, uint32_t tag,
-                       const struct sctp_chunk *chunk)
+                       const struct braid_packet *packet, const struct sctp_chunk *chunk)
 {
     struct sctp_init init;
     struct sctp_sack sack;
@@ -97,7 +97,8 @@ static void take_chunk(struct limits *limits, const struct host *host, uint32_t 
     for (unsigned int i = 0; i < MOST_ASSOCIATIONS; i++) {
         struct seen *seen = &limits->seen[host->number][i];
 
-        if (seen->id == 0 || seen->local_tag != tag)
+        if (seen->id == 0 || seen->local_tag != tag ||
+            braid_path_find(host->engine, seen->id, &packet->source) < 0) /* it was deleted */
             continue;
         if (chunk->type == SCTP_CHUNK_SACK && sack_read(chunk, &sack))
             take_sack(seen, &sack);
@@ -124,7 +125,7 @@ void limits_received(struct limits *limits, struct host *host, const struct brai
         return;
     chunk_iterator_init(&iterator, packet->bytes, packet->length);
     while (chunk_next(&iterator, &chunk))
-        take_chunk(limits, host, header.verification_tag, &chunk);
+        take_chunk(limits, host, header.verification_tag, packet, &chunk);
 }
 
 /* ---- What is sent -----------------------------------------------------------------------------
