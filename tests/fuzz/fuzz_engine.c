@@ -13,6 +13,7 @@
 #include "engine/watcher.h"
 #include "engine_input.h"
 #include "fuzz.h"
+#include "packet/reconfig.h"
 
 enum { STREAMS = 20, MESSAGE_MAXIMUM = 20000 };
 
@@ -62,6 +63,26 @@ static void add_at(uint8_t *bytes, uint32_t base)
     wire_put_u32(bytes, wire_get_u32(bytes) + base);
 }
 
+/* The numbers of requests follow from the TSNs, too (RFC 6525, 4.1). */
+static void add_to_reconfig(const struct peer *peer, uint8_t *value, size_t length)
+{
+    size_t size;
+
+    for (; length >= 8; value += size, length -= size) {
+        uint16_t type = wire_get_u16(value);
+        bool response = type == SCTP_PARAMETER_RE_CONFIG_RESPONSE;
+
+        size = wire_padded(wire_get_u16(value + 2));
+        if (size < 8 || size > length)
+            return;
+        add_at(value + 4, response ? peer->engine_initial_tsn - 1 : peer->initial_tsn);
+        if (type == SCTP_PARAMETER_OUTGOING_SSN_RESET_REQUEST && size >= 16) {
+            add_at(value + 8, peer->engine_initial_tsn - 1);
+            add_at(value + 12, peer->initial_tsn);
+        }
+    }
+}
+
 /* Writes a chunk of the input, its relative numbers made absolute. */
 static void write_chunk(struct scene *scene, const struct sctp_chunk *chunk)
 {
@@ -99,6 +120,9 @@ static void write_chunk(struct scene *scene, const struct sctp_chunk *chunk)
     case SCTP_CHUNK_SHUTDOWN:
     case SCTP_CHUNK_ASCONF_ACK:
         add_at(value, peer->engine_initial_tsn - 1);
+        break;
+    case SCTP_CHUNK_RE_CONFIG:
+        add_to_reconfig(peer, value, chunk->value_length);
         break;
     default:
         break;
@@ -186,6 +210,24 @@ static void icmp_comes(struct peer *peer, uint8_t argument)
                       argument * 4U, &peer->there[0], quoted, sizeof(quoted), peer->now);
 }
 
+static void user_reconfigures(struct peer *peer, uint8_t argument)
+{
+    static const uint16_t streams[] = {0, 1, 2, 3};
+    uint32_t association = peer->association;
+
+    switch (argument % 4) {
+    case 0:
+        (void)braid_reset_association(peer->engine, association, peer->now);
+        break;
+    case 1:
+        (void)braid_add_streams(peer->engine, association, argument / 4, argument % 3, peer->now);
+        break;
+    default:
+        (void)braid_reset_streams(peer->engine, association, argument % 4, streams, argument / 6,
+                                  peer->now);
+    }
+}
+
 static void user_call(struct scene *scene, uint8_t argument)
 {
     struct peer *peer = scene->peer;
@@ -226,6 +268,8 @@ static void user_call(struct scene *scene, uint8_t argument)
         if (braid_association_next(peer->engine, 0, 0) == 0)
             (void)braid_connect(peer->engine, peer->endpoint, peer->there, peer->paths, peer->port,
                                 0, peer->now, &peer->association);
+        else
+            user_reconfigures(peer, argument / 10);
     }
 }
 
