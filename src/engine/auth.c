@@ -290,7 +290,8 @@ static EVP_MAC_CTX *make_context(const struct authentication *authentication,
         EVP_MAC_CTX_free(context);
         context = NULL;
     }
-    OPENSSL_cleanse(bytes, length);
+    if (bytes)
+        OPENSSL_cleanse(bytes, length);
     free(bytes); /* as it came from malloc() */
     EVP_MAC_free(algorithm);
     return context;
