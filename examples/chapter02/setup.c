@@ -67,6 +67,7 @@ int main(int argc, char **argv)
         if (connect(one, (struct sockaddr *)&address, sizeof(address)) < 0)
             fail("connect");
         print_status(one);
+        usleep(200000); /* the other side asks, too: of what has ended there is no status */
     }
     close(one);
     return 0;
