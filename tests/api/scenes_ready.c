@@ -20,13 +20,14 @@ static void ready(const char *what, int fd)
                  {POLLRDNORM, "RDNORM "}, {POLLWRNORM, "WRNORM "}, {POLLRDBAND, "RDBAND "},
                  {POLLWRBAND, "WRBAND "}};
     char text[100] = "";
+    size_t used = 0;
     if (poll(&p, 1, 0) < 0) {
         tell(what, -1);
         return;
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (p.revents & names[i].bit)
-            strcat(text, names[i].name);
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", names[i].name);
     tell_text(what, "%s", text);
 }
 
@@ -265,7 +266,7 @@ static void ready_listener_closed_unread(void)
 static void connectx_that_fails(void)
 {
     struct sockaddr_in addresses[3] = {server_address(), server_address(), server_address()};
-    struct sockaddr_in name;
+    struct sockaddr_in name = {0};
     socklen_t length = sizeof(name);
     sctp_assoc_t id = 0;
     int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
@@ -306,7 +307,7 @@ static void connects_elsewhere(void)
     struct sockaddr_in nobody = {.sin_family = AF_INET,
                                  .sin_port = htons(7),
                                  .sin_addr.s_addr = htonl(0x0a08004d)},
-                       server = server_address(), name;
+                       server = server_address(), name = {0};
     socklen_t length = sizeof(name);
     char byte;
     int waiting = listener(SOCK_STREAM | SOCK_NONBLOCK),
