@@ -187,6 +187,8 @@ static bool each_page(const struct msghdr *message, bool (*does)(uintptr_t page)
 
         if (length == 0)
             continue;
+        if (length - 1 > UINTPTR_MAX - begin)
+            return false;
         for (uintptr_t page = begin / PAGE_SIZE; page <= (begin + length - 1) / PAGE_SIZE; page++)
             if (!does(page))
                 return false;

@@ -318,9 +318,12 @@ static void test_processes(void **state)
 
 static void send_bad_pointers(uint32_t number)
 {
+    /* where nothing stood before, from which something was sent: what could be read once is
+     * believed to be there still */
+    void *unused = (void *)0x200000000000; // NOLINT(performance-no-int-to-ptr)
     long page = sysconf(_SC_PAGESIZE);
     char *memory =
-        mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(unused, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char *bad[] = {NULL, (char *)1, (char *)-1, memory + page, memory + page - 1};
 
     if (memory == MAP_FAILED || mprotect(memory + page, (size_t)page, PROT_NONE) < 0)

@@ -115,7 +115,8 @@ class Guest:
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nodefaults",
              "-kernel", os.path.join(KERNEL, "vmlinuz"), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1",
              "-serial", "stdio", *devices], seconds, namespace=namespace)
-        self.process.wait_for("READY", seconds=120)
+        # the whole line: what is left of it would be what the first command said
+        self.process.wait_for(r"READY\r?\n", seconds=120)
 
     def state(self):
         """For who reads why a test failed: does it live, does it answer, and what does its SCTP count?"""
