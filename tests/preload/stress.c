@@ -33,7 +33,7 @@ enum {
     WARM = 2000, /* messages */
     SMALL = 512,
     LARGE = 100000, /* more than a datagram of the channel */
-    PATIENCE = 12,  /* seconds for a round */
+    PATIENCE = 60,  /* seconds for a round */
     FILL = 251,
 };
 
