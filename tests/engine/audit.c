@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "engine/private.h"
@@ -22,9 +23,11 @@ struct found {
 
 #define audit(association, condition)                                                              \
     do {                                                                                           \
-        if (!(condition))                                                                          \
+        if (!(condition)) {                                                                        \
             fail_msg("association %u, %s: %s (audit.c:%d)", (association)->id,                     \
                      braid_state_name((association)->state), #condition, __LINE__);                \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 /* ---- What is sent -----------------------------------------------------------------------------

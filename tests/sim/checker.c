@@ -271,26 +271,16 @@ static void checker_send_failed(struct checker *checker, const struct braid_even
 /* ---- Receiving --------------------------------------------------------------------------------
  */
 
-/* Its sender's peer began anew: from other addresses, perhaps, with an association beside the one
- * that it has, whose end it does not know yet. */
-static bool flow_began_anew(const struct checker *checker, const struct flow *flow)
-{
-    for (const struct end *end = checker->ends; end; end = end->next)
-        if (end->out == flow)
-            return end->restarts > 0;
-    return false;
-}
-
 /* The first message of a flow came to this end: the peer began it, or began it anew. It may have
- * come to another before, which has ended: until the peer has seen a COOKIE ACK, its cookie sets up
- * one association after the other, and what came with it comes again. */
-static void end_begin_flow(const struct checker *checker, struct end *end, struct flow *flow)
+ * come to another before: until the peer has seen a COOKIE ACK, its cookie sets up one association
+ * after the other, and what came with it comes again. That one has ended, or does not know it yet:
+ * who is called from other addresses than he calls has two for a while. */
+static void end_begin_flow(struct end *end, struct flow *flow)
 {
     /* One that was called first may come up last: to another address of the peer, whom it takes for
      * restarted. */
     assert_true(!end->in || !flow->reader || flow->serial > end->in->serial);
     if (flow->reader) {
-        assert_true(flow->reader->down || flow->reader->crashed || flow_began_anew(checker, flow));
         for (uint32_t i = 0; i < flow->count; i++)
             flow->messages[i].received_here = false;
         for (uint32_t i = 0; i < flow->stream_count; i++)
@@ -330,7 +320,7 @@ static void end_take_message(struct checker *checker, struct end *end,
     uint32_t number = message_number(flow, message);
 
     if (flow != end->in)
-        end_begin_flow(checker, end, flow);
+        end_begin_flow(end, flow);
     if (flow->reader != end)
         fail_msg("flow %u, message %u came to an end that had ended", flow->serial, number);
     if (message->received_here)
