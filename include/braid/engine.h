@@ -177,14 +177,28 @@ BRAID_PUBLIC void braid_engine_receive(struct braid_engine *engine,
                                        const struct braid_packet *packets, size_t count,
                                        braid_time now);
 
+#define BRAID_LOAN_MAXIMUM 16
+
+/* Large payloads that have their places in packets, but were not copied there: they stand in the
+ * messages that they are of. */
+struct braid_loan {
+    size_t count;
+    struct braid_lent {
+        uint8_t *place;
+        const uint8_t *bytes;
+        size_t length;
+    } payloads[BRAID_LOAN_MAXIMUM];
+};
+
 /* Packets to send, all from one address to one other. They stand back to back in `bytes`; each has
  * `segment_size` bytes but the last, which may be shorter: one UDP_SEGMENT call. */
 struct braid_batch {
     /* set by the caller */
     uint8_t *bytes;
-    size_t capacity;        /* at least 65,535 */
-    size_t maximum_packets; /* at least 1 */
-    bool checksum_later;    /* leave CRC32c to braid_batch_checksum() */
+    size_t capacity;         /* at least 65,535 */
+    size_t maximum_packets;  /* at least 1 */
+    bool finish_later;       /* leave CRC32c to braid_batch_finish(), */
+    struct braid_loan *loan; /* and large payloads; NULL: no payloads */
     /* set by the engine */
     size_t count;
     size_t length;
@@ -204,9 +218,15 @@ struct braid_batch {
 BRAID_PUBLIC bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batch,
                                         braid_time now);
 
-/* The CRC32c of packets that were built with `checksum_later`: who learns only from the batch where
- * it goes does not pay for packets that need none. */
-BRAID_PUBLIC void braid_batch_checksum(struct braid_batch *batch);
+/* Completes packets that were built with `finish_later`, before anything else is asked of the
+ * engine. Who learns only from the batch where it goes does not pay for what is not needed. */
+BRAID_PUBLIC void braid_batch_finish(struct braid_batch *batch);
+
+/* As braid_engine_receive(), for packets of the engine's own that were not finished: they go from
+ * one of its associations to another. Their checksums have to be called good. */
+BRAID_PUBLIC void braid_engine_receive_own(struct braid_engine *engine,
+                                           const struct braid_packet *packets, size_t count,
+                                           const struct braid_loan *loan, braid_time now);
 
 /* When braid_engine_timeout() is next to be called, BRAID_TIME_NEVER if no timer runs. Calling it
  * too early or too late does no harm. */

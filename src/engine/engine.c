@@ -209,6 +209,14 @@ void braid_engine_receive(struct braid_engine *engine, const struct braid_packet
     }
 }
 
+void braid_engine_receive_own(struct braid_engine *engine, const struct braid_packet *packets,
+                              size_t count, const struct braid_loan *loan, braid_time now)
+{
+    engine->borrowed = loan;
+    braid_engine_receive(engine, packets, count, now);
+    engine->borrowed = NULL;
+}
+
 struct response *response_begin(struct braid_engine *engine, struct packet_writer *writer,
                                 size_t capacity, const struct sctp_common_header *header)
 {
@@ -340,9 +348,19 @@ static bool transmit_responses(struct braid_engine *engine, struct braid_batch *
     return count > 0;
 }
 
-/* The CRC32c of each packet (RFC 9260, section 6.8), or none (RFC 9653). */
-void braid_batch_checksum(struct braid_batch *batch)
+static void loan_end(struct braid_loan *loan)
 {
+    for (size_t i = 0; i < loan->count; i++)
+        memcpy(loan->payloads[i].place, loan->payloads[i].bytes, loan->payloads[i].length);
+    loan->count = 0;
+}
+
+/* The payloads that were lent, and the CRC32c of each packet (RFC 9260, section 6.8), or none
+ * (RFC 9653). */
+void braid_batch_finish(struct braid_batch *batch)
+{
+    if (batch->loan)
+        loan_end(batch->loan);
     for (size_t at = 0; at < batch->length; at += batch->segment_size) {
         size_t length = batch->length - at;
         struct packet_writer writer;
@@ -423,13 +441,20 @@ static void join_others(struct braid_engine *engine, struct braid_batch *batch)
 
 bool braid_engine_transmit(struct braid_engine *engine, struct braid_batch *batch, braid_time now)
 {
+    bool any;
+
     advance(engine, now);
-    if (!transmit_kept(engine, batch) && !transmit_responses(engine, batch) &&
-        !transmit_association(engine, batch))
+    if (batch->loan)
+        batch->loan->count = 0;
+    engine->lending = batch->loan;
+    any = transmit_kept(engine, batch) || transmit_responses(engine, batch) ||
+          transmit_association(engine, batch);
+    engine->lending = NULL;
+    if (!any)
         return false;
     join_others(engine, batch);
-    if (!batch->checksum_later)
-        braid_batch_checksum(batch);
+    if (!batch->finish_later)
+        braid_batch_finish(batch);
     engine->statistics.packets_sent += batch->count;
     engine->statistics.bytes_sent += batch->length;
     return true;

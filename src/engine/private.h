@@ -111,6 +111,8 @@ struct braid_engine {
     struct response *first_response, *last_response;
     uint32_t response_count;
     struct braid_batch kept; /* packets that were built and did not fit the batch; count 0: none */
+    struct braid_loan *lending;        /* while packets are built; NULL: all payloads are copied */
+    const struct braid_loan *borrowed; /* while such packets are received; NULL: they are whole */
     struct event_node *first_event, *last_event, *told_event;
 
     struct braid_address *addresses;

@@ -11,6 +11,7 @@
 #include "engine/private.h"
 
 #define RING_SMALLEST 16
+#define LENT_LEAST 4096   /* bytes of a payload that is lent: struct braid_loan */
 #define FRAGMENT_LEAST 64 /* bytes of a message for which a chunk is worth its header */
 /* With more in flight, the peer could not tell an SSN that is ahead from one of the past (1.6). */
 #define NUMBERED_MAXIMUM 32767
@@ -148,15 +149,44 @@ __attribute__((noinline)) static void write_i_data(struct packet_writer *writer,
                          });
 }
 
-static void write_chunk(struct packet_writer *writer, const struct outstanding *entry, uint32_t tsn,
-                        bool interleaving)
+/* A payload that is worth it stays where it is, until who has the packets knows where they go; not
+ * what a MAC is computed over. False: it cannot. */
+__attribute__((noinline)) static bool write_lent(struct sctp_association *association,
+                                                 struct packet_writer *writer,
+                                                 const struct outstanding *entry, uint32_t tsn)
+{
+    struct braid_loan *loan = association->engine->lending;
+    const struct sent_message *message = entry->message;
+    uint8_t *place;
+
+    if (!loan || loan->count == BRAID_LOAN_MAXIMUM || association->authentication ||
+        association->state < BRAID_ESTABLISHED)
+        return false;
+    place = data_write_header(writer, &(struct sctp_data){
+                                          .flags = entry->flags,
+                                          .stream = message->send.stream,
+                                          .ssn = message->ssn,
+                                          .payload_length = entry->length,
+                                          .tsn = tsn,
+                                          .ppid = message->send.ppid,
+                                      });
+    if (place)
+        loan->payloads[loan->count++] =
+            (struct braid_lent){place, message->bytes + entry->offset, entry->length};
+    return true;
+}
+
+static void write_chunk(struct sctp_association *association, struct packet_writer *writer,
+                        const struct outstanding *entry, uint32_t tsn)
 {
     const struct sent_message *message = entry->message;
 
-    if (interleaving) {
+    if (association->interleaving) {
         write_i_data(writer, entry, tsn);
         return;
     }
+    if (entry->length >= LENT_LEAST && write_lent(association, writer, entry, tsn))
+        return;
     data_write(writer, &(struct sctp_data){
                            .flags = entry->flags,
                            .stream = message->send.stream,
@@ -236,7 +266,7 @@ static unsigned int write_marked(struct sctp_association *association, struct sc
             break;
         if (!timer_is_running(&path->t3_rtx) || sender_is_earliest(association, path, tsn))
             sender_start_t3(path);
-        write_chunk(writer, entry, tsn, association->interleaving);
+        write_chunk(association, writer, entry, tsn);
         entry->retransmit = false;
         entry->leads = count == 0;
         entry->transmissions += entry->transmissions < UINT16_MAX;
@@ -470,7 +500,7 @@ static void send_chunk(struct sctp_association *association, struct sctp_path *p
             (association->state == BRAID_SHUTDOWN_PENDING && sender->pending_messages == 0))
             entry->flags |= SCTP_DATA_FLAG_IMMEDIATE; /* RFC 7053; RFC 9260, section 6.1 */
     }
-    write_chunk(writer, entry, tsn, association->interleaving);
+    write_chunk(association, writer, entry, tsn);
     if (length > sender->peer_rwnd) {
         sender->probe = false;
         sender->probe_outstanding = true;

@@ -78,8 +78,9 @@ static inline size_t data_written_length(size_t payload_length)
     return wire_padded((uint32_t)(SCTP_DATA_HEADER_LENGTH + payload_length));
 }
 
-/* The payload is at most UINT16_MAX - SCTP_DATA_HEADER_LENGTH bytes, or it does not fit. */
-static inline void data_write(struct packet_writer *writer, const struct sctp_data *data)
+/* A DATA chunk but for its payload, whose place is returned; NULL if it does not fit. It is at most
+ * UINT16_MAX - SCTP_DATA_HEADER_LENGTH bytes. */
+static inline uint8_t *data_write_header(struct packet_writer *writer, const struct sctp_data *data)
 {
     size_t length = SCTP_DATA_HEADER_LENGTH + (size_t)data->payload_length;
     size_t padded = data_written_length(data->payload_length);
@@ -89,7 +90,7 @@ static inline void data_write(struct packet_writer *writer, const struct sctp_da
         bytes = packet_writer_reserve(writer, padded);
     if (!bytes) {
         writer->overflowed = true;
-        return;
+        return NULL;
     }
     wire_put_u32(bytes + padded - 4, 0); /* the padding; a payload is written over it */
     bytes[0] = SCTP_CHUNK_DATA;
@@ -99,8 +100,15 @@ static inline void data_write(struct packet_writer *writer, const struct sctp_da
     wire_put_u16(bytes + 8, data->stream);
     wire_put_u16(bytes + 10, data->ssn);
     wire_put_u32(bytes + 12, data->ppid);
-    if (data->payload_length > 0)
-        memcpy(bytes + SCTP_DATA_HEADER_LENGTH, data->payload, data->payload_length);
+    return bytes + SCTP_DATA_HEADER_LENGTH;
+}
+
+static inline void data_write(struct packet_writer *writer, const struct sctp_data *data)
+{
+    uint8_t *payload = data_write_header(writer, data);
+
+    if (payload && data->payload_length > 0)
+        memcpy(payload, data->payload, data->payload_length);
 }
 
 /* The same of I-DATA. */

@@ -138,7 +138,8 @@ struct wire {
     uint16_t self_port; /* a UDP port that means ourselves besides our own; 0: none */
     struct capture *capture;
     struct braid_batch batch;
-    struct link *blocked; /* its socket is full: `rest` waits */
+    struct braid_loan loan; /* of `batch` */
+    struct link *blocked;   /* its socket is full: `rest` waits */
     struct braid_batch rest;
     uint64_t local_packets, no_link_packets;
     bool more; /* a link has more in its own memory */

@@ -212,7 +212,8 @@ int wire_open(struct stack *stack, char *text, size_t size)
         return -ENOMEM;
     wire->batch.capacity = BATCH_BYTES;
     wire->batch.maximum_packets = WIRE_PACKETS;
-    wire->batch.checksum_later = true;
+    wire->batch.finish_later = true;
+    wire->batch.loan = &wire->loan;
     error = routes_open(&wire->routes);
     if (error == 0)
         error = open_links(stack, text, size);
@@ -349,10 +350,10 @@ static void deliver_to_ourselves(struct stack *stack, struct braid_batch *batch)
     }
     wire->local_packets += count;
     if (wire->capture) {
-        braid_batch_checksum(batch);
+        braid_batch_finish(batch);
         capture_local(wire, batch, packets, count);
     }
-    braid_engine_receive(stack->engine, packets, count, stack->now);
+    braid_engine_receive_own(stack->engine, packets, count, &wire->loan, stack->now);
 }
 
 static void watch_for_room(struct stack *stack, struct link *link, bool wanted)
@@ -428,7 +429,7 @@ bool wire_transmit(struct stack *stack)
         }
         link = batch->encapsulation_port != 0 ? wire->udp : wire->raw;
         if (link) {
-            braid_batch_checksum(batch);
+            braid_batch_finish(batch);
             send_to_link(stack, link, batch);
         } else {
             wire->no_link_packets += batch->count;

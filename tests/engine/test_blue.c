@@ -4,6 +4,10 @@
  */
 #include "peer.h"
 
+#include <string.h>
+
+#include "link/link.h"
+
 enum { SOME_TAG = 0x31415926 };
 
 static struct braid_statistics statistics(struct peer *peer)
@@ -576,7 +580,7 @@ static void test_checksum_comes_later(void **state)
     struct braid_send send = {0};
     struct peer *peer = *state;
     struct braid_batch batch = {
-        .bytes = bytes, .capacity = sizeof(bytes), .maximum_packets = 16, .checksum_later = true};
+        .bytes = bytes, .capacity = sizeof(bytes), .maximum_packets = 16, .finish_later = true};
     size_t last;
 
     peer_accept(peer);
@@ -587,9 +591,108 @@ static void test_checksum_comes_later(void **state)
     last = (batch.count - 1) * batch.segment_size;
     assert_int_equal(packet_read_checksum(bytes), 0);
     assert_int_equal(packet_read_checksum(bytes + last), 0);
-    braid_batch_checksum(&batch);
+    braid_batch_finish(&batch);
     assert_true(packet_verify_checksum(bytes, batch.segment_size));
     assert_true(packet_verify_checksum(bytes + last, batch.length - last));
+}
+
+/* ---- Packets that an engine sends to itself ---------------------------------------------------
+ */
+
+enum { LARGE = 50000, SMALL = 100, LARGE_MTU = 65535 };
+
+/* Everything that is due goes from one association to the other; what was lent is not in the
+ * packets. Returns how many bytes of payloads were lent. */
+static size_t carry(struct peer *peer, bool whole)
+{
+    static uint8_t bytes[65535];
+    struct braid_loan loan;
+    struct braid_batch batch = {.bytes = bytes,
+                                .capacity = sizeof(bytes),
+                                .maximum_packets = 16,
+                                .finish_later = true,
+                                .loan = &loan};
+    size_t lent = 0;
+
+    while (braid_engine_transmit(peer->engine, &batch, peer->now)) {
+        struct braid_packet packets[16];
+        size_t count = link_batch_packets(&batch, 0, packets, 16);
+
+        for (size_t i = 0; i < loan.count; i++) {
+            assert_true(loan.payloads[i].place >= bytes);
+            assert_true(loan.payloads[i].place + loan.payloads[i].length <= bytes + batch.length);
+            memset(loan.payloads[i].place, 0xee, loan.payloads[i].length);
+            lent += loan.payloads[i].length;
+        }
+        if (whole) {
+            braid_batch_finish(&batch);
+            assert_true(packet_verify_checksum(bytes, packets[0].length));
+            braid_engine_receive(peer->engine, packets, count, peer->now);
+            continue;
+        }
+        for (size_t i = 0; i < count; i++)
+            packets[i].checksum_good = true;
+        braid_engine_receive_own(peer->engine, packets, count, &loan, peer->now);
+    }
+    return lent;
+}
+
+static uint32_t accepted(struct peer *peer)
+{
+    struct braid_event event;
+    uint32_t association = 0;
+
+    while (braid_engine_next_event(peer->engine, &event))
+        if (event.type == BRAID_EVENT_UP && event.association != peer->association)
+            association = event.association;
+    return association;
+}
+
+static void expect_bytes(struct peer *peer, uint32_t association, const uint8_t *bytes,
+                         size_t length)
+{
+    struct braid_received received;
+
+    assert_int_equal(braid_receive(peer->engine, association, &received, peer->now), 1);
+    assert_int_equal(received.length, length);
+    assert_memory_equal(received.bytes, bytes, length);
+    braid_received_release(peer->engine, &received, peer->now);
+}
+
+/* A large payload is copied from the message that it is sent from into the one that is read. */
+static void test_payloads_are_lent(void **state)
+{
+    static uint8_t large[LARGE];
+    struct peer *peer = *state;
+    struct braid_endpoint_config config = {
+        .addresses = peer->here, .address_count = 1, .ipv4 = true};
+    struct braid_send send = {0};
+    uint32_t endpoint, receiver;
+
+    for (size_t i = 0; i < sizeof(large); i++)
+        large[i] = (uint8_t)(i * 7 + i / 251);
+    peer->mtu = LARGE_MTU;
+    assert_int_equal(braid_endpoint_listen(peer->engine, peer->endpoint, 1), 0);
+    assert_int_equal(braid_endpoint_open(peer->engine, &config, &endpoint), 0);
+    assert_int_equal(braid_connect(peer->engine, endpoint, peer->here, 1, peer->engine_port, 0,
+                                   peer->now, &peer->association),
+                     0);
+    assert_int_equal(carry(peer, false), 0);
+    receiver = accepted(peer);
+    assert_int_not_equal(receiver, 0);
+    for (int whole = 0; whole < 2; whole++) {
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(
+                braid_send(peer->engine, peer->association, &send, large, LARGE, peer->now), 0);
+            assert_int_equal(
+                braid_send(peer->engine, peer->association, &send, large, SMALL, peer->now), 0);
+        }
+        assert_in_range(carry(peer, whole), 2 * (LARGE - 5000), 2 * LARGE);
+        for (int i = 0; i < 2; i++) {
+            expect_bytes(peer, receiver, large, LARGE);
+            expect_bytes(peer, receiver, large, SMALL);
+        }
+    }
 }
 
 int main(void)
@@ -617,6 +720,7 @@ int main(void)
         peer_test(test_partial_chunk),
         peer_test(test_impossible_lengths),
         peer_test(test_padding_counted_in_the_length),
+        peer_test(test_payloads_are_lent),
         peer_test(test_checksum_of_the_link),
         peer_test(test_checksum_comes_later),
     };

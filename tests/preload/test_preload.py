@@ -77,17 +77,17 @@ def copied(count, length, ahead):
 
 
 def one_copy():
-    """The channel copies a payload once in the stack, and never in the program. The stack's other two copies are the
-    engine's: into a packet, and out of it into the message that is read. So it is, too, when the sender is always ahead
-    and finds no room."""
+    """The channel copies a payload once in the stack, and never in the program. The stack's other copies are the
+    engine's: into a packet, and out of it into the message that is read; of a large one there is only the second. So it
+    is, too, when the sender is always ahead and finds no room."""
     if os.environ.get("SANITIZED", "none") != "none":
         return  # memcpy() is the sanitizer's
-    for length, ahead in ((1024, 1), (60000, 1), (60000, 1000)):
+    for length, ahead, copies in ((1024, 1, 3), (60000, 1, 2), (60000, 1000, 2)):
         count = 4_000_000 // length
         stack, program = ((many - few) / (count * length)
                           for few, many in zip(copied(10, length, ahead), copied(10 + count, length, ahead)))
         print(f"        {length} bytes, {ahead} ahead: {stack:.2f} copies in the stack, {program:.2f} in the program", flush=True)
-        check(2.5 < stack < 3.5, f"{stack:.2f} copies of each byte in the stack")
+        check(copies - 0.5 < stack < copies + 0.5, f"{stack:.2f} copies of each byte in the stack")
         check(program < 0.5, f"{program:.2f} copies of each byte in the program")
 
 
