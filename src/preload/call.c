@@ -89,13 +89,17 @@ static bool socket_is_orphan(const struct program_socket *socket)
 /* A peer on this host that has begun to connect is there at once, as with a kernel. */
 static ssize_t take_accepted(const struct program_socket *socket, struct msghdr *message)
 {
+    int saved = errno;
     ssize_t received = direct_recvmsg_waiting(socket->descriptor, message, MSG_CMSG_CLOEXEC);
 
     if (received < 0 && errno == EAGAIN && !descriptor_blocks(socket->descriptor)) {
         control_settle();
         received = direct_recvmsg(socket->descriptor, message, MSG_CMSG_CLOEXEC);
     }
-    return received < 0 ? -errno : received;
+    if (received < 0)
+        return -errno;
+    errno = saved;
+    return received;
 }
 
 /* As Linux, which looks for a number before it looks for an association: without one that stays

@@ -475,6 +475,7 @@ static ssize_t receive_judged(const struct program_socket *socket, struct msghdr
 
 ssize_t receive_message(const struct program_socket *socket, struct msghdr *message, int flags)
 {
+    int saved = errno; /* who succeeds leaves it as it was */
     struct program_socket other;
     struct msghdr given;
     ssize_t result;
@@ -483,6 +484,8 @@ ssize_t receive_message(const struct program_socket *socket, struct msghdr *mess
         return -EFAULT;
     given = *message;
     result = receive_judged(socket, message, flags);
+    if (result >= 0)
+        errno = saved;
     if (result >= 0 || !socket->believed)
         return result;
     if (descriptor_is_other(socket, &other, &result)) {

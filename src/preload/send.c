@@ -582,6 +582,7 @@ static ssize_t send_judged(const struct program_socket *socket, const struct msg
 
 ssize_t send_message(const struct program_socket *socket, const struct msghdr *message, int flags)
 {
+    int saved = errno; /* who succeeds leaves it as it was */
     struct program_socket other;
     ssize_t result;
 
@@ -591,5 +592,7 @@ ssize_t send_message(const struct program_socket *socket, const struct msghdr *m
         result = send_judged(&other, message, flags);
     if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
         raise(SIGPIPE);
+    if (result >= 0)
+        errno = saved;
     return result;
 }
