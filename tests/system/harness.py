@@ -343,20 +343,30 @@ def main(tests):
     sys.exit(0 if all(passed) else 1)
 
 
-def main_parallel(tests, processes):
-    """The same, for tests that mostly wait: so many at once, each in a process of its own."""
+def _in_child(test):
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        main([test])
+    return child
+
+
+def main_parallel(tests, processes, again_alone=False):
+    """The same, for tests that mostly wait: so many at once, each in a process of its own. `again_alone`: they measure
+    time, and what was too slow beside others is measured once more, by itself."""
     _die_with_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    waiting, running, failed = list(tests), set(), 0
+    waiting, running, failed = list(tests), {}, []
     while waiting or running:
         while waiting and len(running) < processes:
-            child = os.fork()
-            if child == 0:
-                signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-                main([waiting[0]])
-            running.add(child)
-            waiting.pop(0)
+            test = waiting.pop(0)
+            running[_in_child(test)] = test
         child, status = os.wait()
-        running.discard(child)
-        failed += status != 0
+        test = running.pop(child)
+        if status != 0:
+            failed.append(test)
+    for test in list(failed) if again_alone else []:
+        print(f"{test.__name__} once more, alone:", flush=True)
+        if os.waitpid(_in_child(test), 0)[1] == 0:
+            failed.remove(test)
     sys.exit(1 if failed else 0)

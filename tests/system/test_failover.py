@@ -448,4 +448,4 @@ if __name__ == "__main__":
         TESTS.insert(0, kernel)
     if os.path.exists(USRSCTP_PEER):
         TESTS += [usrsctp_receives, usrsctp_sends, usrsctp_serves]
-    main_parallel([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]], 6)
+    main_parallel([t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]], 6, again_alone=True)
