@@ -38,6 +38,7 @@
 
 #define CHANNEL_RING_SIZE (1u << 18) /* bytes; a power of two */
 #define CHANNEL_RING_MESSAGE_MAXIMUM 512u
+#define CHANNEL_RINGS_MAXIMUM 64 /* of one stack */
 
 /* The flags that a message in a ring may have: all else goes by the descriptor. */
 #define CHANNEL_RING_FLAGS                                                                         \

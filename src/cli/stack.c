@@ -52,7 +52,6 @@ static bool parse_name(const char *text)
 {
     struct sockaddr_un address;
     socklen_t length;
-
     int error = channel_rendezvous(text, &address, &length);
 
     if (error < 0)

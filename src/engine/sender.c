@@ -149,6 +149,21 @@ __attribute__((noinline)) static void write_i_data(struct packet_writer *writer,
                          });
 }
 
+static inline struct sctp_data data_of(const struct outstanding *entry, uint32_t tsn)
+{
+    const struct sent_message *message = entry->message;
+
+    return (struct sctp_data){
+        .flags = entry->flags,
+        .stream = message->send.stream,
+        .ssn = message->ssn,
+        .payload_length = entry->length,
+        .tsn = tsn,
+        .ppid = message->send.ppid,
+        .payload = message->bytes + entry->offset,
+    };
+}
+
 /* A payload that is worth it stays where it is, until who has the packets knows where they go; not
  * what a MAC is computed over. False: it cannot. */
 __attribute__((noinline)) static bool write_lent(struct sctp_association *association,
@@ -156,30 +171,24 @@ __attribute__((noinline)) static bool write_lent(struct sctp_association *associ
                                                  const struct outstanding *entry, uint32_t tsn)
 {
     struct braid_loan *loan = association->engine->lending;
-    const struct sent_message *message = entry->message;
+    struct sctp_data data;
     uint8_t *place;
 
     if (!loan || loan->count == BRAID_LOAN_MAXIMUM || association->authentication ||
         association->state < BRAID_ESTABLISHED)
         return false;
-    place = data_write_header(writer, &(struct sctp_data){
-                                          .flags = entry->flags,
-                                          .stream = message->send.stream,
-                                          .ssn = message->ssn,
-                                          .payload_length = entry->length,
-                                          .tsn = tsn,
-                                          .ppid = message->send.ppid,
-                                      });
+    data = data_of(entry, tsn);
+    place = data_write_header(writer, &data);
     if (place)
         loan->payloads[loan->count++] =
-            (struct braid_lent){place, message->bytes + entry->offset, entry->length};
+            (struct braid_lent){place, data.payload, data.payload_length};
     return true;
 }
 
 static void write_chunk(struct sctp_association *association, struct packet_writer *writer,
                         const struct outstanding *entry, uint32_t tsn)
 {
-    const struct sent_message *message = entry->message;
+    struct sctp_data data;
 
     if (association->interleaving) {
         write_i_data(writer, entry, tsn);
@@ -187,15 +196,8 @@ static void write_chunk(struct sctp_association *association, struct packet_writ
     }
     if (entry->length >= LENT_LEAST && write_lent(association, writer, entry, tsn))
         return;
-    data_write(writer, &(struct sctp_data){
-                           .flags = entry->flags,
-                           .stream = message->send.stream,
-                           .ssn = message->ssn,
-                           .payload_length = entry->length,
-                           .tsn = tsn,
-                           .ppid = message->send.ppid,
-                           .payload = message->bytes + entry->offset,
-                       });
+    data = data_of(entry, tsn);
+    data_write(writer, &data);
 }
 
 void sender_start_t3(struct sctp_path *path)

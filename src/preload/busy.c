@@ -18,8 +18,6 @@
 
 #define EXCLUSIVE (1u << 31)
 
-#define RINGS_MAXIMUM 64 /* as many as a stack has */
-
 /* What is in it may be read by who is one of `users`, and changed by the only one, who has made it
  * EXCLUSIVE. Nobody waits for either: a signal handler may have interrupted the other. */
 struct place {
@@ -29,8 +27,9 @@ struct place {
 };
 
 static struct {
-    struct place places[CHANNEL_SLOTS];     /* by slot */
-    _Atomic uint32_t mapped[RINGS_MAXIMUM]; /* slots of those that have a ring, + 1; 0: none */
+    struct place places[CHANNEL_SLOTS]; /* by slot */
+    _Atomic uint32_t
+        mapped[CHANNEL_RINGS_MAXIMUM]; /* slots of those that have a ring, + 1; 0: none */
 } * busy;
 
 void busy_open(void)
@@ -66,7 +65,7 @@ static void place_unlock(struct place *place)
 /* Changes one entry of the list of those that are mapped. False: there is none. */
 static bool list_change(uint32_t from, uint32_t to)
 {
-    for (size_t i = 0; i < RINGS_MAXIMUM; i++) {
+    for (size_t i = 0; i < CHANNEL_RINGS_MAXIMUM; i++) {
         uint32_t expected = from;
 
         if (atomic_compare_exchange_strong(&busy->mapped[i], &expected, to))
@@ -105,8 +104,6 @@ static struct channel_ring *map_ring(const struct program_socket *socket)
 
 static bool place_fill(struct place *place, const struct program_socket *socket)
 {
-    int saved = errno;
-
     if (!place_lock(place))
         return false;
     if (atomic_load(&place->generation) != socket->generation) {
@@ -122,7 +119,6 @@ static bool place_fill(struct place *place, const struct program_socket *socket)
         atomic_store(&place->generation, socket->generation);
     }
     place_unlock(place);
-    errno = saved;
     return true;
 }
 
@@ -158,7 +154,7 @@ void busy_collect(void)
 {
     if (!busy)
         return;
-    for (size_t i = 0; i < RINGS_MAXIMUM; i++) {
+    for (size_t i = 0; i < CHANNEL_RINGS_MAXIMUM; i++) {
         uint32_t entry = atomic_load(&busy->mapped[i]);
         struct place *place = entry > 0 ? &busy->places[entry - 1] : NULL;
 

@@ -12,9 +12,8 @@
 #include "stack/private.h"
 
 enum {
-    BUSY_RUN = 256,     /* small messages in a row, */
-    BUSY_SPAN = 20000,  /* in so many us, make a socket busy */
-    RINGS_MAXIMUM = 64, /* of all users: memory that is theirs as long as they have the socket */
+    BUSY_RUN = 256,    /* small messages in a row, */
+    BUSY_SPAN = 20000, /* in so many us, make a socket busy */
 };
 
 static int ring_new(struct stack_socket *end)
@@ -43,7 +42,8 @@ static void busy_begin(struct stack *stack, struct stack_socket *end)
 {
     struct quota *quota = socket_quota(end->socket);
 
-    if (stack->ring_count >= RINGS_MAXIMUM ||
+    /* the memory is the user's as long as he has the socket */
+    if (stack->ring_count >= CHANNEL_RINGS_MAXIMUM ||
         quota->account.bytes + 2 * sizeof(struct channel_ring) > quota->account.maximum ||
         ring_new(end) < 0)
         return;
