@@ -28,6 +28,8 @@
 
 #include <cmocka.h>
 
+#include "pair.h"
+
 enum {
     LENGTH = 64,
     MANY = 10000,      /* messages */
@@ -35,39 +37,6 @@ enum {
 };
 
 extern char **environ;
-
-struct pair {
-    int listener, client, server;
-    struct sockaddr_in address;
-};
-
-static int new_socket(void)
-{
-    return socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
-}
-
-static void open_pair(struct pair *pair)
-{
-    socklen_t length = sizeof(pair->address);
-
-    pair->address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    pair->listener = new_socket();
-    assert_int_equal(bind(pair->listener, (struct sockaddr *)&pair->address, length), 0);
-    assert_int_equal(getsockname(pair->listener, (struct sockaddr *)&pair->address, &length), 0);
-    assert_int_equal(listen(pair->listener, 64), 0);
-    pair->client = new_socket();
-    assert_int_equal(connect(pair->client, (struct sockaddr *)&pair->address, length), 0);
-    pair->server = accept(pair->listener, NULL, NULL);
-    assert_true(pair->server >= 0);
-}
-
-static void close_pair(struct pair *pair)
-{
-    close(pair->client);
-    close(pair->server);
-    close(pair->listener);
-}
 
 /* ---- Threads that are cancelled ---- */
 
@@ -246,14 +215,14 @@ static void no_descriptors_are_left(void **state)
 
     (void)state;
     open_pair(&pair);
-    waiting = new_socket();
+    waiting = new_socket(SOCK_STREAM);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     limit = before;
     limit.rlim_cur = DESCRIPTORS;
     assert_int_equal(connect(waiting, (struct sockaddr *)&pair.address, sizeof(pair.address)), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     use_up(opened, &count);
-    assert_int_equal(new_socket(), -1);
+    assert_int_equal(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), -1);
     assert_int_equal(errno, EMFILE);
     assert_int_equal(accept(pair.listener, NULL, NULL), -1); /* it waits on */
     assert_int_equal(errno, EMFILE);

@@ -32,61 +32,14 @@
 
 #include <cmocka.h>
 
+#include "pair.h"
+
 #define PATIENCE_MS 5000
 
 extern char **environ;
 static const char *own_path;
 
 /* ---- Sockets ---- */
-
-static int new_socket(int type)
-{
-    int descriptor = socket(AF_INET, type, IPPROTO_SCTP);
-
-    assert_true(descriptor >= 0);
-    return descriptor;
-}
-
-static int new_listener(struct sockaddr_in *address)
-{
-    int listener = new_socket(SOCK_STREAM);
-    socklen_t length = sizeof(*address);
-
-    *address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(bind(listener, (struct sockaddr *)address, sizeof(*address)), 0);
-    assert_int_equal(listen(listener, 64), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)address, &length), 0);
-    return listener;
-}
-
-static int new_client(const struct sockaddr_in *address)
-{
-    int client = new_socket(SOCK_STREAM);
-
-    assert_int_equal(connect(client, (const struct sockaddr *)address, sizeof(*address)), 0);
-    return client;
-}
-
-struct pair {
-    int listener, client, server;
-    struct sockaddr_in address;
-};
-
-static void open_pair(struct pair *pair)
-{
-    pair->listener = new_listener(&pair->address);
-    pair->client = new_client(&pair->address);
-    pair->server = accept(pair->listener, NULL, NULL);
-    assert_true(pair->server >= 0);
-}
-
-static void close_pair(struct pair *pair)
-{
-    close(pair->client);
-    close(pair->server);
-    close(pair->listener);
-}
 
 static void set_receive_timeout(int descriptor)
 {
@@ -143,7 +96,7 @@ static int status_of(pid_t child)
 static void a_child_for_each_client(void **state)
 {
     struct sockaddr_in address;
-    int listener = new_listener(&address);
+    int listener = new_listener(&address, 64);
     pid_t server = fork();
 
     (void)state;
@@ -177,7 +130,7 @@ static void a_child_for_each_client(void **state)
 static void many_wait_in_accept(void **state)
 {
     struct sockaddr_in address;
-    int listener = new_listener(&address);
+    int listener = new_listener(&address, 64);
     pid_t servers[SERVERS];
 
     (void)state;
@@ -215,7 +168,7 @@ static void many_wait_in_accept(void **state)
 static void a_daemon(void **state)
 {
     struct sockaddr_in address;
-    int listener = new_listener(&address);
+    int listener = new_listener(&address, 64);
     pid_t parent = fork();
 
     (void)state;
@@ -363,7 +316,7 @@ static void started_by_activation(void **state)
     char *arguments[] = {(char *)(uintptr_t) "activated", (char *)(uintptr_t) "--activated", NULL};
     char *variables[] = {(char *)(uintptr_t) "LISTEN_FDS=1", NULL};
     struct sockaddr_in address;
-    int listener = new_listener(&address);
+    int listener = new_listener(&address, 64);
     pid_t child = fork();
 
     (void)state;
@@ -790,7 +743,7 @@ static void epoll_once_and_exclusive(void **state)
     close_pair(&pair);
 
     /* two sets wait for one listener, by edges: nobody is forgotten */
-    pair.listener = new_listener(&address);
+    pair.listener = new_listener(&address, 64);
     assert_int_equal(fcntl(pair.listener, F_SETFL, O_NONBLOCK), 0);
     for (int i = 0; i < 2; i++)
         sets[i] = add_to_epoll(pair.listener, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);

@@ -28,52 +28,9 @@
 
 #include <cmocka.h>
 
+#include "pair.h"
+
 #define PATIENCE_MS 5000
-
-/* An association between two sockets of this process. */
-struct pair {
-    int listener, client, server;
-    struct sockaddr_in address;
-};
-
-static int new_socket(int flags)
-{
-    int descriptor = socket(AF_INET, SOCK_STREAM | flags, IPPROTO_SCTP);
-
-    assert_true(descriptor >= 0);
-    return descriptor;
-}
-
-static int new_listener(struct sockaddr_in *address)
-{
-    int listener = new_socket(0);
-    socklen_t length = sizeof(*address);
-
-    *address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(bind(listener, (struct sockaddr *)address, sizeof(*address)), 0);
-    assert_int_equal(listen(listener, 8), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)address, &length), 0);
-    assert_int_not_equal(address->sin_port, 0);
-    return listener;
-}
-
-static void open_pair(struct pair *pair)
-{
-    pair->listener = new_listener(&pair->address);
-    pair->client = new_socket(0);
-    assert_int_equal(
-        connect(pair->client, (struct sockaddr *)&pair->address, sizeof(pair->address)), 0);
-    pair->server = accept(pair->listener, NULL, NULL);
-    assert_true(pair->server >= 0);
-}
-
-static void close_pair(struct pair *pair)
-{
-    close(pair->client);
-    close(pair->server);
-    close(pair->listener);
-}
 
 static void wait_for(int descriptor, short events)
 {
@@ -149,8 +106,8 @@ static void connect_and_names(void **state)
 static void connect_without_waiting(void **state)
 {
     struct sockaddr_in address;
-    int listener = new_listener(&address);
-    int client = new_socket(SOCK_NONBLOCK);
+    int listener = new_listener(&address, 8);
+    int client = new_socket(SOCK_STREAM | SOCK_NONBLOCK);
     int server;
 
     (void)state;
@@ -182,15 +139,15 @@ static void connect_refused(void **state)
     int client;
 
     (void)state;
-    close(new_listener(&address)); /* a port where nobody is */
-    client = new_socket(0);
+    close(new_listener(&address, 8)); /* a port where nobody is */
+    client = new_socket(SOCK_STREAM);
     assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), -1);
     assert_int_equal(errno, ECONNREFUSED);
     assert_int_equal(socket_error(client), ECONNREFUSED);
     assert_int_equal(socket_error(client), 0);
     close(client);
 
-    client = new_socket(SOCK_NONBLOCK);
+    client = new_socket(SOCK_STREAM | SOCK_NONBLOCK);
     assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), -1);
     assert_int_equal(errno, EINPROGRESS);
     wait_for(client, POLLOUT | POLLERR);
@@ -214,7 +171,7 @@ static void close_is_over(void **state)
     assert_int_equal(errno, EPIPE);
     close(pair.server);
     close(pair.listener);
-    listener = new_socket(0);
+    listener = new_socket(SOCK_STREAM);
     assert_int_equal(bind(listener, (struct sockaddr *)&pair.address, sizeof(pair.address)), 0);
     close(listener);
 }
@@ -224,7 +181,7 @@ static void accept_with_options(void **state)
 {
     static const int options[] = {SO_PASSCRED, SO_PASSSEC, SO_TIMESTAMPNS};
     struct sockaddr_in address;
-    int listener = new_listener(&address), client = new_socket(0), on = 1, accepted;
+    int listener = new_listener(&address, 8), client = new_socket(SOCK_STREAM), on = 1, accepted;
     char byte = 0;
 
     (void)state;
@@ -250,11 +207,11 @@ static void lowest_descriptor(void **state)
     (void)state;
     assert_true(lowest >= 0);
     close(lowest);
-    listener = new_listener(&address);
+    listener = new_listener(&address, 8);
     assert_int_equal(listener, lowest);
     other = open("/dev/null", O_RDONLY);
     assert_int_equal(other, lowest + 1);
-    client = new_socket(0);
+    client = new_socket(SOCK_STREAM);
     assert_int_equal(client, lowest + 2);
     assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
     close(other);
@@ -267,12 +224,12 @@ static void lowest_descriptor(void **state)
 static void many_at_once(void **state)
 {
     struct sockaddr_in address;
-    int listener = new_listener(&address);
+    int listener = new_listener(&address, 8);
     int client[8], server[8];
 
     (void)state;
     for (size_t i = 0; i < 8; i++) {
-        client[i] = new_socket(0);
+        client[i] = new_socket(SOCK_STREAM);
         assert_int_equal(connect(client[i], (struct sockaddr *)&address, sizeof(address)), 0);
     }
     for (size_t i = 0; i < 8; i++) {
@@ -919,7 +876,7 @@ static void errors(void **state)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof(address);
-    int client = new_socket(0);
+    int client = new_socket(SOCK_STREAM);
     struct msghdr message = {.msg_iov = (void *)-1, .msg_iovlen = 1};
     struct pair pair;
     char byte;
@@ -953,7 +910,7 @@ static void errors(void **state)
     assert_int_equal(errno, EFAULT);
     assert_int_equal(getsockname(pair.client, (void *)-1, &length), -1);
     assert_int_equal(errno, EFAULT);
-    client = new_socket(0);
+    client = new_socket(SOCK_STREAM);
     assert_int_equal(connect(client, (void *)-1, sizeof(address)), -1);
     assert_int_equal(errno, EFAULT);
     address = pair.address;
